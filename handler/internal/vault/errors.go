@@ -1,0 +1,87 @@
+package vault
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrNotFound is what a Store returns for a row or blob that is not there.
+var ErrNotFound = errors.New("not found")
+
+// ConflictError is what Store.Commit returns when the row Key was not as the
+// transaction relied on. The transaction had no effect.
+type ConflictError struct {
+	Key string // the row, when the service named it
+}
+
+func (e *ConflictError) Error() string { return fmt.Sprintf("conflict on row %q", e.Key) }
+
+// Reason says what a caller did wrong, or ran into. Each has one place on the
+// wire (package kvhttp).
+type Reason uint8
+
+const (
+	BadParameter           Reason = iota + 1 // Field and Detail say what
+	CertificateNotFound                      // Name
+	DeletedNotFound                          // Name
+	OperationNotFound                        // Name; also for another request_id
+	IssuerNotFound                           // Name
+	DeletedButRecoverable                    // Name is soft-deleted
+	BeingDeleted                             // Name is being purged
+	OperationInProgress                      // create or import while Name has an operation in progress
+	MergeForbidden                           // the issuer Issuer is still at work
+	OperationNotInProgress                   // cancel of what has ended
+	ConcurrentChange                         // others kept changing Name; nothing was changed here
+	Unavailable                              // storage or a key service cannot be reached; Err says why
+)
+
+// Error is a failure that the caller can act on.
+type Error struct {
+	Reason Reason
+	Name   string // certificate or issuer
+	Issuer string // for MergeForbidden
+	Field  string // for BadParameter: path of the field as on the wire, e.g. policy.x509_props.subject; may be empty
+	Detail string // for BadParameter: what is wrong with it
+	Err    error  // cause, for the log only
+}
+
+func (e *Error) Error() string {
+	s := fmt.Sprintf("%s %q", reasonText[e.Reason], e.Name)
+	if e.Field != "" {
+		s += ": " + e.Field
+	}
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+var reasonText = map[Reason]string{
+	BadParameter:           "bad parameter",
+	CertificateNotFound:    "certificate not found",
+	DeletedNotFound:        "deleted certificate not found",
+	OperationNotFound:      "pending certificate not found",
+	IssuerNotFound:         "issuer not found",
+	DeletedButRecoverable:  "certificate is deleted but recoverable",
+	BeingDeleted:           "certificate is being deleted",
+	OperationInProgress:    "operation in progress",
+	MergeForbidden:         "merge forbidden while the issuer works",
+	OperationNotInProgress: "operation not in progress",
+	ConcurrentChange:       "concurrent changes",
+	Unavailable:            "unavailable",
+}
+
+// Is makes errors.Is(err, &Error{Reason: r}) test for a reason alone.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && *t == (Error{Reason: e.Reason})
+}
+
+func badParameter(field, format string, args ...any) *Error {
+	return &Error{Reason: BadParameter, Field: field, Detail: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,143 @@
+package vault
+
+import (
+	"context"
+	"crypto"
+	"encoding/json"
+	"time"
+)
+
+// Issuer takes certificate requests to one kind of CA: a provider.
+//
+// A step makes at most one effective change at the CA and returns at once; it
+// never sleeps and stops when ctx ends. It looks at the remote object before it
+// acts, because it may be run again with an older state (the process was killed
+// before the new state was saved), in another process, and, after a lost
+// lease, by two workers. Whatever it must not lose it returns as state before
+// the effect that needs it. State is the provider's own JSON, nil at first, at
+// most MaxState bytes.
+type Issuer interface {
+	Step(ctx context.Context, req Request, state json.RawMessage) (json.RawMessage, Outcome)
+}
+
+// Canceler is an Issuer whose CA is asked before an operation ends as
+// cancelled. Without it a cancellation always succeeds.
+type Canceler interface {
+	// Cancel reports whether the CA gave the request up. If not, the operation
+	// goes on.
+	Cancel(ctx context.Context, req Request, state json.RawMessage) (json.RawMessage, bool, error)
+}
+
+// Releaser is an Issuer that leaves something at its CA, or in DNS, which must
+// be taken back after an operation was deleted, cancelled or failed.
+type Releaser interface {
+	// Release takes it back. It is repeated until it returns nil.
+	Release(ctx context.Context, req Request, state json.RawMessage) error
+}
+
+// Checker is an Issuer that can tell beforehand what it cannot do.
+type Checker interface {
+	// CheckIssuer refuses an issuer object that lacks what the provider needs.
+	CheckIssuer(IssuerObject) error
+	// CheckPolicy refuses a policy that the CA cannot honour.
+	CheckPolicy(IssuerObject, Policy) error
+}
+
+// Instant marks an Issuer whose step needs no network, so that a client's poll
+// may run it.
+type Instant interface {
+	Instant()
+}
+
+// MaxState bounds a provider's saved state in bytes of JSON.
+const MaxState = 24 << 10
+
+// Request is one operation as its issuer sees it.
+type Request struct {
+	ID           string // request_id
+	Certificate  string // name
+	CSR          []byte // DER, signed by the certificate's key
+	Policy       Policy // as it was when the operation was created
+	Created      time.Time
+	Attempts     int  // claims so far, this one included
+	Cancellation bool // was asked for
+	Issuer       IssuerObject
+
+	// Key opens the certificate's private key, for an issuer that signs with
+	// it. It costs a storage call.
+	Key func(context.Context) (crypto.Signer, error)
+}
+
+// Outcome is what a step led to. Make one with Pending, Issued, Failed or Retry.
+type Outcome struct {
+	Kind    OutcomeKind
+	Until   time.Time // OutcomePending, OutcomeRetry: not before
+	Detail  string    // what the CA said last, for people
+	Chain   [][]byte  // OutcomeIssued: DER, leaf first
+	Code    string    // OutcomeFailed: error.code
+	Message string    // OutcomeFailed: error.message
+}
+
+// OutcomeKind tells the four outcomes apart.
+type OutcomeKind uint8
+
+const (
+	OutcomePending OutcomeKind = iota + 1
+	OutcomeIssued
+	OutcomeFailed
+	OutcomeRetry
+)
+
+// Pending: the CA works on it; look again at until. The zero time means at once.
+func Pending(until time.Time, detail string) Outcome {
+	return Outcome{Kind: OutcomePending, Until: until, Detail: detail}
+}
+
+// Issued: here is the chain, DER, leaf first.
+func Issued(chain [][]byte) Outcome { return Outcome{Kind: OutcomeIssued, Chain: chain} }
+
+// Failed: the CA said no for good. Code is CodeRejected or CodeIssuerError.
+func Failed(code, message string) Outcome {
+	return Outcome{Kind: OutcomeFailed, Code: code, Message: message}
+}
+
+// Retry: something is wrong that may pass. The zero time leaves the back-off to
+// the vault.
+func Retry(until time.Time, err error) Outcome {
+	return Outcome{Kind: OutcomeRetry, Until: until, Detail: err.Error()}
+}
+
+// Codes of an operation's error, with spaces as Key Vault writes them.
+const (
+	CodeRejected    = "Request rejected"
+	CodeIssuerError = "Certificate issuer error"
+)
+
+// IssuerObject is a configured CA account.
+//
+// REST page: Set Certificate Issuer.
+type IssuerObject struct {
+	Name       string
+	Provider   string
+	AccountID  string // credentials.account_id
+	Password   string // credentials.pwd, opened; only a provider's step sees it
+	HasAccount bool   // credentials.account_id was set
+	Org        OrganizationDetails
+	Enabled    bool
+	Created    time.Time
+	Updated    time.Time
+}
+
+// OrganizationDetails are org_details of an issuer object.
+type OrganizationDetails struct {
+	ID     string         `json:"id,omitempty"`
+	Admins []AdminDetails `json:"admins,omitempty"`
+}
+
+// AdminDetails are one of org_details.admin_details.
+type AdminDetails struct {
+	FirstName string `json:"firstName,omitempty"`
+	LastName  string `json:"lastName,omitempty"`
+	Email     string `json:"email,omitempty"`
+	Phone     string `json:"phone,omitempty"`
+}

@@ -1,0 +1,64 @@
+package vault
+
+import (
+	"strings"
+)
+
+// Name is a valid name of a certificate or an issuer: 1 to 127 letters, digits
+// and hyphens. It keeps the case in which it was written; two names that differ
+// in case only name the same thing.
+type Name struct{ text string }
+
+// reserved are the literals that stand where a certificate's name would.
+var reserved = map[string]bool{"contacts": true, "issuers": true, "restore": true}
+
+// ParseName checks a certificate's name.
+func ParseName(s string) (Name, error) {
+	n, err := parseName(s)
+	if err == nil && reserved[n.key()] {
+		err = &Error{Reason: BadParameter, Name: s, Detail: "The request URI contains an invalid name: " + s}
+	}
+	return n, err
+}
+
+// ParseIssuerName checks an issuer's name. Self and Unknown are no issuer
+// objects.
+func ParseIssuerName(s string) (Name, error) {
+	n, err := parseName(s)
+	if err == nil && (strings.EqualFold(s, IssuerSelf) || strings.EqualFold(s, IssuerUnknown)) {
+		err = &Error{Reason: BadParameter, Name: s, Detail: "The issuer name " + s + " is reserved"}
+	}
+	return n, err
+}
+
+func parseName(s string) (Name, error) {
+	ok := len(s) >= 1 && len(s) <= 127
+	for i := 0; ok && i < len(s); i++ {
+		c := s[i]
+		ok = c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+	}
+	if !ok {
+		return Name{}, &Error{Reason: BadParameter, Name: s, Detail: "The request URI contains an invalid name: " + s}
+	}
+	return Name{s}, nil
+}
+
+// String is the name as it was written.
+func (n Name) String() string { return n.text }
+
+// key is the name as it stands in row keys and sealing labels.
+func (n Name) key() string { return strings.ToLower(n.text) }
+
+// ParseVersion checks a version id: 32 hexadecimal digits.
+func ParseVersion(s string) (string, bool) {
+	if len(s) != 32 {
+		return "", false
+	}
+	s = strings.ToLower(s)
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return "", false
+		}
+	}
+	return s, true
+}

@@ -1,0 +1,124 @@
+package vault
+
+import "time"
+
+// Policy says how a certificate's next version is made. It is complete and
+// valid: NewPolicy and Update are the only ways to one.
+//
+// REST page: Create Certificate, CertificatePolicy.
+type Policy struct {
+	Key             KeyProperties    `json:"key"`
+	ContentType     string           `json:"contentType"` // of the backing secret: ContentPKCS12 or ContentPEM
+	X509            X509Properties   `json:"x509"`
+	LifetimeActions []LifetimeAction `json:"lifetimeActions"`
+	Issuer          IssuerParameters `json:"issuer"`
+	Enabled         bool             `json:"enabled"`
+	Created         time.Time        `json:"created"`
+	Updated         time.Time        `json:"updated"`
+}
+
+// Media types of the backing secret.
+const (
+	ContentPKCS12 = "application/x-pkcs12"
+	ContentPEM    = "application/x-pem-file"
+)
+
+// KeyProperties describe the key pair of a version.
+type KeyProperties struct {
+	Exportable bool   `json:"exportable"`
+	Type       string `json:"type"`            // KeyRSA or KeyEC, or their -HSM forms
+	Size       int    `json:"size"`            // bits
+	Curve      string `json:"curve,omitempty"` // P-256, P-384 or P-521; empty for RSA
+	Reuse      bool   `json:"reuse"`           // the next version keeps the key pair
+}
+
+// Key types (JWK kty).
+const (
+	KeyRSA    = "RSA"
+	KeyEC     = "EC"
+	KeyRSAHSM = "RSA-HSM"
+	KeyECHSM  = "EC-HSM"
+)
+
+// X509Properties are what the CSR asks for.
+type X509Properties struct {
+	Subject        string   `json:"subject,omitempty"` // X.500 string as written
+	SANs           *SANs    `json:"sans,omitempty"`    // nil when the caller sent none; empty when he sent {}
+	EKUs           []string `json:"ekus"`              // dotted OIDs
+	KeyUsage       []string `json:"keyUsage"`          // Key Vault's names, sorted
+	ValidityMonths int      `json:"validityMonths"`
+	CA             bool     `json:"ca,omitempty"`
+}
+
+// SANs are subject alternative names as written. RFC 5280 section 4.2.1.6.
+type SANs struct {
+	DNSNames    []string `json:"dnsNames,omitempty"`
+	Emails      []string `json:"emails,omitempty"`
+	UPNs        []string `json:"upns,omitempty"`
+	URIs        []string `json:"uris,omitempty"`
+	IPAddresses []string `json:"ipAddresses,omitempty"`
+}
+
+// LifetimeAction says what happens when; one of Percentage and DaysBefore is
+// set.
+type LifetimeAction struct {
+	Percentage int    `json:"percentage,omitempty"` // of the lifetime, 1 to 99
+	DaysBefore int    `json:"daysBefore,omitempty"` // before expiry
+	Action     string `json:"action"`               // ActionAutoRenew or ActionEmailContacts
+}
+
+// Lifetime actions.
+const (
+	ActionAutoRenew     = "AutoRenew"
+	ActionEmailContacts = "EmailContacts"
+)
+
+// IssuerParameters name the issuer of the next version.
+type IssuerParameters struct {
+	Name            string `json:"name"`                      // Self, Unknown or an issuer object, as written
+	CertificateType string `json:"certificateType,omitempty"` // cty: the issuer's product or profile
+	Transparency    *bool  `json:"transparency,omitempty"`
+}
+
+// Names of issuers that are no objects. They are compared without case.
+const (
+	IssuerSelf    = "Self"
+	IssuerUnknown = "Unknown"
+)
+
+// PolicyParams are a policy as a caller sends it: what is nil was not sent.
+type PolicyParams struct {
+	Key             *KeyParams
+	ContentType     *string // secret_props.contentType
+	Secret          bool    // secret_props was sent
+	X509            *X509Params
+	LifetimeActions []LifetimeAction // nil: not sent
+	Issuer          *IssuerParams
+	Enabled         *bool
+}
+
+// KeyParams are key_props as sent.
+type KeyParams struct {
+	Exportable *bool
+	Type       *string
+	Size       *int
+	Curve      *string
+	Reuse      *bool
+}
+
+// X509Params are x509_props as sent.
+type X509Params struct {
+	Subject        *string
+	SANs           *SANs
+	EKUs           []string // nil: not sent
+	KeyUsage       []string // nil: not sent
+	ValidityMonths *int
+	CA             *bool
+}
+
+// IssuerParams are policy.issuer as sent.
+type IssuerParams struct {
+	Name            *string
+	CertificateType *string
+	Transparency    *bool
+}
