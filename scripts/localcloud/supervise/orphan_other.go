@@ -1,0 +1,9 @@
+//go:build unix && !linux
+
+package supervise
+
+import "syscall"
+
+// dieWithParent does nothing: outside Linux a child survives a supervisor that
+// was ended by SIGKILL, and only by that.
+func dieWithParent(*syscall.SysProcAttr) {}

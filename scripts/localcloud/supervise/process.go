@@ -1,0 +1,96 @@
+// Package supervise runs child processes that cannot outlive the process that
+// started them, and ends a set of them together.
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// outputDelay is how long after its end a process's output may still arrive,
+// through descendants that hold its pipes.
+const outputDelay = 2 * time.Second
+
+// Process is a running child, leader of a process group of its own: a Ctrl-C
+// in the terminal reaches only the supervisor, which stops its children in order.
+type Process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+}
+
+// Start starts cmd, which must not have been made with a context: how a child
+// ends is Stop's decision. If this process ends in any way, SIGKILL included,
+// the kernel kills the child.
+func Start(cmd *exec.Cmd) (*Process, error) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
+	dieWithParent(cmd.SysProcAttr)
+	cmd.WaitDelay = outputDelay
+
+	p := &Process{cmd: cmd, done: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		// The kernel takes the end of the *thread* that forked for the end of the
+		// parent, so that thread must live as long as the child.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := cmd.Start(); err != nil {
+			started <- fmt.Errorf("starting %q: %w", cmd.Path, err)
+			return
+		}
+		started <- nil
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// PID returns the id of the process, which is also that of its group.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process has ended and all its output was read.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err waits for the end of the process and returns nil for exit status 0, else
+// how it ended.
+func (p *Process) Err() error {
+	<-p.done
+	return p.err
+}
+
+// Stop asks the process group to end (SIGTERM), kills it when ctx ends, and
+// returns when the process is gone. Stopping an ended process does nothing.
+func (p *Process) Stop(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return nil
+	default:
+	}
+	err := p.signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		err = errors.Join(err, p.signal(syscall.SIGKILL))
+		<-p.done
+	}
+	return err
+}
+
+// signal sends sig to the group. A group that is already gone is no error.
+func (p *Process) signal(sig syscall.Signal) error {
+	if err := syscall.Kill(-p.PID(), sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("sending %v to process group %d: %w", sig, p.PID(), err)
+	}
+	return nil
+}
