@@ -2,9 +2,12 @@ package vault
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
-	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Store keeps one vault's rows and chain blobs.
@@ -23,7 +26,8 @@ type Store interface {
 	Get(ctx context.Context, key string) (Row, error)
 
 	// Scan returns the rows of a range in key order: r.Limit of them, fewer
-	// only when the range holds no more.
+	// only when the range holds no more. No row counts twice, but rows that
+	// change meanwhile may be seen before or after the change.
 	Scan(ctx context.Context, r Range) ([]Row, error)
 
 	// Commit applies all actions of tx or none. A ConflictError says that the
@@ -99,20 +103,27 @@ func (tx *Tx) delete(key string, etag ETag) {
 	tx.Actions = append(tx.Actions, Action{Delete, Row{Key: key, ETag: etag}})
 }
 
-// Limits of a Table Storage transaction (REST page "Performing entity group
-// transactions") and of one row here. A document is stored in string columns of
-// at most 32,000 UTF-16 units, so MaxDoc stays well below the 1 MiB of an entity.
+// Limits of Table Storage (REST pages "Performing entity group transactions"
+// and "Querying tables and entities") and our own. A document is stored in
+// string columns of at most 32,000 UTF-16 units, so MaxDoc stays well below the
+// 1 MiB of an entity.
 const (
 	MaxActions = 100
-	MaxTxBytes = 4 << 20
+	MaxTxBytes = 4 << 20 // body of the request
 	MaxDoc     = 256 << 10
 	MaxKey     = 512
+	MaxLabels  = 12 // a filter takes 15 comparisons; partition and range are three
+	MaxBlob    = 1 << 20
+
+	// actionOverhead covers address, headers, key and label of one action in
+	// the body of a transaction, in bytes.
+	actionOverhead = 4 << 10
 )
 
 // Check reports why a store must refuse tx: limits exceeded, a row named twice,
-// a replace or delete without an ETag, a key that the service cannot hold.
-// Every store calls it first, so that no test store accepts what the real one
-// would not.
+// a replace or delete without an ETag, a key, label or document that the
+// service cannot hold. Every store calls it first, so that no test store accepts
+// what the real one would not.
 func (tx Tx) Check() error {
 	if len(tx.Actions) == 0 || len(tx.Actions) > MaxActions {
 		return fmt.Errorf("transaction of %d actions: must be 1 to %d", len(tx.Actions), MaxActions)
@@ -120,23 +131,109 @@ func (tx Tx) Check() error {
 	seen := make(map[string]bool, len(tx.Actions))
 	total := 0
 	for _, a := range tx.Actions {
-		key := a.Row.Key
-		switch {
-		case key == "" || len(key) > MaxKey || strings.ContainsAny(key, "/\\#?'%") || strings.ContainsFunc(key, func(r rune) bool { return r < 0x20 || r > 0x7e }):
-			return fmt.Errorf("row key %q cannot be stored", key)
-		case seen[key]:
-			return fmt.Errorf("row %q appears twice in one transaction", key)
-		case (a.Verb == Replace || a.Verb == Delete) && a.Row.ETag == "":
-			return fmt.Errorf("row %q is replaced or deleted without an ETag", key)
-		case len(a.Row.Doc) > MaxDoc:
-			return fmt.Errorf("row %q holds %d bytes: must be at most %d", key, len(a.Row.Doc), MaxDoc)
+		if err := a.check(); err != nil {
+			return err
 		}
-		seen[key] = true
-		// UTF-16 on the wire of the service's limits, base64 nowhere.
-		total += 2 * len(utf16.Encode([]rune(string(a.Row.Doc))))
+		if seen[a.Row.Key] {
+			return fmt.Errorf("row %q appears twice in one transaction", a.Row.Key)
+		}
+		seen[a.Row.Key] = true
+		total += a.wireSize()
 	}
 	if total > MaxTxBytes {
 		return fmt.Errorf("transaction of %d bytes: must be at most %d", total, MaxTxBytes)
 	}
 	return nil
 }
+
+func (a Action) check() error {
+	if err := CheckKey(a.Row.Key); err != nil {
+		return err
+	}
+	switch a.Verb {
+	case Replace, Delete:
+		if a.Row.ETag == "" {
+			return fmt.Errorf("row %q is replaced or deleted without an ETag", a.Row.Key)
+		}
+	case Add, Put, Remove:
+	default:
+		return fmt.Errorf("row %q: unknown verb %d", a.Row.Key, a.Verb)
+	}
+	if !a.Verb.Writes() {
+		return nil
+	}
+	if len(a.Row.Doc) > MaxDoc {
+		return fmt.Errorf("row %q holds %d bytes: must be at most %d", a.Row.Key, len(a.Row.Doc), MaxDoc)
+	}
+	if !utf8.Valid(a.Row.Doc) || !json.Valid(a.Row.Doc) {
+		return fmt.Errorf("row %q does not hold JSON", a.Row.Key)
+	}
+	return checkLabel(a.Row.Label)
+}
+
+// Writes reports whether the verb leaves a row behind.
+func (v Verb) Writes() bool { return v == Add || v == Replace || v == Put }
+
+// wireSize is at least what the action adds to the body of a transaction, where
+// its document is a string within JSON.
+func (a Action) wireSize() int {
+	if !a.Verb.Writes() {
+		return actionOverhead
+	}
+	text, _ := json.Marshal(string(a.Row.Doc)) // a string always marshals
+	return len(text) + actionOverhead
+}
+
+// CheckKey reports why the service cannot hold a row with this key, or not in
+// every place where a key stands (address, filter).
+func CheckKey(key string) error {
+	if key == "" || len(key) > MaxKey || !printable(key) {
+		return fmt.Errorf("row key %q cannot be stored", key)
+	}
+	return nil
+}
+
+// checkLabel reports why a label cannot be stored or stand in a filter. It may
+// be empty.
+func checkLabel(label string) error {
+	if len(label) > MaxKey || !printable(label) {
+		return fmt.Errorf("label %q cannot be stored", label)
+	}
+	return nil
+}
+
+// printable: ASCII without what breaks an address or a filter.
+func printable(s string) bool {
+	return !strings.ContainsAny(s, "/\\#?'%") && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
+}
+
+// Check reports why a store must refuse r: a bound that is no possible key, a
+// label that none can have, more labels than a filter takes, no limit.
+func (r Range) Check() error {
+	if len(r.Labels) > MaxLabels {
+		return fmt.Errorf("range with %d labels: must be at most %d", len(r.Labels), MaxLabels)
+	}
+	if r.Limit < 1 {
+		return fmt.Errorf("range with limit %d: must be at least 1", r.Limit)
+	}
+	for _, label := range r.Labels {
+		if err := checkLabel(label); err != nil {
+			return err
+		}
+	}
+	return errors.Join(CheckKey(r.From), CheckKey(r.To))
+}
+
+// CheckBlob reports why a store must refuse a blob: its name is not one or more
+// segments of letters, digits, hyphens and inner dots, or it is too large.
+func CheckBlob(name string, data []byte) error {
+	if len(name) > MaxKey || !blobName.MatchString(name) {
+		return fmt.Errorf("blob name %q cannot be stored", name)
+	}
+	if len(data) > MaxBlob {
+		return fmt.Errorf("blob %q holds %d bytes: must be at most %d", name, len(data), MaxBlob)
+	}
+	return nil
+}
+
+var blobName = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(/[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*)*$`)
