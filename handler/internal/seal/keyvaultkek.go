@@ -1,0 +1,272 @@
+package seal
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// callTimeout bounds one call to the vault, its retries and the time to get a
+	// token for it included.
+	callTimeout = 10 * time.Second
+
+	cachedDEKs = 1024      // about 200 kB
+	dekMaxAge  = time.Hour // a KEK that is disabled or revoked is in effect at most this much later
+
+	minRSABits = 2048
+)
+
+// KeyVaultConfig describes a key encryption key in Azure Key Vault or Managed HSM.
+type KeyVaultConfig struct {
+	// KeyID is the key's id, "https://VAULT/keys/NAME" or ".../NAME/VERSION", an
+	// RSA key that allows unwrapKey. Without a version, new values are sealed
+	// under the version that is current when the first one is sealed. Values
+	// sealed under any version of the key can be opened.
+	KeyID string
+
+	// Credential gets tokens for the vault. It needs the permissions get and
+	// unwrapKey (role "Key Vault Crypto Service Encryption User").
+	Credential azcore.TokenCredential
+
+	// HTTPClient makes the calls. Nil means the Azure SDK's default.
+	HTTPClient *http.Client
+
+	// Now tells the time. Nil means time.Now.
+	Now func() time.Time
+}
+
+// A KeyVaultKEK is an RSA key in Azure Key Vault. It wraps with RSA-OAEP-256 on
+// this machine, using the public half, which is fetched on first use and kept
+// for the life of the process; rotating the key takes effect in processes
+// started later. It unwraps by the vault's unwrapKey
+// (https://learn.microsoft.com/rest/api/keyvault/keys/unwrap-key) and remembers
+// the results in memory for an hour.
+type KeyVaultKEK struct {
+	client  *azkeys.Client
+	keyURL  string // without version or trailing slash
+	name    string
+	version string // "" is the current one
+
+	public  atomic.Pointer[publicKey]
+	deks    *dekCache
+	flights singleflight.Group
+}
+
+// publicKey is the public half of one version of the key.
+type publicKey struct {
+	id  string
+	rsa *rsa.PublicKey
+}
+
+var (
+	keyName    = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
+	keyVersion = regexp.MustCompile(`^[0-9a-f]{32}$`)
+)
+
+// NewKeyVaultKEK returns the key that cfg describes. It makes no calls.
+func NewKeyVaultKEK(cfg KeyVaultConfig) (*KeyVaultKEK, error) {
+	vault, name, version, err := parseKeyID(cfg.KeyID)
+	if err != nil {
+		return nil, fmt.Errorf("key encryption key %q: %w", cfg.KeyID, err)
+	}
+	if cfg.Credential == nil {
+		return nil, fmt.Errorf("key encryption key %q: no credential", cfg.KeyID)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	options := azkeys.ClientOptions{ClientOptions: azcore.ClientOptions{
+		Retry: policy.RetryOptions{
+			MaxRetries:    2,
+			TryTimeout:    4 * time.Second,
+			RetryDelay:    100 * time.Millisecond,
+			MaxRetryDelay: time.Second,
+		},
+	}}
+	if cfg.HTTPClient != nil {
+		options.Transport = cfg.HTTPClient
+	}
+	client, err := azkeys.NewClient(vault, cfg.Credential, &options)
+	if err != nil {
+		return nil, fmt.Errorf("key encryption key %q: %w", cfg.KeyID, err)
+	}
+	return &KeyVaultKEK{
+		client:  client,
+		keyURL:  vault + "/keys/" + name,
+		name:    name,
+		version: version,
+		deks:    newDEKCache(cachedDEKs, dekMaxAge, cfg.Now),
+	}, nil
+}
+
+// parseKeyID splits a key id into the vault's URL, the key's name and its
+// version, which may be empty.
+func parseKeyID(id string) (vault, name, version string, err error) {
+	u, err := url.Parse(id)
+	if err != nil {
+		return "", "", "", errors.New("not a URL")
+	}
+	if u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", "", "", errors.New("not of the form https://VAULT/keys/NAME[/VERSION]")
+	}
+	segments := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
+	if len(segments) == 2 {
+		segments = append(segments, "")
+	}
+	if len(segments) != 3 || segments[0] != "keys" || !keyName.MatchString(segments[1]) ||
+		segments[2] != "" && !keyVersion.MatchString(segments[2]) {
+		return "", "", "", errors.New("not of the form https://VAULT/keys/NAME[/VERSION]")
+	}
+	return "https://" + strings.ToLower(u.Host), segments[1], segments[2], nil
+}
+
+// Wrap encrypts dek with RSA-OAEP-256 under the key's public half.
+func (k *KeyVaultKEK) Wrap(ctx context.Context, random io.Reader, dek []byte) (id string, wrapped []byte, err error) {
+	pub := k.public.Load()
+	if pub == nil {
+		pub, err = once(ctx, &k.flights, "public key", k.fetchPublic)
+		if err != nil {
+			return "", nil, fmt.Errorf("fetching public key of %q: %w", k.keyURL, err)
+		}
+	}
+	wrapped, err = rsa.EncryptOAEP(sha256.New(), random, pub.rsa, dek, nil)
+	if err != nil {
+		return "", nil, fmt.Errorf("wrapping with %q: %w", pub.id, err)
+	}
+	return pub.id, wrapped, nil
+}
+
+// Unwrap has the vault decrypt a DEK, unless it did so within the last hour.
+func (k *KeyVaultKEK) Unwrap(ctx context.Context, id string, wrapped []byte) ([]byte, error) {
+	version, ok := strings.CutPrefix(id, k.keyURL+"/")
+	if !ok || !keyVersion.MatchString(version) {
+		return nil, fmt.Errorf("sealed under %q, but the configured key is %q: %w", id, k.keyURL, ErrUnknownKEK)
+	}
+	cacheKey := wrappedDEK(id, wrapped)
+	if dek, ok := k.deks.get(cacheKey); ok {
+		return dek, nil
+	}
+	dek, err := once(ctx, &k.flights, string(cacheKey[:]), func(ctx context.Context) ([]byte, error) {
+		if dek, ok := k.deks.get(cacheKey); ok { // unwrapped since the caller looked
+			return dek, nil
+		}
+		resp, err := k.client.UnwrapKey(ctx, k.name, version, azkeys.KeyOperationParameters{
+			Algorithm: to.Ptr(azkeys.EncryptionAlgorithmRSAOAEP256),
+			Value:     wrapped,
+		}, nil)
+		if err != nil {
+			return nil, unwrapError(err)
+		}
+		k.deks.put(cacheKey, resp.Result)
+		return resp.Result, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("unwrapping with %q: %w", id, err)
+	}
+	return dek, nil
+}
+
+func (k *KeyVaultKEK) fetchPublic(ctx context.Context) (*publicKey, error) {
+	if pub := k.public.Load(); pub != nil { // fetched since the caller looked
+		return pub, nil
+	}
+	resp, err := k.client.GetKey(ctx, k.name, k.version, nil)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	pub, err := k.checkPublic(resp.KeyBundle)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	k.public.Store(pub)
+	return pub, nil
+}
+
+// checkPublic refuses a key under which a DEK could be wrapped and then not be
+// unwrapped again, for wrapping does not ask the vault.
+func (k *KeyVaultKEK) checkPublic(bundle azkeys.KeyBundle) (*publicKey, error) {
+	jwk := bundle.Key
+	if jwk == nil || jwk.KID == nil || jwk.Kty == nil {
+		return nil, errors.New("answer holds no key")
+	}
+	version, ok := strings.CutPrefix(string(*jwk.KID), k.keyURL+"/")
+	if !ok || !keyVersion.MatchString(version) || k.version != "" && version != k.version {
+		return nil, fmt.Errorf("answer holds another key, %q", *jwk.KID)
+	}
+	if *jwk.Kty != azkeys.KeyTypeRSA && *jwk.Kty != azkeys.KeyTypeRSAHSM {
+		return nil, fmt.Errorf("key type is %s, want RSA or RSA-HSM", *jwk.Kty)
+	}
+	if a := bundle.Attributes; a == nil || a.Enabled == nil || !*a.Enabled {
+		return nil, errors.New("key is disabled")
+	}
+	if !slices.ContainsFunc(jwk.KeyOps, func(op *azkeys.KeyOperation) bool {
+		return op != nil && *op == azkeys.KeyOperationUnwrapKey
+	}) {
+		return nil, errors.New("key does not allow unwrapKey")
+	}
+	n, e := new(big.Int).SetBytes(jwk.N), new(big.Int).SetBytes(jwk.E)
+	if n.BitLen() < minRSABits || !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 {
+		return nil, fmt.Errorf("RSA key of %d bits, want at least %d", n.BitLen(), minRSABits)
+	}
+	return &publicKey{id: string(*jwk.KID), rsa: &rsa.PublicKey{N: n, E: int(e.Int64())}}, nil
+}
+
+// unwrapError tells a refused or lost key from a vault that cannot serve now.
+func unwrapError(err error) error {
+	if resp, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		switch resp.StatusCode {
+		case http.StatusBadRequest:
+			return fmt.Errorf("vault answered 400 %s: %w", resp.ErrorCode, ErrRefused)
+		case http.StatusNotFound:
+			return fmt.Errorf("vault answered 404 %s: %w", resp.ErrorCode, ErrUnknownKEK)
+		}
+	}
+	return unavailable(err)
+}
+
+// unavailable wraps err as ErrUnavailable. Of a response it keeps status and code:
+// the SDK's error text is a dump of the whole exchange.
+func unavailable(err error) error {
+	if resp, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		return fmt.Errorf("vault answered %d %s: %w", resp.StatusCode, resp.ErrorCode, ErrUnavailable)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// once runs call for all concurrent callers with the same key. The call outlives
+// any one of them: a caller that gives up does not fail those who still wait.
+func once[T any](ctx context.Context, flights *singleflight.Group, key string, call func(context.Context) (T, error)) (T, error) {
+	results := flights.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+		defer cancel()
+		return call(ctx)
+	})
+	var none T
+	select {
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case r := <-results:
+		if r.Err != nil {
+			return none, r.Err
+		}
+		return r.Val.(T), nil
+	}
+}
