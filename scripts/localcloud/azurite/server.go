@@ -78,7 +78,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	reader, writer := io.Pipe()
 	cmd := exec.Command("node", args...)
 	cmd.Stdout, cmd.Stderr = writer, writer
-	process, err := supervise.Start(cmd)
+	process, err := supervise.Start(cmd, stopGrace)
 	if err != nil {
 		return nil, fmt.Errorf("starting azurite: %w", err)
 	}
@@ -178,12 +178,8 @@ func (s *Server) PID() int { return s.process.PID() }
 // Done is closed when the process has ended.
 func (s *Server) Done() <-chan struct{} { return s.process.Done() }
 
+// Err returns, after Done, how the process ended.
+func (s *Server) Err() error { return s.process.Err() }
+
 // Stop ends the process, giving it a few seconds to write its data.
-func (s *Server) Stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
-	defer cancel()
-	if err := s.process.Stop(ctx); err != nil {
-		return fmt.Errorf("stopping azurite: %w", err)
-	}
-	return nil
-}
+func (s *Server) Stop() error { return s.process.Stop() }

@@ -1,9 +1,8 @@
 // Package supervise runs child processes that cannot outlive the process that
-// started them, and ends a set of them together.
+// started them, and ends a group of services together.
 package supervise
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -13,21 +12,22 @@ import (
 )
 
 // outputDelay is how long after its end a process's output may still arrive,
-// through descendants that hold its pipes.
+// through descendants that left its group and hold its pipes.
 const outputDelay = 2 * time.Second
 
 // Process is a running child, leader of a process group of its own: a Ctrl-C
 // in the terminal reaches only the supervisor, which stops its children in order.
 type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	err  error
+	cmd   *exec.Cmd
+	grace time.Duration
+	done  chan struct{}
+	err   error
 }
 
 // Start starts cmd, which must not have been made with a context: how a child
-// ends is Stop's decision. If this process ends in any way, SIGKILL included,
-// the kernel kills the child.
-func Start(cmd *exec.Cmd) (*Process, error) {
+// ends is Stop's decision, which gives it grace to end by itself. If this
+// process ends in any way, SIGKILL included, the kernel kills the child.
+func Start(cmd *exec.Cmd, grace time.Duration) (*Process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
@@ -35,7 +35,7 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	dieWithParent(cmd.SysProcAttr)
 	cmd.WaitDelay = outputDelay
 
-	p := &Process{cmd: cmd, done: make(chan struct{})}
+	p := &Process{cmd: cmd, grace: grace, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
 		// The kernel takes the end of the *thread* that forked for the end of the
@@ -47,13 +47,24 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 			return
 		}
 		started <- nil
-		p.err = cmd.Wait()
+		p.err = p.reap()
 		close(p.done)
 	}()
 	if err := <-started; err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// reap waits for the end of the process and ends what it left in its group.
+func (p *Process) reap() error {
+	var groupErr error
+	if awaitExit(p.PID()) {
+		// Before Wait, while the unreaped process still keeps its id, and thus its
+		// group's, from being given to another.
+		groupErr = p.signal(syscall.SIGKILL)
+	}
+	return errors.Join(p.cmd.Wait(), groupErr)
 }
 
 // PID returns the id of the process, which is also that of its group.
@@ -69,18 +80,20 @@ func (p *Process) Err() error {
 	return p.err
 }
 
-// Stop asks the process group to end (SIGTERM), kills it when ctx ends, and
+// Stop asks the process group to end (SIGTERM), kills it after the grace, and
 // returns when the process is gone. Stopping an ended process does nothing.
-func (p *Process) Stop(ctx context.Context) error {
+func (p *Process) Stop() error {
 	select {
 	case <-p.done:
 		return nil
 	default:
 	}
 	err := p.signal(syscall.SIGTERM)
+	patience := time.NewTimer(p.grace)
+	defer patience.Stop()
 	select {
 	case <-p.done:
-	case <-ctx.Done():
+	case <-patience.C:
 		err = errors.Join(err, p.signal(syscall.SIGKILL))
 		<-p.done
 	}
