@@ -1,0 +1,251 @@
+// Package vaulttest is the test kit of package vault: a store in memory that
+// enforces what the storage service enforces ([Memory]), the contract that every
+// store keeps ([StoreContract]), a store that fails as a network does
+// ([Faulty]), and a search over the interleavings of several workers on one
+// store ([Search]).
+package vaulttest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// pageSize is how many rows one call to the service returns at most.
+const pageSize = 1000
+
+// Memory is a vault.Store in memory. It refuses whatever the service would
+// refuse and, beyond that, different data under one blob name, because only a
+// caller that broke its promise could send it. The zero value is empty and ready
+// to use, by any number of goroutines.
+type Memory struct {
+	mu       sync.Mutex // guards all fields
+	rows     map[string]vault.Row
+	keys     []string // of rows, sorted
+	blobs    map[string][]byte
+	writes   int // so far; makes ETags that never come again
+	calls    Calls
+	onCommit func(before, after Contents)
+}
+
+// Contents is all that a Memory holds at one moment. It shares its documents
+// and blobs with the store: they are for reading only.
+type Contents struct {
+	Rows  []vault.Row // in key order
+	Blobs map[string][]byte
+}
+
+// Contents returns what the store holds now.
+func (m *Memory) Contents() Contents {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.contents()
+}
+
+func (m *Memory) contents() Contents {
+	c := Contents{Rows: make([]vault.Row, len(m.keys)), Blobs: maps.Clone(m.blobs)}
+	for i, key := range m.keys {
+		c.Rows[i] = m.rows[key]
+	}
+	return c
+}
+
+// OnCommit has f called at every transaction that is applied, and at every blob
+// that is written or deleted, in their order, before anybody else can see the
+// change. f must not call the store.
+func (m *Memory) OnCommit(f func(before, after Contents)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onCommit = f
+}
+
+// change runs apply, which changes the contents, and tells the observer.
+func (m *Memory) change(apply func()) {
+	if m.onCommit == nil {
+		apply()
+		return
+	}
+	before := m.contents()
+	apply()
+	m.onCommit(before, m.contents())
+}
+
+// begin counts a call, unless ctx has ended.
+func (m *Memory) begin(ctx context.Context, kind Kind) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", kind, err)
+	}
+	m.count(kind, 1)
+	return nil
+}
+
+// Get implements vault.Store.
+func (m *Memory) Get(ctx context.Context, key string) (vault.Row, error) {
+	if err := vault.CheckKey(key); err != nil {
+		return vault.Row{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, Get); err != nil {
+		return vault.Row{}, err
+	}
+	row, ok := m.rows[key]
+	if !ok {
+		return vault.Row{}, fmt.Errorf("row %q: %w", key, vault.ErrNotFound)
+	}
+	return clone(row), nil
+}
+
+// Scan implements vault.Store.
+func (m *Memory) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, Scan); err != nil {
+		return nil, err
+	}
+	var rows []vault.Row
+	first, _ := slices.BinarySearch(m.keys, r.From)
+	for _, key := range m.keys[first:] {
+		if key >= r.To || len(rows) == r.Limit {
+			break
+		}
+		if row := m.rows[key]; len(r.Labels) == 0 || slices.Contains(r.Labels, row.Label) {
+			rows = append(rows, clone(row))
+		}
+	}
+	m.count(Scan, max(0, len(rows)-1)/pageSize)
+	return rows, nil
+}
+
+// Commit implements vault.Store.
+func (m *Memory) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+	if err := tx.Check(); err != nil {
+		return "", err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, Commit); err != nil {
+		return "", err
+	}
+	for _, a := range tx.Actions {
+		if !m.permits(a) {
+			return "", &vault.ConflictError{Key: a.Row.Key}
+		}
+	}
+	m.change(func() {
+		for _, a := range tx.Actions {
+			m.apply(a)
+		}
+	})
+	if len(tx.Actions) == 1 && tx.Actions[0].Verb.Writes() {
+		return m.rows[tx.Actions[0].Row.Key].ETag, nil
+	}
+	return "", nil
+}
+
+// permits reports whether the row is as the action relies on.
+func (m *Memory) permits(a vault.Action) bool {
+	row, present := m.rows[a.Row.Key]
+	switch a.Verb {
+	case vault.Add:
+		return !present
+	case vault.Replace, vault.Delete:
+		return present && row.ETag == a.Row.ETag
+	case vault.Remove:
+		return present
+	default: // Put
+		return true
+	}
+}
+
+func (m *Memory) apply(a vault.Action) {
+	key := a.Row.Key
+	at, present := slices.BinarySearch(m.keys, key)
+	if !a.Verb.Writes() {
+		delete(m.rows, key)
+		m.keys = slices.Delete(m.keys, at, at+1)
+		return
+	}
+	if !present {
+		m.keys = slices.Insert(m.keys, at, key)
+	}
+	if m.rows == nil {
+		m.rows = make(map[string]vault.Row)
+	}
+	m.writes++
+	row := clone(a.Row)
+	row.ETag = vault.ETag(fmt.Sprintf("%q", fmt.Sprint("write ", m.writes)))
+	m.rows[key] = row
+}
+
+// PutBlob implements vault.Store.
+func (m *Memory) PutBlob(ctx context.Context, name string, data []byte) error {
+	if err := vault.CheckBlob(name, data); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, PutBlob); err != nil {
+		return err
+	}
+	if old, ok := m.blobs[name]; ok {
+		if !bytes.Equal(old, data) {
+			return fmt.Errorf("blob %q is there already with other data: somebody else chose its name", name)
+		}
+		return nil
+	}
+	m.change(func() {
+		if m.blobs == nil {
+			m.blobs = make(map[string][]byte)
+		}
+		m.blobs[name] = bytes.Clone(data)
+	})
+	return nil
+}
+
+// GetBlob implements vault.Store.
+func (m *Memory) GetBlob(ctx context.Context, name string) ([]byte, error) {
+	if err := vault.CheckBlob(name, nil); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, GetBlob); err != nil {
+		return nil, err
+	}
+	data, ok := m.blobs[name]
+	if !ok {
+		return nil, fmt.Errorf("blob %q: %w", name, vault.ErrNotFound)
+	}
+	return bytes.Clone(data), nil
+}
+
+// DeleteBlob implements vault.Store.
+func (m *Memory) DeleteBlob(ctx context.Context, name string) error {
+	if err := vault.CheckBlob(name, nil); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, DeleteBlob); err != nil {
+		return err
+	}
+	if _, ok := m.blobs[name]; ok {
+		m.change(func() { delete(m.blobs, name) })
+	}
+	return nil
+}
+
+// clone copies a row with its document.
+func clone(row vault.Row) vault.Row {
+	row.Doc = bytes.Clone(row.Doc)
+	return row
+}
