@@ -1,0 +1,50 @@
+package localca
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/certwright/certwright/scripts/localcloud/checkout"
+)
+
+const bundleName = "ca/bundle.pem"
+
+// systemRoots are the places where systems keep their trusted roots in one file:
+// Debian and Alpine, Fedora, macOS.
+var systemRoots = []string{
+	"/etc/ssl/certs/ca-certificates.crt",
+	"/etc/pki/tls/certs/ca-bundle.crt",
+	"/etc/ssl/cert.pem",
+}
+
+// WriteBundle writes the file that a program has to trust to reach the local
+// cloud and the rest of the world alike, the system's roots and the authority,
+// and returns its path. override is the roots' file if the user has chosen one
+// (SSL_CERT_FILE), or empty. A system without roots gets the authority alone.
+func (a *Authority) WriteBundle(c checkout.Checkout, override string) (string, error) {
+	bundle := c.Local(bundleName)
+	candidates := systemRoots
+	if override != "" && override != bundle {
+		candidates = []string{override}
+	}
+	roots, err := firstFile(candidates)
+	if err != nil {
+		return "", fmt.Errorf("reading the system's trusted roots: %w", err)
+	}
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
+	return bundle, c.Write(bundleName, bytes.Join([][]byte{bytes.TrimSpace(roots), authority}, []byte("\n")))
+}
+
+func firstFile(paths []string) ([]byte, error) {
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return content, err
+		}
+	}
+	return nil, nil
+}
