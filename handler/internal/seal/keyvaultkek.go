@@ -46,7 +46,7 @@ type KeyVaultConfig struct {
 	// unwrapKey (role "Key Vault Crypto Service Encryption User").
 	Credential azcore.TokenCredential
 
-	// HTTPClient makes the calls. Nil means the Azure SDK's default.
+	// HTTPClient makes the calls.
 	HTTPClient *http.Client
 
 	// Now tells the time. Nil means time.Now.
@@ -90,21 +90,22 @@ func NewKeyVaultKEK(cfg KeyVaultConfig) (*KeyVaultKEK, error) {
 	if cfg.Credential == nil {
 		return nil, fmt.Errorf("key encryption key %q: no credential", cfg.KeyID)
 	}
+	if cfg.HTTPClient == nil {
+		// The SDK's own client would obey proxy variables.
+		return nil, fmt.Errorf("key encryption key %q: no HTTP client", cfg.KeyID)
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	options := azkeys.ClientOptions{ClientOptions: azcore.ClientOptions{
+	client, err := azkeys.NewClient(vault, cfg.Credential, &azkeys.ClientOptions{ClientOptions: azcore.ClientOptions{
+		Transport: cfg.HTTPClient,
 		Retry: policy.RetryOptions{
 			MaxRetries:    2,
 			TryTimeout:    4 * time.Second,
 			RetryDelay:    100 * time.Millisecond,
 			MaxRetryDelay: time.Second,
 		},
-	}}
-	if cfg.HTTPClient != nil {
-		options.Transport = cfg.HTTPClient
-	}
-	client, err := azkeys.NewClient(vault, cfg.Credential, &options)
+	}})
 	if err != nil {
 		return nil, fmt.Errorf("key encryption key %q: %w", cfg.KeyID, err)
 	}

@@ -232,12 +232,17 @@ func TestNewKeyVaultKEKRefusesOddIDs(t *testing.T) {
 		"https://u:p@kek.example.com/keys/master", "https://kek.example.com/keys/master?x=1", "https://kek.example.com/keys/a%2Fb",
 		"https://kek.example.com/keys/master/" + version1 + "/x", "https://kek.example.com/keys/master#f",
 	} {
-		if _, err := seal.NewKeyVaultKEK(seal.KeyVaultConfig{KeyID: id, Credential: scopeCredential{}}); err == nil {
+		if _, err := seal.NewKeyVaultKEK(seal.KeyVaultConfig{KeyID: id, Credential: scopeCredential{}, HTTPClient: http.DefaultClient}); err == nil {
 			t.Errorf("NewKeyVaultKEK(%q) succeeded", id)
 		}
 	}
-	if _, err := seal.NewKeyVaultKEK(seal.KeyVaultConfig{KeyID: masterKey}); err == nil {
-		t.Error("NewKeyVaultKEK succeeded without a credential")
+	for what, cfg := range map[string]seal.KeyVaultConfig{
+		"a credential":   {KeyID: masterKey, HTTPClient: http.DefaultClient},
+		"an HTTP client": {KeyID: masterKey, Credential: scopeCredential{}},
+	} {
+		if _, err := seal.NewKeyVaultKEK(cfg); err == nil {
+			t.Errorf("NewKeyVaultKEK succeeded without %s", what)
+		}
 	}
 }
 
