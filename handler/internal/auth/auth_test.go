@@ -187,6 +187,7 @@ func TestAuthenticateRefusesSignatures(t *testing.T) {
 		{"no dots", "eyJhbGciOiJSUzI1NiJ9", malformed},
 		{"one dot", head + "." + body, malformed},
 		{"three dots", token + ".", malformed},
+		{"signature with stray bits", token[:len(token)-1] + string(token[len(token)-1]+1), malformed},
 		{"padding", head + "=." + rest, malformed},
 		{"line break", head + "\n." + rest, unsigned},
 		{"header is no object", encode([]byte(`[]`)) + "." + rest, malformed},
