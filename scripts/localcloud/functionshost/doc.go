@@ -1,0 +1,26 @@
+// Package functionshost runs a function app the way the Azure Functions host
+// (v4) runs one whose functions live in a custom handler, on one machine and
+// without Azure's tools. It stands in for `func start`: it starts the handler
+// process, routes HTTP requests to it, fires its timers and ends it without
+// notice.
+//
+// It keeps to what a handler can see of the real host: the environment of the
+// process, readiness, the table of exit codes, routing by the order of
+// function names, what each way of dispatching does to a request, the JSON of
+// an invocation and the strictness about its reply, timer schedules with past
+// due runs, the admin endpoints, function keys and limits. Hosts before
+// mid-2025 only forward, newer ones can proxy; [Config.Mode] selects.
+//
+// # Where it differs on purpose
+//
+//   - A reply that leaves the real host waiting until the function times out
+//     (an empty 2xx to an invocation) fails at once, with a log line saying so.
+//   - Timer status is kept in files, not in a blob, and there is no lease: run
+//     one host per app.
+//   - A path with a malformed percent-escape is refused with 400; the real
+//     host takes it literally.
+//   - Not here: triggers other than HTTP and timer, extension bundles, retry
+//     policies, route segments that mix text and parameters, CORS, HTTPS, file
+//     watching, drain, and `customHandler.http.routes`. A function that needs
+//     one of these is dropped with an error, as the host drops a broken one.
+package functionshost
