@@ -1,0 +1,87 @@
+package azstore
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// Names of properties. A document's parts are Doc, Doc1, Doc2 and so on.
+const (
+	partitionKey = "PartitionKey"
+	rowKey       = "RowKey"
+	labelColumn  = "Label"
+	docColumn    = "Doc"
+	etagColumn   = "odata.etag" // in an answer
+)
+
+// maxUnits is how many UTF-16 units one property gets. The service takes
+// 32,768 (REST page "Understanding the Table Service data model").
+const maxUnits = 32_000
+
+// entity returns a row as the service takes it, in JSON.
+func (s *Store) entity(row vault.Row) ([]byte, error) {
+	properties := s.entityKey(row.Key)
+	properties[labelColumn] = row.Label
+	for i, part := range split(string(row.Doc)) {
+		properties[docPart(i)] = part
+	}
+	return json.Marshal(properties)
+}
+
+func (s *Store) entityKey(key string) map[string]string {
+	return map[string]string{partitionKey: s.vaultID, rowKey: key}
+}
+
+func docPart(i int) string {
+	if i == 0 {
+		return docColumn
+	}
+	return docColumn + strconv.Itoa(i)
+}
+
+// split cuts a document between characters into parts of at most maxUnits.
+func split(doc string) []string {
+	var parts []string
+	start, units := 0, 0
+	for i, r := range doc {
+		n := utf16.RuneLen(r)
+		if units+n > maxUnits {
+			parts = append(parts, doc[start:i])
+			start, units = i, 0
+		}
+		units += n
+	}
+	return append(parts, doc[start:])
+}
+
+// rowOf reads an entity as the service returns it. It may have properties that
+// are none of ours.
+func rowOf(entity []byte) (vault.Row, error) {
+	var properties map[string]any
+	if err := json.Unmarshal(entity, &properties); err != nil {
+		return vault.Row{}, fmt.Errorf("reading an entity: %w", err)
+	}
+	text := func(name string) string {
+		value, _ := properties[name].(string)
+		return value
+	}
+	var doc strings.Builder
+	for i := 0; ; i++ {
+		part, ok := properties[docPart(i)].(string)
+		if !ok {
+			break
+		}
+		doc.WriteString(part)
+	}
+	return vault.Row{
+		Key:   text(rowKey),
+		ETag:  vault.ETag(text(etagColumn)),
+		Label: text(labelColumn),
+		Doc:   []byte(doc.String()),
+	}, nil
+}

@@ -1,0 +1,248 @@
+package azstore_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/certwright/certwright/handler/internal/azstore"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// counting returns a change of configuration that counts the requests sent.
+func counting(requests *atomic.Int64) func(*azstore.Config) {
+	return func(cfg *azstore.Config) {
+		cfg.HTTPClient = client(func(r *http.Request) (*http.Response, error) {
+			requests.Add(1)
+			return http.DefaultTransport.RoundTrip(r)
+		})
+	}
+}
+
+func action(verb vault.Verb, key, doc string) vault.Action {
+	return vault.Action{Verb: verb, Row: vault.Row{Key: key, Doc: []byte(doc)}}
+}
+
+func adds(prefix string, n int) vault.Tx {
+	var tx vault.Tx
+	for i := range n {
+		tx.Actions = append(tx.Actions, action(vault.Add, fmt.Sprintf("%s%04d", prefix, i), `1`))
+	}
+	return tx
+}
+
+func TestOneRequestPerCall(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	var requests atomic.Int64
+	store := open(t, counting(&requests))
+	commit := func(actions ...vault.Action) func() error {
+		return func() error {
+			_, err := store.Commit(ctx, vault.Tx{Actions: actions})
+			return err
+		}
+	}
+	scan := func(r vault.Range) func() error {
+		return func() error {
+			_, err := store.Scan(ctx, r)
+			return err
+		}
+	}
+	// The table and the container are there before the count begins.
+	if err := commit(action(vault.Add, "c:replaced", `1`), action(vault.Add, "c:deleted", `1`))(); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.PutBlob(ctx, "a/1.pem", nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 11 {
+		if err := commit(adds(fmt.Sprintf("d:%02d:", i), vault.MaxActions).Actions...)(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	withETag := func(verb vault.Verb, key string) vault.Action {
+		row, err := store.Get(ctx, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return vault.Action{Verb: verb, Row: row}
+	}
+	replacing, deleting := withETag(vault.Replace, "c:replaced"), withETag(vault.Delete, "c:deleted")
+
+	for _, test := range []struct {
+		name string
+		call func() error
+		want int64
+	}{
+		{"get", func() error { _, err := store.Get(ctx, "c:replaced"); return err }, 1},
+		{"add", commit(action(vault.Add, "c:added", `1`)), 1},
+		{"put", commit(action(vault.Put, "c:put", `1`)), 1},
+		{"replace", commit(replacing), 1},
+		{"delete", commit(deleting), 1},
+		{"remove", commit(action(vault.Remove, "c:put", ``)), 1},
+		{"transaction", commit(action(vault.Add, "c:1", `1`), action(vault.Remove, "c:added", ``)), 1},
+		{"scan of an empty range", scan(vault.Range{From: "e:", To: "e;", Limit: 10}), 1},
+		{"scan of a page", scan(vault.Range{From: "d:", To: "d;", Limit: 25}), 1},
+		{"scan of a thousand", scan(vault.Range{From: "d:", To: "d;", Limit: 1000}), 1},
+		{"scan of more", scan(vault.Range{From: "d:", To: "d;", Limit: 2000}), 2},
+		{"put blob", func() error { return store.PutBlob(ctx, "a/2.pem", nil) }, 1},
+		{"get blob", func() error { _, err := store.GetBlob(ctx, "a/2.pem"); return err }, 1},
+		{"delete blob", func() error { return store.DeleteBlob(ctx, "a/2.pem") }, 1},
+	} {
+		requests.Store(0)
+		if err := test.call(); err != nil {
+			t.Fatalf("%s: %v", test.name, err)
+		}
+		if got := requests.Load(); got != test.want {
+			t.Errorf("%s: %d requests, want %d", test.name, got, test.want)
+		}
+	}
+}
+
+// rawTable is the table of a store as the SDK sees it.
+func rawTable(t *testing.T, name string) *aztables.Client {
+	t.Helper()
+	service, err := aztables.NewServiceClientFromConnectionString(storage.ConnectionString(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return service.NewClient(name)
+}
+
+// The shape of a stored row is read by other releases.
+func TestRowsAsStored(t *testing.T) {
+	t.Parallel()
+	table := newName()
+	store := open(t, func(cfg *azstore.Config) { cfg.Table, cfg.VaultID = table, "v1" })
+	doc := `"` + strings.Repeat("x", 31_999) + "\U0001F600" + strings.Repeat("y", 40_000) + `"`
+	for _, row := range []vault.Row{{Key: "c:a", Label: "ca1", Doc: []byte(`{"schema":1}`)}, {Key: "c:b", Doc: []byte(doc)}} {
+		if _, err := store.Commit(t.Context(), vault.Tx{Actions: []vault.Action{{Verb: vault.Add, Row: row}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, want := range map[string]map[string]any{
+		"c:a": {"PartitionKey": "v1", "RowKey": "c:a", "Label": "ca1", "Doc": `{"schema":1}`},
+		"c:b": {"PartitionKey": "v1", "RowKey": "c:b", "Label": "", "Doc": doc[:32_000], "Doc1": doc[32_000:64_002], "Doc2": doc[64_002:]},
+	} {
+		answer, err := rawTable(t, table).GetEntity(t.Context(), "v1", key, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		if err := json.Unmarshal(answer.Value, &got); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"odata.metadata", "odata.etag", "Timestamp"} {
+			delete(got, name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("row %q (-want +got):\n%s", key, diff)
+		}
+	}
+}
+
+func TestForeignPropertiesAreIgnored(t *testing.T) {
+	t.Parallel()
+	table := newName()
+	store := open(t, func(cfg *azstore.Config) { cfg.Table, cfg.VaultID = table, "v1" })
+	if _, err := store.Commit(t.Context(), adds("c:", 1)); err != nil { // makes the table
+		t.Fatal(err)
+	}
+	entity := `{"PartitionKey":"v1","RowKey":"c:x","Label":"l","Doc":"{}","Doc2":"apart","Note":"by hand","Count":7,"Big":"8","Big@odata.type":"Edm.Int64"}`
+	if _, err := rawTable(t, table).AddEntity(t.Context(), []byte(entity), nil); err != nil {
+		t.Fatal(err)
+	}
+	row, err := store.Get(t.Context(), "c:x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row.ETag = ""
+	if diff := cmp.Diff(vault.Row{Key: "c:x", Label: "l", Doc: []byte(`{}`)}, row); diff != "" {
+		t.Errorf("row with foreign properties (-want +got):\n%s", diff)
+	}
+}
+
+func TestVaultsInOneTableAreApart(t *testing.T) {
+	t.Parallel()
+	table := newName()
+	one := open(t, func(cfg *azstore.Config) { cfg.Table, cfg.VaultID = table, "v1" })
+	two := open(t, func(cfg *azstore.Config) { cfg.Table, cfg.VaultID = table, "v1x" })
+	for _, store := range []*azstore.Store{one, two} {
+		if _, err := store.Commit(t.Context(), adds("c:", 3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := one.Commit(t.Context(), vault.Tx{Actions: []vault.Action{action(vault.Remove, "c:0000", ``), action(vault.Remove, "c:0001", ``)}}); err != nil {
+		t.Fatal(err)
+	}
+	for store, want := range map[*azstore.Store]int{one: 1, two: 3} {
+		rows, err := store.Scan(t.Context(), vault.Range{From: " ", To: "~", Limit: 10})
+		if err != nil || len(rows) != want {
+			t.Errorf("a vault holds %d rows (%v), want %d", len(rows), err, want)
+		}
+	}
+}
+
+// Azure may end a page before its first row; Azurite never does.
+func TestScanGoesOnAfterEmptyPages(t *testing.T) {
+	t.Parallel()
+	pages := []struct {
+		next string
+		keys []string
+	}{
+		{"c:b", nil}, {"c:c", []string{"c:b"}}, {"c:d", nil}, {"c:e", []string{"c:c", "c:d"}}, {"", nil},
+	}
+	var asked []string
+	store := open(t, func(cfg *azstore.Config) {
+		cfg.VaultID = "v1"
+		cfg.HTTPClient = client(func(r *http.Request) (*http.Response, error) {
+			q := r.URL.Query()
+			page := pages[len(asked)]
+			asked = append(asked, fmt.Sprintf("%s|%s|%s", q.Get("NextRowKey"), q.Get("$top"), q.Get("$filter")))
+			var entities []string
+			for _, key := range page.keys {
+				entities = append(entities, fmt.Sprintf(`{"odata.etag":"W/\"1\"","PartitionKey":"v1","RowKey":%q,"Label":"l","Doc":"1"}`, key))
+			}
+			header := http.Header{"Content-Type": {"application/json"}}
+			if page.next != "" {
+				header.Set("x-ms-continuation-NextPartitionKey", "v1")
+				header.Set("x-ms-continuation-NextRowKey", page.next)
+			}
+			return answer(r, 200, header, `{"value":[`+strings.Join(entities, ",")+`]}`), nil
+		})
+	})
+	rows, err := store.Scan(t.Context(), vault.Range{From: "c:", To: "c;", Labels: []string{"l", "m"}, Limit: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, row := range rows {
+		keys = append(keys, row.Key)
+	}
+	if diff := cmp.Diff([]string{"c:b", "c:c", "c:d"}, keys); diff != "" {
+		t.Errorf("keys of all pages (-want +got):\n%s", diff)
+	}
+	const rest = "|9|PartitionKey eq 'v1' and RowKey ge 'c:' and RowKey lt 'c;' and (Label eq 'l' or Label eq 'm')"
+	if diff := cmp.Diff([]string{rest, "c:b" + rest, "c:c" + rest, "c:d" + rest, "c:e" + rest}, asked); diff != "" {
+		t.Errorf("queries (-want +got):\n%s", diff)
+	}
+}
+
+// answer is what a service sends back for r.
+func answer(r *http.Request, status int, header http.Header, body string) *http.Response {
+	if header == nil {
+		header = http.Header{}
+	}
+	return &http.Response{
+		StatusCode: status, Status: fmt.Sprint(status, " ", http.StatusText(status)),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r,
+	}
+}
