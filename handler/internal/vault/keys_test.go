@@ -1,0 +1,150 @@
+package vault
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"os/exec"
+	"sync"
+	"testing"
+)
+
+// testKeys are made once; key pairs are what these tests take longest for.
+var testKeys = map[string]func() crypto.Signer{
+	"RSA":   sync.OnceValue(func() crypto.Signer { return mustKey(KeyProperties{Type: KeyRSA, Size: 2048}) }),
+	"P-256": sync.OnceValue(func() crypto.Signer { return mustKey(KeyProperties{Type: KeyEC, Curve: "P-256"}) }),
+	"P-384": sync.OnceValue(func() crypto.Signer { return mustKey(KeyProperties{Type: KeyEC, Curve: "P-384"}) }),
+	"P-521": sync.OnceValue(func() crypto.Signer { return mustKey(KeyProperties{Type: KeyEC, Curve: "P-521"}) }),
+}
+
+func mustKey(k KeyProperties) crypto.Signer {
+	key, err := GenerateKey(k)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+func TestGenerateKey(t *testing.T) {
+	t.Parallel()
+	for _, k := range []KeyProperties{
+		{Type: KeyRSA, Size: 2048},
+		{Type: KeyRSA, Size: 3072},
+		{Type: KeyRSA, Size: 4096},
+		{Type: KeyRSAHSM, Size: 2048},
+		{Type: KeyEC, Curve: "P-256", Size: 256},
+		{Type: KeyEC, Curve: "P-384", Size: 384},
+		{Type: KeyEC, Curve: "P-521", Size: 521},
+		{Type: KeyECHSM, Curve: "P-256", Size: 256},
+	} {
+		key, err := GenerateKey(k)
+		if err != nil {
+			t.Errorf("%+v: %v", k, err)
+			continue
+		}
+		switch pub := key.Public().(type) {
+		case *rsa.PublicKey:
+			if k.Curve != "" || pub.N.BitLen() != k.Size || pub.E != 65537 {
+				t.Errorf("%+v: RSA key of %d bits", k, pub.N.BitLen())
+			}
+		case *ecdsa.PublicKey:
+			if pub.Curve.Params().Name != k.Curve {
+				t.Errorf("%+v: EC key on %s", k, pub.Curve.Params().Name)
+			}
+		default:
+			t.Errorf("%+v: %T", k, pub)
+		}
+		der, err := marshalKey(key)
+		if err != nil {
+			t.Errorf("%+v: %v", k, err)
+			continue
+		}
+		back, err := parseKey(der)
+		if err != nil || !samePublicKey(back.Public(), key.Public()) {
+			t.Errorf("%+v: came back as %v, %v", k, back, err)
+		}
+	}
+	for _, k := range []KeyProperties{{}, {Type: "oct", Size: 256}, {Type: KeyEC, Curve: "P-256K"}, {Type: KeyRSA, Size: 16}} {
+		if _, err := GenerateKey(k); err == nil {
+			t.Errorf("%+v: made a key", k)
+		}
+	}
+}
+
+// OpenSSL reads what marshalKey writes, as PKCS #8.
+func TestMarshalKeyOpenSSL(t *testing.T) {
+	t.Parallel()
+	for name, key := range testKeys {
+		der, err := marshalKey(key())
+		if err != nil {
+			t.Fatal(err)
+		}
+		spki, err := x509.MarshalPKIXPublicKey(key().Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+		if got := openssl(t, in, "pkey", "-pubout", "-outform", "DER"); !bytes.Equal(got, spki) {
+			t.Errorf("%s: OpenSSL reads another key", name)
+		}
+	}
+}
+
+func TestParseKeyRefuses(t *testing.T) {
+	t.Parallel()
+	x25519 := "\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x6e\x04\x22\x04\x20" + "0123456789abcdef0123456789abcdef"
+	for name, der := range map[string]string{"nothing": "", "garbage": "key", "a key that does not sign": x25519} {
+		if key, err := parseKey([]byte(der)); err == nil {
+			t.Errorf("%s: %T", name, key)
+		}
+	}
+}
+
+func TestSamePublicKey(t *testing.T) {
+	t.Parallel()
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ed, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := testKeys["P-256"]().Public()
+	for name, c := range map[string]struct {
+		a, b crypto.PublicKey
+		want bool
+	}{
+		"same":        {key, key, true},
+		"other":       {key, other.Public(), false},
+		"other kind":  {key, ed, false},
+		"other curve": {key, testKeys["P-384"]().Public(), false},
+		"RSA":         {testKeys["RSA"]().Public(), key, false},
+		"no key":      {nil, key, false},
+		"not a key":   {"key", key, false},
+	} {
+		if got := samePublicKey(c.a, c.b); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// openssl runs OpenSSL on input and returns what it prints.
+func openssl(t testing.TB, input []byte, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command("openssl", args...)
+	cmd.Stdin = bytes.NewReader(input)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("openssl %v: %v\n%s", args, err, stderr.Bytes())
+	}
+	return out
+}
