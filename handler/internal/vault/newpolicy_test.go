@@ -1,0 +1,407 @@
+package vault
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var testTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// sent is a valid policy as sent, changed by edit.
+func sent(edit func(*PolicyParams)) PolicyParams {
+	p := PolicyParams{X509: &X509Params{Subject: new("CN=example.com")}, Key: &KeyParams{}, Issuer: &IssuerParams{}}
+	if edit != nil {
+		edit(&p)
+	}
+	return p
+}
+
+func TestNewPolicyDefaults(t *testing.T) {
+	t.Parallel()
+	unknown := Policy{
+		Key:         KeyProperties{Exportable: true, Type: "RSA", Size: 2048},
+		ContentType: "application/x-pkcs12",
+		X509: X509Properties{
+			Subject:        "CN=example.com",
+			EKUs:           []string{"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"},
+			KeyUsage:       []string{"digitalSignature", "keyEncipherment"},
+			ValidityMonths: 12,
+		},
+		LifetimeActions: []LifetimeAction{{Percentage: 80, Action: "EmailContacts"}},
+		Issuer:          IssuerParameters{Name: "Unknown"},
+		Enabled:         true,
+		Created:         testTime,
+		Updated:         testTime,
+	}
+	withIssuer := func(name, action string) Policy {
+		p := unknown
+		p.Issuer.Name = name
+		p.LifetimeActions = []LifetimeAction{{Percentage: 80, Action: action}}
+		return p
+	}
+	subject := &X509Params{Subject: new("CN=example.com")}
+	for _, c := range []struct {
+		name string
+		in   PolicyParams
+		want Policy
+	}{
+		{"only a subject", PolicyParams{X509: subject}, unknown},
+		{"empty groups", PolicyParams{X509: subject, Key: &KeyParams{}, Issuer: &IssuerParams{}}, unknown},
+		{"Self", PolicyParams{X509: subject, Issuer: &IssuerParams{Name: new("Self")}}, withIssuer("Self", "AutoRenew")},
+		{"self", PolicyParams{X509: subject, Issuer: &IssuerParams{Name: new("self")}}, withIssuer("self", "AutoRenew")},
+		{"unknown", PolicyParams{X509: subject, Issuer: &IssuerParams{Name: new("unknown")}}, withIssuer("unknown", "EmailContacts")},
+		{"an issuer object", PolicyParams{X509: subject, Issuer: &IssuerParams{Name: new("My-CA")}}, withIssuer("My-CA", "EmailContacts")},
+		{"0 months", PolicyParams{X509: &X509Params{Subject: new("CN=example.com"), ValidityMonths: new(0)}}, unknown},
+	} {
+		got, err := NewPolicy(c.in, testTime)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+func TestNewPolicyKeepsWhatIsSent(t *testing.T) {
+	t.Parallel()
+	sans := &SANs{
+		DNSNames:    []string{"example.com", "*.Example.com", "_sip.a-b.example"},
+		Emails:      []string{"ada+x@example.com"},
+		UPNs:        []string{"ada@corp", "Zoë"},
+		URIs:        []string{"https://example.com/a?b#c", "spiffe://td/ns/x", "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "https://[2001:db8::1]:8443/"},
+		IPAddresses: []string{"192.0.2.1", "2001:0db8::1", "::ffff:192.0.2.1"},
+	}
+	got, err := NewPolicy(PolicyParams{
+		Key:         &KeyParams{Exportable: new(false), Type: new("RSA"), Size: new(4096), Reuse: new(true)},
+		ContentType: new("application/x-pem-file"),
+		X509: &X509Params{
+			Subject:        new("C=US, O=Contoso, CN=example.com"),
+			SANs:           sans,
+			EKUs:           []string{"1.3.6.1.5.5.7.3.3", "1.3.6.1.4.1.311.10.3.4"},
+			KeyUsage:       []string{"keyCertSign", "crlSign", "DIGITALSIGNATURE", "keyCertSign", "decipherOnly"},
+			ValidityMonths: new(1200),
+			CA:             new(true),
+		},
+		LifetimeActions: []LifetimeAction{{DaysBefore: 1200 * 27, Action: "autorenew"}, {Percentage: 99, Action: "EmailContacts"}},
+		Issuer:          &IssuerParams{Name: new("ca"), CertificateType: new("OV-SSL"), Transparency: new(false)},
+		Enabled:         new(false),
+	}, testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Policy{
+		Key:         KeyProperties{Exportable: false, Type: "RSA", Size: 4096, Reuse: true},
+		ContentType: "application/x-pem-file",
+		X509: X509Properties{
+			Subject:        "C=US, O=Contoso, CN=example.com",
+			SANs:           sans,
+			EKUs:           []string{"1.3.6.1.5.5.7.3.3", "1.3.6.1.4.1.311.10.3.4"},
+			KeyUsage:       []string{"cRLSign", "decipherOnly", "digitalSignature", "keyCertSign"},
+			ValidityMonths: 1200,
+			CA:             true,
+		},
+		LifetimeActions: []LifetimeAction{{DaysBefore: 1200 * 27, Action: "AutoRenew"}, {Percentage: 99, Action: "EmailContacts"}},
+		Issuer:          IssuerParameters{Name: "ca", CertificateType: "OV-SSL", Transparency: new(false)},
+		Enabled:         false,
+		Created:         testTime,
+		Updated:         testTime,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	sans.DNSNames[0] = "changed by the caller"
+	if got.X509.SANs.DNSNames[0] != "example.com" {
+		t.Error("the policy shares its names with the caller")
+	}
+}
+
+// Nothing sent, nothing and something are three things on the wire.
+func TestNewPolicyNoneAndEmpty(t *testing.T) {
+	t.Parallel()
+	p, err := NewPolicy(sent(func(p *PolicyParams) {
+		p.X509.SANs = &SANs{}
+		p.X509.EKUs = []string{}
+		p.X509.KeyUsage = []string{}
+		p.LifetimeActions = []LifetimeAction{}
+	}), testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.X509.SANs == nil || p.X509.EKUs == nil || len(p.X509.EKUs) > 0 || p.X509.KeyUsage == nil || len(p.X509.KeyUsage) > 0 ||
+		p.LifetimeActions == nil || len(p.LifetimeActions) > 0 {
+		t.Errorf("empty lists became %+v", p)
+	}
+	for _, x := range []*X509Params{
+		{Subject: new("CN=a")},
+		{SANs: &SANs{DNSNames: []string{"a"}}},
+		{Subject: new(" "), SANs: &SANs{UPNs: []string{"a"}}},
+	} {
+		p, err := NewPolicy(PolicyParams{X509: x}, testTime)
+		if err != nil {
+			t.Errorf("%+v: %v", x, err)
+		} else if (p.X509.SANs == nil) != (x.SANs == nil) {
+			t.Errorf("%+v: SANs became %+v", x, p.X509.SANs)
+		}
+	}
+}
+
+func TestNewPolicyKeys(t *testing.T) {
+	t.Parallel()
+	rsa := func(size int) KeyProperties { return KeyProperties{Exportable: true, Type: "RSA", Size: size} }
+	ec := func(curve string, size int) KeyProperties {
+		return KeyProperties{Exportable: true, Type: "EC", Curve: curve, Size: size}
+	}
+	for _, c := range []struct {
+		in   KeyParams
+		want KeyProperties
+	}{
+		{KeyParams{Size: new(3072)}, rsa(3072)},
+		{KeyParams{Type: new("rsa"), Size: new(4096)}, rsa(4096)},
+		{KeyParams{Type: new("RSA-HSM"), Exportable: new(true)}, KeyProperties{Type: "RSA-HSM", Size: 2048}},
+		{KeyParams{Type: new("EC")}, ec("P-256", 256)},
+		{KeyParams{Type: new("EC"), Curve: new("P-256")}, ec("P-256", 256)},
+		{KeyParams{Type: new("EC"), Curve: new("P-384")}, ec("P-384", 384)},
+		{KeyParams{Type: new("EC"), Curve: new("P-521")}, ec("P-521", 521)},
+		{KeyParams{Type: new("EC"), Size: new(256)}, ec("P-256", 256)},
+		{KeyParams{Type: new("EC"), Size: new(384)}, ec("P-384", 384)},
+		{KeyParams{Type: new("EC"), Size: new(521)}, ec("P-521", 521)},
+		{KeyParams{Type: new("EC"), Size: new(521), Curve: new("p-521")}, ec("P-521", 521)},
+		{KeyParams{Type: new("EC-HSM"), Curve: new("P-384")}, KeyProperties{Type: "EC-HSM", Curve: "P-384", Size: 384}},
+	} {
+		p, err := NewPolicy(sent(func(p *PolicyParams) { p.Key = &c.in }), testTime)
+		if err != nil {
+			t.Errorf("%+v: %v", c.in, err)
+		} else if diff := cmp.Diff(c.want, p.Key); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", c.in, diff)
+		}
+	}
+}
+
+func TestNewPolicyRefuses(t *testing.T) {
+	t.Parallel()
+	type edit = func(*PolicyParams)
+	key := func(k KeyParams) edit { return func(p *PolicyParams) { p.Key = &k } }
+	sans := func(s SANs) edit { return func(p *PolicyParams) { p.X509.SANs = &s } }
+	months := func(n int) edit { return func(p *PolicyParams) { p.X509.ValidityMonths = &n } }
+	actions := func(a ...LifetimeAction) edit { return func(p *PolicyParams) { p.LifetimeActions = a } }
+	const x509, san, lifetime = "policy.x509_props", "policy.x509_props.sans", "policy.lifetime_actions"
+	label := strings.Repeat("a", 63)
+	for _, c := range []struct {
+		field string
+		edit  edit
+	}{
+		{x509, func(p *PolicyParams) { p.X509 = nil }},
+		{x509, func(p *PolicyParams) { p.X509 = &X509Params{SANs: &SANs{}} }},
+		{x509, func(p *PolicyParams) { p.X509.Subject = new("  ") }},
+
+		{"policy.key_props.kty", key(KeyParams{Type: new("oct")})},
+		{"policy.key_props.kty", key(KeyParams{Type: new("")})},
+		{"policy.key_props.key_size", key(KeyParams{Size: new(1024)})},
+		{"policy.key_props.key_size", key(KeyParams{Size: new(0)})},
+		{"policy.key_props.key_size", key(KeyParams{Type: new("EC"), Size: new(2048)})},
+		{"policy.key_props.key_size", key(KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(384)})},
+		{"policy.key_props.key_size", key(KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(0)})},
+		{"policy.key_props.crv", key(KeyParams{Type: new("RSA"), Curve: new("P-256")})},
+		{"policy.key_props.crv", key(KeyParams{Curve: new("P-256")})},
+		{"policy.key_props.crv", key(KeyParams{Type: new("EC"), Curve: new("P-256K")})},
+		{"policy.key_props.crv", key(KeyParams{Type: new("EC"), Curve: new("P-256K"), Size: new(256)})},
+		{"policy.key_props.crv", key(KeyParams{Type: new("EC"), Curve: new("secp256r1")})},
+
+		{"policy.secret_props.contentType", func(p *PolicyParams) { p.ContentType = new("text/plain") }},
+		{"policy.secret_props.contentType", func(p *PolicyParams) { p.ContentType = new("") }},
+
+		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{"serverAuth"} }},
+		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{""} }},
+		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{"2.25.329800735698586629295641978511506172918"} }},
+		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = slices.Repeat([]string{"1.2.3"}, 51) }},
+		{x509 + ".key_usage", func(p *PolicyParams) { p.X509.KeyUsage = []string{"digitalSignature", "sign"} }},
+		{x509 + ".validity_months", months(-1)},
+		{x509 + ".validity_months", months(1201)},
+
+		{san + ".dns_names", sans(SANs{DNSNames: []string{""}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{"*"}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{"a.*.example"}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{"a*.example"}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{"example.com."}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{"a..example"}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{"-a.example"}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{"a-.example"}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{"a b.example"}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{"bücher.example"}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{"a\x00.example"}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{label + "a.example"}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{strings.Join([]string{label, label, label, label}, ".")}})},
+		{san + ".emails", sans(SANs{Emails: []string{"example.com"}})},
+		{san + ".emails", sans(SANs{Emails: []string{"Ada <ada@example.com>"}})},
+		{san + ".emails", sans(SANs{Emails: []string{"ada@*.example"}})},
+		{san + ".emails", sans(SANs{Emails: []string{"ada@bücher.example"}})},
+		{san + ".emails", sans(SANs{Emails: []string{"ädä@example.com"}})},
+		{san + ".upns", sans(SANs{UPNs: []string{""}})},
+		{san + ".upns", sans(SANs{UPNs: []string{"a\xff"}})},
+		{san + ".upns", sans(SANs{UPNs: []string{"a\nb"}})},
+		{san + ".upns", sans(SANs{UPNs: []string{strings.Repeat("a", 2049)}})},
+		{san + ".uris", sans(SANs{URIs: []string{""}})},
+		{san + ".uris", sans(SANs{URIs: []string{"/path"}})},
+		{san + ".uris", sans(SANs{URIs: []string{"example.com"}})},
+		{san + ".uris", sans(SANs{URIs: []string{"https:"}})},
+		{san + ".uris", sans(SANs{URIs: []string{"https://exa mple.com"}})},
+		{san + ".uris", sans(SANs{URIs: []string{"https://*.example.com"}})},
+		{san + ".uris", sans(SANs{URIs: []string{"https://example.com./"}})},
+		{san + ".uris", sans(SANs{URIs: []string{"https://[fe80::1%25eth0]/"}})},
+		{san + ".uris", sans(SANs{URIs: []string{"https://example.com/ü"}})},
+		{san + ".uris", sans(SANs{URIs: []string{"https://example.com/%zz"}})},
+		{san + ".ipAddresses", sans(SANs{IPAddresses: []string{""}})},
+		{san + ".ipAddresses", sans(SANs{IPAddresses: []string{"192.0.2.1/24"}})},
+		{san + ".ipAddresses", sans(SANs{IPAddresses: []string{"192.0.2.256"}})},
+		{san + ".ipAddresses", sans(SANs{IPAddresses: []string{"fe80::1%eth0"}})},
+		{san, sans(SANs{DNSNames: slices.Repeat([]string{"a"}, 200), IPAddresses: slices.Repeat([]string{"::1"}, 51)})},
+		{san, sans(SANs{UPNs: slices.Repeat([]string{strings.Repeat("a", 2048)}, 17)})},
+
+		{lifetime, actions(slices.Repeat([]LifetimeAction{{Percentage: 80, Action: "EmailContacts"}}, 3)...)},
+		{lifetime, actions(slices.Repeat([]LifetimeAction{{Percentage: 80, Action: "AutoRenew"}}, 2)...)},
+		{lifetime + ".action.action_type", actions(LifetimeAction{Percentage: 80})},
+		{lifetime + ".action.action_type", actions(LifetimeAction{Percentage: 80, Action: "Renew"})},
+		{lifetime + ".trigger", actions(LifetimeAction{Action: "AutoRenew"})},
+		{lifetime + ".trigger", actions(LifetimeAction{Percentage: 80, DaysBefore: 30, Action: "AutoRenew"})},
+		{lifetime + ".trigger.lifetime_percentage", actions(LifetimeAction{Percentage: 100, Action: "AutoRenew"})},
+		{lifetime + ".trigger.lifetime_percentage", actions(LifetimeAction{Percentage: -1, Action: "AutoRenew"})},
+		{lifetime + ".trigger.days_before_expiry", actions(LifetimeAction{DaysBefore: -1, Action: "AutoRenew"})},
+		{lifetime + ".trigger.days_before_expiry", actions(LifetimeAction{DaysBefore: 12*27 + 1, Action: "AutoRenew"})},
+
+		{"policy.issuer.name", func(p *PolicyParams) { p.Issuer.Name = new("") }},
+		{"policy.issuer.name", func(p *PolicyParams) { p.Issuer.Name = new("my ca") }},
+		{"policy.issuer.cty", func(p *PolicyParams) { p.Issuer.CertificateType = new(strings.Repeat("a", 129)) }},
+		{"policy.issuer.cty", func(p *PolicyParams) { p.Issuer.CertificateType = new("a\nb") }},
+	} {
+		in := sent(c.edit)
+		_, err := NewPolicy(in, testTime)
+		var e *Error
+		if !errors.As(err, &e) || e.Reason != BadParameter || e.Field != c.field || e.Detail == "" {
+			t.Errorf("%s: %v, want a BadParameter of %s", describe(in), err, c.field)
+		}
+	}
+}
+
+// Key Vault's text for a bad subject does not say what is wrong with it; the
+// cause is for the log.
+func TestNewPolicyBadSubject(t *testing.T) {
+	t.Parallel()
+	for _, subject := range []string{"example.com", "CN=", "C=USA, CN=a", "CN=" + strings.Repeat("a", 1024)} {
+		_, err := NewPolicy(sent(func(p *PolicyParams) { p.X509.Subject = &subject }), testTime)
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Fatalf("%q: %v", subject, err)
+		}
+		want := "Property policy.x509_props has invalid value. Invalid X.500 distinguished name\r\n"
+		if e.Reason != BadParameter || e.Field != "" || e.Detail != want || e.Err == nil {
+			t.Errorf("%q: %+v", subject, e)
+		}
+	}
+}
+
+func TestPolicyUpdate(t *testing.T) {
+	t.Parallel()
+	old, err := NewPolicy(sent(func(p *PolicyParams) {
+		p.Key = &KeyParams{Size: new(4096), Reuse: new(true), Exportable: new(false)}
+		p.ContentType = new(ContentPEM)
+		p.X509.SANs = &SANs{DNSNames: []string{"example.com"}}
+		p.X509.ValidityMonths = new(24)
+		p.Issuer = &IssuerParams{Name: new("Self"), CertificateType: new("x")}
+		p.LifetimeActions = []LifetimeAction{{DaysBefore: 500, Action: "AutoRenew"}}
+	}), testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := testTime.Add(time.Hour)
+	for _, c := range []struct {
+		name string
+		in   PolicyParams
+		want func(*Policy)
+	}{
+		{"nothing", PolicyParams{}, func(*Policy) {}},
+		{
+			"groups that say nothing",
+			PolicyParams{Key: &KeyParams{}, X509: &X509Params{SANs: &SANs{}}, Issuer: &IssuerParams{}},
+			func(*Policy) {},
+		},
+		{
+			"key_props as a whole", PolicyParams{Key: &KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
+			func(p *Policy) { p.Key = KeyProperties{Exportable: true, Type: "EC", Curve: "P-256", Size: 256} },
+		},
+		{
+			"secret_props", PolicyParams{ContentType: new(ContentPKCS12)},
+			func(p *Policy) { p.ContentType = ContentPKCS12 },
+		},
+		{
+			"x509_props as a whole", PolicyParams{X509: &X509Params{Subject: new("CN=b"), ValidityMonths: new(36)}},
+			func(p *Policy) {
+				p.X509 = X509Properties{Subject: "CN=b", EKUs: defaultEKUs, KeyUsage: defaultKeyUsage, ValidityMonths: 36}
+			},
+		},
+		{
+			"issuer as a whole, actions stay", PolicyParams{Issuer: &IssuerParams{Name: new("ca")}},
+			func(p *Policy) { p.Issuer = IssuerParameters{Name: "ca"} },
+		},
+		{
+			"lifetime_actions", PolicyParams{LifetimeActions: []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}},
+			func(p *Policy) { p.LifetimeActions = []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}} },
+		},
+		{"attributes", PolicyParams{Enabled: new(false)}, func(p *Policy) { p.Enabled = false }},
+	} {
+		got, err := old.Update(c.in, later)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		want := old
+		c.want(&want)
+		want.Updated = later
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+
+	t.Run("updated grows", func(t *testing.T) {
+		for _, now := range []time.Time{testTime, testTime.Add(-time.Hour), testTime.Add(time.Second / 2)} {
+			got, err := old.Update(PolicyParams{}, now)
+			if err != nil || !got.Updated.Equal(testTime.Add(time.Second)) || !got.Created.Equal(testTime) {
+				t.Errorf("at %s: created %s, updated %s, %v", now, got.Created, got.Updated, err)
+			}
+		}
+	})
+	t.Run("refuses", func(t *testing.T) {
+		for field, p := range map[string]PolicyParams{
+			"policy.key_props.kty":   {Key: &KeyParams{Type: new("oct")}},
+			"policy.x509_props":      {X509: &X509Params{ValidityMonths: new(12)}},
+			"policy.x509_props.ekus": {X509: &X509Params{Subject: new("CN=a"), EKUs: []string{"x"}}},
+			// The action of 500 days stays, but not within 12 months.
+			"policy.lifetime_actions.trigger.days_before_expiry": {X509: &X509Params{Subject: new("CN=a")}},
+		} {
+			_, err := old.Update(p, later)
+			var e *Error
+			if !errors.As(err, &e) || e.Reason != BadParameter || e.Field != field {
+				t.Errorf("%v, want a BadParameter of %s", err, field)
+			}
+		}
+	})
+}
+
+// describe prints what the pointers of p lead to.
+func describe(p PolicyParams) string {
+	s := fmt.Sprintf("actions %v", p.LifetimeActions)
+	if p.Key != nil {
+		s += fmt.Sprintf(", key %v %v %v", deref(p.Key.Type), deref(p.Key.Size), deref(p.Key.Curve))
+	}
+	if p.X509 != nil {
+		s += fmt.Sprintf(", x509 %+v, names %+v", *p.X509, deref(p.X509.SANs))
+	}
+	return s
+}
