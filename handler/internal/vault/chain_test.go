@@ -1,0 +1,313 @@
+package vault
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// testCA signs certificates in tests.
+type testCA struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+// newTestCA makes a CA below parent, a root when parent is nil.
+func newTestCA(t rapid.TB, name string, parent *testCA) *testCA {
+	t.Helper()
+	key := mustKey(KeyProperties{Type: KeyEC, Curve: "P-256"})
+	template := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: name},
+		NotBefore:             testTime.Add(-time.Hour),
+		NotAfter:              testTime.AddDate(10, 0, 0),
+		KeyUsage:              x509.KeyUsageCertSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	if parent == nil {
+		parent = &testCA{template, key}
+	}
+	return &testCA{parent.issue(t, template, key.Public()), key}
+}
+
+func (ca *testCA) issue(t rapid.TB, template *x509.Certificate, pub crypto.PublicKey) *x509.Certificate {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, pub, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+// leafTemplate is a certificate for one host, valid at testTime.
+func leafTemplate(host string) *x509.Certificate {
+	return &x509.Certificate{
+		Subject:   pkix.Name{CommonName: host},
+		NotBefore: testTime,
+		NotAfter:  testTime.AddDate(0, 3, 0),
+	}
+}
+
+func TestOrderChain(t *testing.T) {
+	t.Parallel()
+	pub := testKeys["P-256"]().Public()
+	root := newTestCA(t, "Root", nil)
+	middle := newTestCA(t, "Intermediate", root)
+	issuing := newTestCA(t, "Issuing", middle)
+	leaf := issuing.issue(t, leafTemplate("example.com"), pub)
+	older := leafTemplate("example.com")
+	older.NotBefore = older.NotBefore.Add(-time.Second)
+	old := issuing.issue(t, older, pub)
+	caTemplate := leafTemplate("CA of the same key")
+	caTemplate.IsCA, caTemplate.BasicConstraintsValid, caTemplate.NotBefore = true, true, testTime.Add(time.Hour)
+	asCA := root.issue(t, caTemplate, pub)
+	stranger := newTestCA(t, "Stranger", nil).cert
+	namesake := newTestCA(t, "Issuing", root).cert // another key
+	renewed := newTestCA(t, "Root", nil).cert
+	selfSigned := (&testCA{leafTemplate("self"), testKeys["P-256"]()}).issue(t, leafTemplate("self"), pub)
+
+	for _, c := range []struct {
+		name string
+		want []*x509.Certificate
+	}{
+		{"leaf alone", []*x509.Certificate{leaf}},
+		{"whole chain", []*x509.Certificate{leaf, issuing.cert, middle.cert, root.cert}},
+		{"without root", []*x509.Certificate{leaf, issuing.cert, middle.cert}},
+		{"self-signed", []*x509.Certificate{selfSigned}},
+		{"a gap", []*x509.Certificate{leaf, issuing.cert, root.cert}},
+	} {
+		permute(c.want, func(in []*x509.Certificate) {
+			if got, err := orderChain(in, pub); err != nil || !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
+				t.Errorf("%s: %s, %v, want %s", c.name, names(got), err, names(c.want))
+			}
+		})
+	}
+	// Of what is not in the chain, the given order stays.
+	for _, c := range []struct{ in, want []*x509.Certificate }{
+		{
+			[]*x509.Certificate{stranger, root.cert, asCA, leaf, issuing.cert, old, middle.cert},
+			[]*x509.Certificate{leaf, issuing.cert, middle.cert, root.cert, stranger, asCA, old},
+		},
+		{
+			[]*x509.Certificate{asCA, old, leaf},
+			[]*x509.Certificate{leaf, asCA, old},
+		},
+		{
+			[]*x509.Certificate{namesake, issuing.cert, leaf},
+			[]*x509.Certificate{leaf, issuing.cert, namesake},
+		},
+		{
+			[]*x509.Certificate{namesake, leaf},
+			[]*x509.Certificate{leaf, namesake},
+		},
+		{
+			[]*x509.Certificate{root.cert, asCA},
+			[]*x509.Certificate{asCA, root.cert},
+		},
+		{ // a renewed root has its predecessor's name
+			[]*x509.Certificate{stranger, renewed, root.cert, asCA},
+			[]*x509.Certificate{asCA, root.cert, stranger, renewed},
+		},
+	} {
+		before := slices.Clone(c.in)
+		if got, err := orderChain(c.in, pub); err != nil || !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
+			t.Errorf("%s became %s, %v, want %s", names(c.in), names(got), err, names(c.want))
+		}
+		if !slices.Equal(before, c.in) {
+			t.Error("the caller's list was changed")
+		}
+	}
+	// Of two leaves that differ in nothing but their bytes, the order does not decide.
+	twin := issuing.issue(t, leafTemplate("example.com"), pub)
+	a, err := orderChain([]*x509.Certificate{leaf, twin}, pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := orderChain([]*x509.Certificate{twin, leaf}, pub); err != nil || !a[0].Equal(b[0]) {
+		t.Errorf("the leaf depends on the order: %v", err)
+	}
+}
+
+func TestOrderChainMismatch(t *testing.T) {
+	t.Parallel()
+	root := newTestCA(t, "Root", nil)
+	leaf := root.issue(t, leafTemplate("example.com"), testKeys["P-384"]().Public())
+	pub := testKeys["P-256"]().Public()
+	spki, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range [][]*x509.Certificate{{leaf}, {root.cert, leaf}} {
+		_, err = orderChain(in, pub)
+		var e *Error
+		if !errors.As(err, &e) || e.Reason != BadParameter || e.Field != "" {
+			t.Fatalf("%v", err)
+		}
+		want := "The public key of the end-entity certificate in the specified X.509 certificate content does not match the public part of the specified private key. Please check if certificate is valid." +
+			" SHA-256 of the public keys: " + fingerprint(leaf.RawSubjectPublicKeyInfo) + " in the certificate, " + fingerprint(spki) + " expected."
+		if e.Detail != want {
+			t.Errorf("%s\nwant\n%s", e.Detail, want)
+		}
+	}
+}
+
+func TestCheckIssued(t *testing.T) {
+	t.Parallel()
+	key := testKeys["P-256"]()
+	root := newTestCA(t, "Root", nil)
+	issuing := newTestCA(t, "Issuing", root)
+	other := newTestCA(t, "Issuing", root)
+	p, err := NewPolicy(PolicyParams{X509: &X509Params{
+		Subject: new("CN=WWW.Example.com, O=Contoso"),
+		SANs: &SANs{
+			DNSNames:    []string{"a.example.com", "*.b.example.com"},
+			Emails:      []string{"Ada@example.com"},
+			UPNs:        []string{"ada@corp"},
+			URIs:        []string{"https://example.com/A"},
+			IPAddresses: []string{"2001:0db8::1", "192.0.2.1"},
+		},
+	}}, testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := newCSR(p, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustURL := func(s string) *url.URL {
+		u, err := url.Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	upn := func(name string) pkix.Extension {
+		extensions, err := X509Properties{SANs: &SANs{UPNs: []string{name}}}.extensions()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return extensions[0]
+	}
+	issue := func(edit func(*x509.Certificate)) []*x509.Certificate {
+		template := &x509.Certificate{NotBefore: testTime, NotAfter: testTime.AddDate(0, 3, 0)}
+		edit(template)
+		return []*x509.Certificate{issuing.issue(t, template, key.Public()), issuing.cert, root.cert}
+	}
+	self := func(signer crypto.Signer) []*x509.Certificate {
+		ca := &testCA{&x509.Certificate{Subject: pkix.Name{CommonName: "www.example.com"}}, signer}
+		template := leafTemplate("www.example.com")
+		return []*x509.Certificate{ca.issue(t, template, key.Public())}
+	}
+	for _, c := range []struct {
+		name  string
+		chain []*x509.Certificate
+		want  string // part of the error, "" when there is none
+	}{
+		{"all that was asked for", issue(func(c *x509.Certificate) {
+			c.Subject.CommonName = "www.example.com"
+			c.DNSNames = []string{"A.EXAMPLE.com", "*.b.example.com"}
+			c.EmailAddresses = []string{"ada@example.com"}
+			c.URIs = []*url.URL{mustURL("https://example.com/A")}
+			c.IPAddresses = []net.IP{net.ParseIP("2001:db8::1"), net.ParseIP("192.0.2.1")}
+		}), ""},
+		{"nothing but the key", issue(func(*x509.Certificate) {}), ""},
+		{"other EKUs", issue(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), ""},
+		{"common name as DNS name", issue(func(c *x509.Certificate) { c.DNSNames = []string{"www.example.com"} }), ""},
+		{"DNS name as common name", issue(func(c *x509.Certificate) { c.Subject.CommonName = "a.example.com" }), ""},
+		{"UPN", issue(func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{upn("ada@corp")} }), ""},
+		{"another organization", issue(func(c *x509.Certificate) { c.Subject.Organization = []string{"CA's customer"} }), ""},
+		{"leaf and its issuer", issue(func(*x509.Certificate) {})[:2], ""},
+		{"leaf alone", issue(func(*x509.Certificate) {})[:1], ""},
+		{"signed by itself", self(key), ""},
+		{"within the skew, early", issue(func(c *x509.Certificate) { c.NotBefore = testTime.Add(5 * time.Minute) }), ""},
+		{"within the skew, late", issue(func(c *x509.Certificate) { c.NotAfter = testTime.Add(-5 * time.Minute) }), ""},
+
+		{"empty", nil, "the chain has 0 certificates"},
+		{"long", slices.Repeat(issue(func(*x509.Certificate) {})[:1], 11), "the chain has 11 certificates"},
+		{"another key", []*x509.Certificate{issuing.issue(t, leafTemplate("www.example.com"), testKeys["P-384"]().Public())}, "public key"},
+		{"another DNS name", issue(func(c *x509.Certificate) { c.DNSNames = []string{"a.example.com", "c.example.com"} }), `"c.example.com"`},
+		{"below the wildcard", issue(func(c *x509.Certificate) { c.DNSNames = []string{"x.b.example.com"} }), `"x.b.example.com"`},
+		{"another email", issue(func(c *x509.Certificate) { c.EmailAddresses = []string{"eve@example.com"} }), `"eve@example.com"`},
+		{"another UPN", issue(func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{upn("eve@corp")} }), "eve@corp"},
+		{"another URI", issue(func(c *x509.Certificate) { c.URIs = []*url.URL{mustURL("https://example.com/a")} }), `"https://example.com/a"`},
+		{"another address", issue(func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.ParseIP("192.0.2.2")} }), `"192.0.2.2"`},
+		{"an email as DNS name", issue(func(c *x509.Certificate) { c.DNSNames = []string{"ada@example.com"} }), `"ada@example.com"`},
+		{"another common name", issue(func(c *x509.Certificate) { c.Subject.CommonName = "c.example.com" }), `"c.example.com"`},
+		{"early", issue(func(c *x509.Certificate) { c.NotBefore = testTime.Add(5*time.Minute + time.Second) }), "not valid before"},
+		{"late", issue(func(c *x509.Certificate) { c.NotAfter = testTime.Add(-5*time.Minute - time.Second) }), "expired"},
+		{"namesake of the issuer", []*x509.Certificate{issue(func(*x509.Certificate) {})[0], other.cert, root.cert}, `certificate 1 of its chain is not signed by the next, "CN=Issuing"`},
+		{"a gap", []*x509.Certificate{issue(func(*x509.Certificate) {})[0], root.cert}, "certificate 1 of its chain"},
+		{"more than the chain", append(issue(func(*x509.Certificate) {}), other.cert), "certificate 3 of its chain"},
+		{"not signed by itself", self(testKeys["P-384"]()), "not signed by itself"},
+	} {
+		err := checkIssued(c.chain, csr, testTime)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+	if err := checkIssued(issue(func(*x509.Certificate) {}), []byte("CSR"), testTime); err == nil {
+		t.Error("took a CSR that is none")
+	}
+	broken := issue(func(c *x509.Certificate) {
+		c.ExtraExtensions = []pkix.Extension{{Id: oidSubjectAltName, Value: []byte{0x30, 0}}}
+	})
+	broken[0].Extensions = []pkix.Extension{{Id: oidSubjectAltName, Value: []byte{0x30, 3, 0x82, 5, 'a'}}}
+	if err := checkIssued(broken, csr, testTime); err == nil {
+		t.Error("took alternative names that cannot be read")
+	}
+}
+
+// A common name that is an IP address may come back as an alternative name.
+func TestCheckIssuedAddressAsCommonName(t *testing.T) {
+	t.Parallel()
+	key := testKeys["P-256"]()
+	p, err := NewPolicy(PolicyParams{X509: &X509Params{Subject: new("CN=192.0.2.1")}}, testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := newCSR(p, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := leafTemplate("192.0.2.1")
+	template.IPAddresses = []net.IP{net.ParseIP("192.0.2.1")}
+	if err := checkIssued([]*x509.Certificate{newTestCA(t, "Root", nil).issue(t, template, key.Public())}, csr, testTime); err != nil {
+		t.Error(err)
+	}
+}
+
+func names(certs []*x509.Certificate) string {
+	var list []string
+	for _, c := range certs {
+		list = append(list, c.Subject.CommonName)
+	}
+	return strings.Join(list, " < ")
+}
+
+// permute calls f with each order of list.
+func permute[T any](list []T, f func([]T)) {
+	var rest func(prefix, left []T)
+	rest = func(prefix, left []T) {
+		if len(left) == 0 {
+			f(prefix)
+		}
+		for i := range left {
+			rest(append(slices.Clone(prefix), left[i]), slices.Delete(slices.Clone(left), i, i+1))
+		}
+	}
+	rest(nil, list)
+}

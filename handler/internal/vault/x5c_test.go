@@ -1,0 +1,164 @@
+package vault
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func std(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+func pemOf(certs ...*x509.Certificate) string {
+	var b strings.Builder
+	for _, c := range certs {
+		b.Write(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	}
+	return b.String()
+}
+
+// bundle makes a PKCS #7 bundle with OpenSSL.
+func bundle(t testing.TB, certs ...*x509.Certificate) []byte {
+	t.Helper()
+	return openssl(t, []byte(pemOf(certs...)), "crl2pkcs7", "-nocrl", "-certfile", "/dev/stdin", "-outform", "DER")
+}
+
+func TestParseX5C(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, "Root", nil)
+	leaf := ca.issue(t, leafTemplate("example.com"), testKeys["P-256"]().Public())
+	root := ca.cert
+	p7 := bundle(t, leaf, root)
+	// The same with lengths left open, as streaming encoders write it.
+	ber := slices.Concat([]byte{0x30, 0x80}, p7[4:], []byte{0, 0})
+	p7PEM := string(pem.EncodeToMemory(&pem.Block{Type: "PKCS7", Bytes: p7}))
+	p7CMS := string(pem.EncodeToMemory(&pem.Block{Type: "CMS", Bytes: p7}))
+	wrapped := string(pem.EncodeToMemory(&pem.Block{Type: "X", Bytes: leaf.Raw}))
+	wrapped = strings.ReplaceAll(strings.TrimPrefix(wrapped, "-----BEGIN X-----"), "-----END X-----", "")
+	both, one := []*x509.Certificate{leaf, root}, []*x509.Certificate{leaf}
+	for _, c := range []struct {
+		name string
+		in   []string
+		want []*x509.Certificate
+	}{
+		{"base64 of DER", []string{std(leaf.Raw), std(root.Raw)}, both},
+		{"in the sent order", []string{std(root.Raw), std(leaf.Raw)}, []*x509.Certificate{root, leaf}},
+		{"base64url of DER", []string{base64.RawURLEncoding.EncodeToString(leaf.Raw)}, one},
+		{"without padding", []string{strings.TrimRight(std(leaf.Raw), "=")}, one},
+		{"with line breaks", []string{" \r\n" + strings.ReplaceAll(wrapped, "\n", "\r\n")}, one},
+		{"base64 of base64", []string{std([]byte(std(leaf.Raw))), std([]byte(std(root.Raw)))}, both},
+		{"base64 of base64 with line breaks", []string{std([]byte(wrapped))}, one},
+		{"PEM", []string{pemOf(leaf), pemOf(root)}, both},
+		{"PEM of the chain", []string{pemOf(leaf, root)}, both},
+		{"PEM with text around", []string{"subject=CN = x\n" + pemOf(leaf) + "\nissuer=CN = y\n" + pemOf(root) + "--- end ---\n"}, both},
+		{"PEM with CRLF", []string{strings.ReplaceAll(pemOf(leaf, root), "\n", "\r\n")}, both},
+		{"PEM with other blocks", []string{string(pem.EncodeToMemory(&pem.Block{Type: "DH PARAMETERS", Bytes: []byte("x")})) + pemOf(leaf)}, one},
+		{"base64 of PEM", []string{std([]byte(pemOf(leaf, root)))}, both},
+		{"base64 of base64 of PEM", []string{std([]byte(std([]byte(pemOf(leaf)))))}, one},
+		{"DER in a row", []string{std(slices.Concat(leaf.Raw, root.Raw))}, both},
+		{"PKCS #7", []string{std(p7)}, both},
+		{"base64 of base64 of PKCS #7", []string{std([]byte(std(p7)))}, both},
+		{"PKCS #7 in PEM", []string{p7PEM}, both},
+		{"PKCS #7 in PEM as CMS", []string{p7CMS}, both},
+		{"base64 of PKCS #7 in PEM", []string{std([]byte(p7PEM))}, both},
+		{"PKCS #7 in BER", []string{std(ber)}, both},
+		{"twice the same", []string{std(leaf.Raw), pemOf(leaf), std(p7)}, both},
+		{"next to an empty one", []string{"", std(leaf.Raw), "  "}, one},
+		{"twenty times the same", slices.Repeat([]string{std(leaf.Raw)}, 20), one},
+	} {
+		got, err := parseX5C(c.in)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		} else if !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
+			t.Errorf("%s: %d certificates, want %d", c.name, len(got), len(c.want))
+		}
+	}
+}
+
+func TestParseX5CRefuses(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, "Root", nil)
+	leaf := ca.issue(t, leafTemplate("example.com"), testKeys["P-256"]().Public())
+	koblitz := openssl(t, nil, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1",
+		"-nodes", "-keyout", "/dev/null", "-subj", "/CN=k", "-outform", "DER")
+	csr, err := newCSR(fullPolicy(t), testKeys["P-256"]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := openssl(t, nil, "crl2pkcs7", "-nocrl", "-outform", "DER")
+	var many []string
+	for range maxChain + 1 {
+		many = append(many, std(ca.issue(t, leafTemplate("example.com"), testKeys["P-256"]().Public()).Raw))
+	}
+	const none, badTag = "Property x5c has invalid value X5C must has at least one valid item", "ASN1 bad tag value met."
+	for _, c := range []struct {
+		name   string
+		in     []string
+		detail string // or its start
+	}{
+		{"nothing", nil, none},
+		{"an empty entry", []string{""}, none},
+		{"spaces", []string{" \n"}, none},
+		{"PEM of a key only", []string{string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}))}, none},
+		{"an empty bundle", []string{std(empty)}, none},
+		{"text", []string{"not a certificate!"}, badTag},
+		{"base64 of text", []string{std([]byte("not a certificate!"))}, badTag},
+		{"base64 of something", []string{"AAAA"}, badTag},
+		{"broken PEM", []string{"-----BEGIN CERTIFICATE-----\nMII"}, badTag},
+		{"a cut certificate", []string{std(leaf.Raw[:100])}, badTag},
+		{"a good and a bad entry", []string{std(leaf.Raw), "garbage!"}, badTag},
+		{"too many wrappings", []string{std([]byte(std([]byte(std([]byte(std(leaf.Raw)))))))}, badTag},
+		{"a CSR", []string{std(csr)}, "a certificate cannot be read: "},
+		{"secp256k1", []string{std(koblitz)}, "a certificate cannot be read: x509: unsupported elliptic curve"},
+		{"a certificate and more", []string{std(append(bytes.Clone(leaf.Raw), 0))}, "a certificate cannot be read: "},
+		{"a cut bundle", []string{std(bundle(t, leaf)[:200])}, "a PKCS #7 bundle cannot be read: "},
+		{"a large bundle", []string{std(slices.Concat([]byte{0x30, 0x83, 1, 0, 0, 0x06}, make([]byte, 1<<16)))}, "a PKCS #7 bundle of 65542 bytes: "},
+		{"too many certificates", many, "more than 10 certificates"},
+		{"too many entries", slices.Repeat([]string{std(leaf.Raw)}, maxX5CEntries+1), "51 entries of "},
+		{"too much", []string{strings.Repeat(" ", maxX5CBytes+1)}, "1 entries of 262145 bytes: "},
+	} {
+		got, err := parseX5C(c.in)
+		var e *Error
+		if !errors.As(err, &e) || e.Reason != BadParameter || !strings.HasPrefix(e.Detail, c.detail) {
+			t.Errorf("%s: %d certificates, %v, want %q", c.name, len(got), err, c.detail)
+		} else if whole := c.detail == none || c.detail == badTag; whole != (e.Field == "") {
+			t.Errorf("%s: field %q", c.name, e.Field)
+		}
+	}
+}
+
+func FuzzParseX5C(f *testing.F) {
+	ca := newTestCA(f, "Root", nil)
+	leaf := ca.issue(f, leafTemplate("example.com"), testKeys["P-256"]().Public())
+	p7 := bundle(f, leaf, ca.cert)
+	for _, seed := range []string{
+		"", std(leaf.Raw), std([]byte(std(leaf.Raw))), pemOf(leaf, ca.cert), std([]byte(pemOf(leaf))), std(p7),
+		std(slices.Concat([]byte{0x30, 0x80}, p7[4:], []byte{0, 0})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PKCS7", Bytes: p7})),
+		"-----BEGIN CERTIFICATE-----", "MIAGCSqGSIb3DQEHAqCA", "garbage!",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, entry string) {
+		certs, err := parseX5C([]string{entry})
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) || e.Reason != BadParameter || e.Detail == "" {
+				t.Fatalf("%q: %v is no BadParameter", entry, err)
+			}
+			return
+		}
+		var plain []string
+		for _, c := range certs {
+			plain = append(plain, std(c.Raw))
+		}
+		again, err := parseX5C(plain)
+		if err != nil || !slices.EqualFunc(certs, again, (*x509.Certificate).Equal) {
+			t.Fatalf("%q: %d certificates, of which %d come back: %v", entry, len(certs), len(again), err)
+		}
+	})
+}
