@@ -76,12 +76,14 @@ var reasonText = map[Reason]string{
 	Unavailable:            "unavailable",
 }
 
-// Is makes errors.Is(err, &Error{Reason: r}) test for a reason alone.
-func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error)
-	return ok && *t == (Error{Reason: e.Reason})
-}
-
 func badParameter(field, format string, args ...any) *Error {
 	return &Error{Reason: BadParameter, Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+// reasonOf is the reason of an Error, zero for any other error.
+func reasonOf(err error) Reason {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e.Reason
+	}
+	return 0
 }

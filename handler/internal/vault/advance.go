@@ -1,0 +1,258 @@
+package vault
+
+import (
+	"context"
+	"crypto"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// Times of one advance. The lease outlives the longest step and the latest
+// moment at which its last write can still arrive; a worker that dies frees the
+// operation when it ends.
+const (
+	lease        = 90 * time.Second
+	stepDeadline = 30 * time.Second
+	maxSteps     = 32 // under one claim
+)
+
+// errLost: the operation was deleted, ended or claimed by another worker while
+// this one was at work.
+var errLost = errors.New("operation was taken over")
+
+// advance claims the operation of h and takes its next step, and more steps as
+// long as the next is due at once. It returns the head as it is afterwards.
+func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCache) (*head, error) {
+	h, err := v.claim(ctx, n, h)
+	if err != nil {
+		return nil, err
+	}
+	for steps := 1; ; steps++ {
+		state, out := v.takeStep(ctx, n, h.Operation, issuers)
+		v.cfg.Log.InfoContext(ctx, "step",
+			"certificate", n.text, "request_id", h.Operation.RequestID, "issuer", h.Operation.Policy.Issuer.Name,
+			"claim", h.Operation.Claim, "outcome", out.Kind.String(), "detail", truncate(out.Detail+out.Message, maxAnswer))
+		if out.Kind == OutcomeIssued {
+			mine := h.Operation
+			h, err := v.acceptIssued(ctx, n, h, out.Chain)
+			if errors.Is(err, errLost) {
+				v.releaseLost(ctx, n, mine, state)
+			}
+			return h, err
+		}
+		again := out.Kind == OutcomePending && steps < maxSteps && !out.Until.After(v.now()) && ctx.Err() == nil
+		if h, err = v.saveStep(ctx, n, h, state, out, again); err != nil || !again {
+			return h, err
+		}
+	}
+}
+
+// claim keeps every other worker off the operation for the time of a step: one
+// conditional update of the head, before anything is sent to a CA.
+func (v *Vault) claim(ctx context.Context, n Name, h *head) (*head, error) {
+	requestID := h.Operation.RequestID
+	return v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+		now := v.now()
+		op := h.Operation
+		if h.Deletion != nil || op == nil || op.RequestID != requestID || !op.needsAdvance() ||
+			now.Before(op.Due) || now.Before(op.ClaimedUntil) {
+			return errLost
+		}
+		op.ClaimedUntil = now.Add(lease)
+		op.Claim++
+		return nil
+	})
+}
+
+// held checks, on a fresh head, that the operation is still this worker's. A
+// cancellation that was asked for meanwhile does not take it away.
+func (h *head) held(mine *Operation) error {
+	op := h.Operation
+	if h.Deletion != nil || op == nil || op.RequestID != mine.RequestID || op.Claim != mine.Claim || op.Status != StatusInProgress {
+		return errLost
+	}
+	return nil
+}
+
+// takeStep runs the provider, or cancels. Whatever goes wrong in there is an
+// outcome of this operation and touches no other.
+func (v *Vault) takeStep(ctx context.Context, n Name, op *Operation, issuers *issuerCache) (state json.RawMessage, out Outcome) {
+	state = op.State
+	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			v.cfg.Log.ErrorContext(ctx, "provider panicked", "certificate", n.text, "provider", op.Provider, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			state, out = op.State, Retry(time.Time{}, fmt.Errorf("provider %s panicked", op.Provider))
+		}
+	}()
+	if op.Manual() {
+		return state, cancelled
+	}
+	issuer, req, err := v.request(ctx, n, op, issuers)
+	if err != nil {
+		return state, asOutcome(err)
+	}
+	if op.cancelPending() {
+		canceler, asksCA := issuer.(Canceler)
+		if !asksCA {
+			return state, cancelled
+		}
+		state, ok, err := canceler.Cancel(ctx, req, state)
+		switch {
+		case err != nil:
+			return state, Retry(time.Time{}, fmt.Errorf("cancelling: %w", err))
+		case ok:
+			return state, cancelled
+		default:
+			return state, cancelRefused
+		}
+	}
+	if v.now().Sub(op.Created) > v.cfg.MaxAge {
+		return state, Failed(CodeIssuerError, fmt.Sprintf("The certificate issuer has not answered within %s. Its last answer was: %s", v.cfg.MaxAge, op.Answer))
+	}
+	return issuer.Step(ctx, req, state)
+}
+
+// Outcomes that no provider returns.
+const (
+	outcomeCancelled OutcomeKind = iota + 100
+	outcomeCancelRefused
+)
+
+var (
+	cancelled     = Outcome{Kind: outcomeCancelled}
+	cancelRefused = Outcome{Kind: outcomeCancelRefused, Detail: "the issuer did not accept the cancellation"}
+)
+
+// String names the outcome for the log.
+func (k OutcomeKind) String() string {
+	switch k {
+	case OutcomePending:
+		return "pending"
+	case OutcomeIssued:
+		return "issued"
+	case OutcomeFailed:
+		return "failed"
+	case OutcomeRetry:
+		return "retry"
+	case outcomeCancelled:
+		return "cancelled"
+	case outcomeCancelRefused:
+		return "cancellation refused"
+	default:
+		return fmt.Sprintf("outcome %d", uint8(k))
+	}
+}
+
+// request is the operation as its provider sees it.
+func (v *Vault) request(ctx context.Context, n Name, op *Operation, issuers *issuerCache) (Issuer, Request, error) {
+	issuer, object, err := v.pinnedIssuer(ctx, op, issuers)
+	if err != nil {
+		return nil, Request{}, err
+	}
+	return issuer, Request{
+		ID:           op.RequestID,
+		Certificate:  n.text,
+		CSR:          op.CSR,
+		Policy:       op.Policy,
+		Created:      op.Created,
+		Attempts:     op.Claim,
+		Cancellation: op.CancellationRequested,
+		Issuer:       object,
+		Key:          func(ctx context.Context) (crypto.Signer, error) { return v.privateKey(ctx, n, op.KeyID) },
+	}, nil
+}
+
+// saveStep writes what a step led to, unless the certificate was issued. With
+// keep the claim stays for the next step.
+func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMessage, out Outcome, keep bool) (*head, error) {
+	mine := h.Operation
+	if len(state) > MaxState {
+		out = Failed(CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state)))
+	}
+	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+		if err := h.held(mine); err != nil {
+			return err
+		}
+		op, now := h.Operation, v.now()
+		op.State = state
+		op.Answer = truncate(out.Detail, maxAnswer)
+		op.Failures = 0
+		op.ClaimedUntil = time.Time{}
+		switch out.Kind {
+		case OutcomeFailed:
+			v.releaseLater(tx, n, op)
+			op.end(StatusFailed, &OperationError{out.Code, truncate(out.Message, maxAnswer)})
+		case outcomeCancelled:
+			v.releaseLater(tx, n, op)
+			op.end(StatusCancelled, nil)
+		case outcomeCancelRefused:
+			op.CancellationRefused = true
+			op.Due = now
+		case OutcomeRetry:
+			op.Failures = mine.Failures + 1
+			op.Due = out.Until
+			if out.Until.IsZero() {
+				op.Due = now.Add(v.backoff(op.Failures))
+			}
+		case OutcomePending:
+			if keep {
+				op.ClaimedUntil = now.Add(lease)
+				return nil // due stays, so that only the head is written
+			}
+			op.Due = out.Until
+		}
+		op.Due = within24h(op.Due, now)
+		if op.Status == StatusInProgress && op.cancelPending() {
+			op.Due = now // asked for during the step
+		}
+		return nil
+	})
+	if errors.Is(err, errLost) {
+		v.releaseLost(ctx, n, mine, state)
+	}
+	return next, err
+}
+
+// maxAnswer bounds what is kept of a CA's words, in bytes.
+const maxAnswer = 2 << 10
+
+func truncate(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+// within24h keeps the next step between now and a day from now, whatever a CA
+// asks for.
+func within24h(t, now time.Time) time.Time {
+	switch latest := now.Add(24 * time.Hour); {
+	case t.Before(now):
+		return now
+	case t.After(latest):
+		return latest
+	default:
+		return t.UTC().Truncate(time.Millisecond)
+	}
+}
+
+// backoff is the pause after the given number of failures in a row: 5 s doubling
+// to 1 h, with up to a quarter off at random so that what failed together does
+// not come back together.
+func (v *Vault) backoff(failures int) time.Duration {
+	d := time.Hour
+	if failures < 11 {
+		d = min(d, 5*time.Second<<(failures-1))
+	}
+	var b [1]byte
+	if _, err := v.cfg.Rand.Read(b[:]); err != nil {
+		panic("random source failed: " + err.Error())
+	}
+	return d - d/4*time.Duration(b[0])/256
+}

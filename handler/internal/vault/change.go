@@ -1,0 +1,112 @@
+package vault
+
+import (
+	"context"
+	"errors"
+)
+
+// maxTries bounds how often a change is decided anew because others were
+// faster.
+const maxTries = 8
+
+// change is how everything about a certificate changes: read the head, decide,
+// commit one transaction that contains the head under its ETag. decide gets a
+// head that it may alter and a transaction to which it may add rows; it may run
+// several times, each time on a fresh head, and must not act outside. An error
+// from decide ends the change without effect.
+//
+// The head that is returned was durable when change returned. Its etag is known
+// only if nothing but the head was written.
+func (v *Vault) change(ctx context.Context, n Name, decide func(*head, *Tx) error) (*head, error) {
+	return v.changeFrom(ctx, n, nil, decide)
+}
+
+// changeFrom is change for a caller who has just read, or written, the head h.
+//
+// A commit that reports a conflict, or no clear answer, may still have been
+// ours (the answer to the first try of a retried call was lost) or may yet be
+// applied. Both are seen in the head itself: it names the last writes. As long
+// as the head does not name this write and still has the ETag that the commit
+// relied on, the same commit is tried again under the same write id; once the
+// ETag has moved, the old commit can no longer be applied.
+func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*head, *Tx) error) (*head, error) {
+	write := v.random(8)
+	var lastErr error
+	for range maxTries {
+		if h == nil || h.etag == "" {
+			var err error
+			if h, err = v.head(ctx, n); err != nil {
+				return nil, err
+			}
+			if h.wrote(write) {
+				return h, nil
+			}
+		}
+		next, err := v.commit(ctx, n, h, write, decide)
+		if err == nil {
+			return next, nil
+		}
+		var refused refusal
+		if errors.As(err, &refused) {
+			return nil, refused.error
+		}
+		if ctx.Err() != nil {
+			return nil, unavailable(err)
+		}
+		lastErr, h = err, nil
+	}
+	var conflict *ConflictError
+	if errors.As(lastErr, &conflict) {
+		return nil, &Error{Reason: ConcurrentChange, Name: n.text, Err: lastErr}
+	}
+	return nil, unavailable(lastErr)
+}
+
+// refusal is an error of decide, as opposed to one of the store.
+type refusal struct{ error }
+
+func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, decide func(*head, *Tx) error) (*head, error) {
+	next, tx := h.clone(), Tx{}
+	if err := decide(next, &tx); err != nil {
+		return nil, refusal{err}
+	}
+	if !h.stored() && next.gone {
+		return next, nil
+	}
+	next.Schema = schema
+	next.sign(write)
+	switch r := row(headKey(n), next.label(), next); {
+	case next.gone:
+		tx.delete(r.Key, h.etag)
+	case !h.stored():
+		tx.add(r)
+	default:
+		r.ETag = h.etag
+		tx.replace(r)
+	}
+	tx.moveDue(h.due(n), next.due(n))
+	if err := tx.Check(); err != nil {
+		return nil, refusal{err}
+	}
+	etag, err := v.cfg.Store.Commit(ctx, tx)
+	next.etag = etag
+	return next, err
+}
+
+// clone copies what decide may alter in place.
+func (h *head) clone() *head {
+	c := *h
+	if h.Deletion != nil {
+		d := *h.Deletion
+		c.Deletion = &d
+	}
+	if h.Operation != nil {
+		op := *h.Operation
+		c.Operation = &op
+	}
+	if h.Latest != nil {
+		l := *h.Latest
+		c.Latest = &l
+	}
+	return &c
+}

@@ -1,0 +1,104 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+)
+
+// acceptIssued completes an operation with what its issuer returned, after
+// checking that it is what was asked for.
+func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, der [][]byte) (*head, error) {
+	mine := h.Operation
+	chain, err := parseChain(der)
+	if err == nil {
+		err = checkIssued(chain, mine.CSR, v.now())
+	}
+	if err != nil {
+		out := Failed(CodeIssuerError, "The issuer returned a certificate that cannot be accepted: "+err.Error())
+		return v.saveStep(ctx, n, h, mine.State, out, false)
+	}
+	return v.complete(ctx, n, h, chain, func(h *head) (*version, error) {
+		if err := h.held(mine); err != nil {
+			return nil, err
+		}
+		return newVersion(h.Operation), nil
+	})
+}
+
+// newVersion starts the version that an operation completes to.
+func newVersion(op *Operation) *version {
+	return &version{
+		Enabled:       op.Enabled == nil || *op.Enabled,
+		Tags:          op.Tags,
+		KeyID:         op.KeyID,
+		Key:           op.Policy.Key,
+		ContentType:   op.Policy.ContentType,
+		PreserveOrder: op.PreserveOrder,
+	}
+}
+
+// complete makes chain (leaf first) the latest version and ends the operation,
+// in one transaction. allow says, on the head as it then is, whether that may
+// still happen, and what the version is like besides its certificate.
+//
+// The version id is minted here, for this attempt alone, and names the chain
+// blob that is written first. The transaction picks the winner; a loser takes
+// its own blob away again, once its transaction can no longer be applied.
+func (v *Vault) complete(ctx context.Context, n Name, h *head, chain []*x509.Certificate, allow func(*head) (*version, error)) (*head, error) {
+	id := v.newID()
+	blob := chainBlob(n, id)
+	if err := v.cfg.Store.PutBlob(ctx, blob, encodePEM(chain)); err != nil {
+		return nil, unavailable(err)
+	}
+	leaf := chain[0]
+	thumbprint := sha1.Sum(leaf.Raw)
+	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+		ver, err := allow(h)
+		if err != nil {
+			return err
+		}
+		now := v.now()
+		ver.Schema, ver.ID, ver.Created, ver.Updated = schema, id, now, now
+		ver.NotBefore, ver.Expires = leaf.NotBefore, leaf.NotAfter
+		ver.Leaf, ver.Thumbprint, ver.Chain = leaf.Raw, thumbprint[:], blob
+		tx.add(row(versionKey(n, id), "", ver))
+		h.Latest = ver
+		h.Operation.end(StatusCompleted, nil)
+		return nil
+	})
+	var storage *Error
+	if err != nil && !(errors.As(err, &storage) && (storage.Reason == Unavailable || storage.Reason == ConcurrentChange)) {
+		// Refused on a head that is not the one that the commit relied on.
+		if err := v.cfg.Store.DeleteBlob(ctx, blob); err != nil {
+			v.cfg.Log.WarnContext(ctx, "unused chain blob stays", "blob", blob, "error", err)
+		}
+	}
+	return next, err
+}
+
+func encodePEM(chain []*x509.Certificate) []byte {
+	var b bytes.Buffer
+	for _, c := range chain {
+		pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a Buffer takes everything
+	}
+	return b.Bytes()
+}
+
+func parseChain(der [][]byte) ([]*x509.Certificate, error) {
+	if len(der) == 0 {
+		return nil, errors.New("the chain is empty")
+	}
+	var chain []*x509.Certificate
+	for _, d := range der {
+		c, err := x509.ParseCertificate(d)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, c)
+	}
+	return chain, nil
+}

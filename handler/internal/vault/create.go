@@ -1,0 +1,226 @@
+package vault
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"strings"
+	"time"
+)
+
+// CreateParams are what a caller asks of a new version.
+type CreateParams struct {
+	Policy          *PolicyParams // nil: the stored policy
+	Attributes      AttributeParams
+	Tags            map[string]string
+	PreserveOrder   *bool
+	ClientRequestID string // x-ms-client-request-id
+}
+
+// AttributeParams are attributes as sent. A certificate that is created or
+// merged has its validity from X.509: there only Enabled counts.
+type AttributeParams struct {
+	Enabled            *bool
+	NotBefore, Expires *time.Time
+}
+
+// Create starts an operation: it makes the key pair and the CSR and leaves the
+// rest to the ticks, or to a merge. The certificate's policy changes at once;
+// its latest version stays what it is until the operation completes.
+//
+// REST page: Create Certificate.
+func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, error) {
+	if err := checkTags(p.Tags); err != nil {
+		return Operation{}, err
+	}
+	now := v.now()
+	var (
+		policy    Policy
+		requestID = v.newID()
+		made      *newKey // on the first run of decide that gets that far
+		created   Operation
+	)
+	if p.Policy != nil {
+		var err error
+		if policy, err = NewPolicy(*p.Policy, now); err != nil {
+			return Operation{}, err
+		}
+	}
+	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+		if op := h.Operation; op != nil && p.resends(op, now) {
+			created = *op
+			return errResent
+		}
+		if err := h.checkFree(n); err != nil {
+			return err
+		}
+		switch {
+		case p.Policy == nil && !h.stored():
+			return badParameter("policy", "is required to create the first version of a certificate")
+		case p.Policy == nil:
+			policy = h.Policy
+		case h.stored():
+			policy.Created = h.Policy.Created
+			policy.Updated = later(now, h.Policy.Updated)
+		}
+		pin, err := v.pinIssuer(ctx, policy)
+		if err != nil {
+			return err
+		}
+		key, err := v.operationKey(ctx, n, h, policy, &made)
+		if err != nil {
+			return err
+		}
+		h.dropKey(tx, n)
+		if !key.shared {
+			tx.add(key.row)
+		}
+		if !h.stored() {
+			h.Name, h.Created, h.Provisional = n.text, now, v.newID()
+		}
+		h.Policy = policy
+		created = Operation{
+			RequestID:       requestID,
+			Policy:          policy,
+			CSR:             key.csr,
+			KeyID:           key.id,
+			KeyShared:       key.shared,
+			Enabled:         p.Attributes.Enabled,
+			Tags:            p.Tags,
+			PreserveOrder:   p.PreserveOrder != nil && *p.PreserveOrder,
+			Created:         now,
+			ClientRequestID: p.ClientRequestID,
+			Status:          StatusInProgress,
+			Provider:        pin.provider,
+			IssuerID:        pin.id,
+			Due:             now.Add(grace),
+		}
+		h.Operation = &created
+		return nil
+	})
+	if err != nil && err != errResent {
+		return Operation{}, err
+	}
+	return created, nil
+}
+
+// resends reports whether p is the request that made op, sent again.
+func (p CreateParams) resends(op *Operation, now time.Time) bool {
+	return p.ClientRequestID != "" && p.ClientRequestID == op.ClientRequestID &&
+		op.Status == StatusInProgress && now.Sub(op.Created) < resendWindow
+}
+
+// resendWindow is longer than any SDK goes on retrying one request.
+const resendWindow = 5 * time.Minute
+
+// errResent ends a change because an earlier try of the same request made it.
+var errResent = errors.New("the request was sent before")
+
+// checkFree refuses what would take the place of something that still counts.
+func (h *head) checkFree(n Name) error {
+	switch {
+	case h.Purging:
+		return &Error{Reason: BeingDeleted, Name: n.text}
+	case h.Deletion != nil:
+		return &Error{Reason: DeletedButRecoverable, Name: n.text}
+	case h.Operation != nil && h.Operation.Status == StatusInProgress:
+		return &Error{Reason: OperationInProgress, Name: n.text}
+	}
+	return nil
+}
+
+// newKey is the key pair of an operation with its CSR.
+type newKey struct {
+	id     string
+	shared bool // with the latest version
+	csr    []byte
+	row    Row // the sealed private key, when not shared
+}
+
+// operationKey makes the operation's key pair, or takes the latest version's
+// when the policy says so and it fits.
+func (v *Vault) operationKey(ctx context.Context, n Name, h *head, p Policy, made **newKey) (*newKey, error) {
+	if l := h.Latest; p.Key.Reuse && l != nil && l.Key.Type == p.Key.Type && l.Key.Size == p.Key.Size && l.Key.Curve == p.Key.Curve {
+		signer, err := v.privateKey(ctx, n, l.KeyID)
+		if err != nil {
+			return nil, err
+		}
+		csr, err := newCSR(p, signer)
+		return &newKey{id: l.KeyID, shared: true, csr: csr}, err
+	}
+	if *made != nil {
+		return *made, nil
+	}
+	signer, err := v.cfg.NewKey(p.Key)
+	if err != nil {
+		return nil, err
+	}
+	csr, err := newCSR(p, signer)
+	if err != nil {
+		return nil, err
+	}
+	k := &newKey{id: v.newID(), csr: csr}
+	if k.row, err = v.sealKey(ctx, n, k.id, signer); err != nil {
+		return nil, err
+	}
+	*made = k
+	return k, nil
+}
+
+// keyRecord is the document of a key row.
+type keyRecord struct {
+	Schema int    `json:"schema"`
+	Sealed []byte `json:"sealed"` // PKCS #8
+}
+
+// sealedKey is the kind under which private keys are sealed.
+const sealedKey = "key"
+
+func (v *Vault) sealKey(ctx context.Context, n Name, id string, key crypto.Signer) (Row, error) {
+	der, err := marshalKey(key)
+	if err != nil {
+		return Row{}, err
+	}
+	defer clear(der)
+	sealed, err := v.cfg.Seal(ctx, sealedKey, n.key(), id, der)
+	if err != nil {
+		return Row{}, unavailable(err)
+	}
+	return row(keyRowKey(n, id), "", keyRecord{schema, sealed}), nil
+}
+
+// privateKey reads and opens a private key.
+func (v *Vault) privateKey(ctx context.Context, n Name, id string) (crypto.Signer, error) {
+	var r keyRecord
+	if _, err := v.get(ctx, keyRowKey(n, id), &r); err != nil {
+		return nil, err
+	}
+	der, err := v.cfg.Open(ctx, sealedKey, n.key(), id, r.Sealed)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer clear(der)
+	return parseKey(der)
+}
+
+// later is now, or a second after old when the clock has not moved on: on the
+// wire times are whole seconds, and "updated" must grow.
+func later(now, old time.Time) time.Time {
+	if next := old.Add(time.Second); now.Before(next) {
+		return next
+	}
+	return now
+}
+
+// checkTags bounds tags as Key Vault does: 15 of at most 256 characters each.
+func checkTags(tags map[string]string) error {
+	if len(tags) > 15 {
+		return badParameter("tags", "has %d entries; at most 15 are allowed", len(tags))
+	}
+	for k, val := range tags {
+		if k == "" || len([]rune(k)) > 256 || len([]rune(val)) > 256 {
+			return badParameter("tags", "names and values must have at most 256 characters, and names at least one: %q", strings.ToValidUTF8(truncate(k, 64), "?"))
+		}
+	}
+	return nil
+}

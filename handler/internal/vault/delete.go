@@ -1,0 +1,212 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Delete makes a certificate soft-deleted: it can be recovered until its purge
+// date. An operation in progress ends as cancelled.
+//
+// REST page: Delete Certificate.
+func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
+	var deleted Certificate
+	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+		if err := h.checkLive(n); err != nil {
+			return err
+		}
+		label := h.label()
+		if op := h.Operation; op != nil && op.Status == StatusInProgress {
+			v.releaseLater(tx, n, op)
+			op.end(StatusCancelled, nil)
+		}
+		now := v.now()
+		h.Deletion = &Deletion{At: now, PurgeAt: now.Add(time.Duration(v.cfg.RecoverableDays) * 24 * time.Hour)}
+		deleted = v.latest(h)
+		tx.add(row(markerKey(n), label, marker{schema, h}))
+		return nil
+	})
+	return deleted, err
+}
+
+// marker is the document of a marker row, which makes deleted certificates a
+// range of their own. Nothing changes while a certificate is deleted, so the
+// marker can hold the head as it was; the head is still what counts.
+type marker struct {
+	Schema int   `json:"schema"`
+	Head   *head `json:"head"`
+}
+
+// Deleted returns a soft-deleted certificate.
+//
+// REST page: Get Deleted Certificate.
+func (v *Vault) Deleted(ctx context.Context, n Name) (Certificate, error) {
+	h, err := v.head(ctx, n)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if err := h.checkDeleted(n); err != nil {
+		return Certificate{}, err
+	}
+	return v.latest(h), nil
+}
+
+func (h *head) checkDeleted(n Name) error {
+	if !h.stored() || h.Deletion == nil || h.Purging {
+		return &Error{Reason: DeletedNotFound, Name: n.text}
+	}
+	return nil
+}
+
+// DeletedCertificates lists soft-deleted certificates by name.
+//
+// REST page: Get Deleted Certificates.
+func (v *Vault) DeletedCertificates(ctx context.Context, p Page, includePending bool) ([]Certificate, string, error) {
+	rows, next, err := v.page(ctx, "x:", p, listed(includePending))
+	if err != nil {
+		return nil, "", err
+	}
+	var list []Certificate
+	for _, r := range rows {
+		var m marker
+		if err := decode(r, &m); err != nil {
+			return nil, "", err
+		}
+		list = append(list, v.latest(m.Head))
+	}
+	return list, next, nil
+}
+
+// Recover takes a soft-deleted certificate back, with all its versions.
+//
+// REST page: Recover Deleted Certificate.
+func (v *Vault) Recover(ctx context.Context, n Name) (Certificate, error) {
+	var recovered Certificate
+	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+		if err := h.checkDeleted(n); err != nil {
+			return err
+		}
+		h.Deletion = nil
+		recovered = v.latest(h)
+		tx.remove(markerKey(n))
+		return nil
+	})
+	return recovered, err
+}
+
+// Purge removes a soft-deleted certificate with its keys for good. First the
+// head is marked, and from then on nothing can bring the certificate back; rows
+// and blobs go next, and a tick finishes what this call cannot.
+//
+// REST page: Purge Deleted Certificate.
+func (v *Vault) Purge(ctx context.Context, n Name) error {
+	if err := v.startPurge(ctx, n, func(h *head) error { return h.checkDeleted(n) }); err != nil {
+		return err
+	}
+	if err := v.finishPurge(ctx, n); err != nil {
+		v.cfg.Log.WarnContext(ctx, "purge left to the next tick", "certificate", n.text, "error", err)
+	}
+	return nil
+}
+
+func (v *Vault) startPurge(ctx context.Context, n Name, allow func(*head) error) error {
+	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+		if err := allow(h); err != nil {
+			return err
+		}
+		h.Purging = true
+		h.Deletion.PurgeAt = v.now()
+		tx.remove(markerKey(n))
+		return nil
+	})
+	return err
+}
+
+// purgeDue purges what is past its date, and finishes purges that were broken
+// off.
+func (v *Vault) purgeDue(ctx context.Context, n Name) error {
+	err := v.startPurge(ctx, n, func(h *head) error {
+		switch {
+		case h.Purging:
+			return errPurging
+		case h.Deletion == nil || v.now().Before(h.Deletion.PurgeAt):
+			return errLost
+		}
+		return nil
+	})
+	if err != nil && err != errPurging {
+		return err
+	}
+	return v.finishPurge(ctx, n)
+}
+
+var errPurging = errors.New("purge has begun")
+
+// purgeBatch keeps a transaction of removals, with the head and its due rows,
+// within the limit of actions.
+const purgeBatch = 90
+
+// finishPurge removes the rows of a certificate whose head says purging, chain
+// blobs before the rows that name them, the head last.
+func (v *Vault) finishPurge(ctx context.Context, n Name) error {
+	for _, prefix := range []string{versionKey(n, ""), keyRowKey(n, "")} {
+		if err := v.purgeRows(ctx, n, prefix); err != nil {
+			return err
+		}
+	}
+	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+		if h.stored() && !h.Purging {
+			return errLost
+		}
+		h.gone = true
+		return nil
+	})
+	return err
+}
+
+// purgeRows removes all rows under prefix, a batch at a time.
+func (v *Vault) purgeRows(ctx context.Context, n Name, prefix string) error {
+	for {
+		_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+			if !h.Purging {
+				return errLost
+			}
+			rows, err := v.cfg.Store.Scan(ctx, within(prefix, purgeBatch))
+			if err != nil {
+				return unavailable(err)
+			}
+			if len(rows) == 0 {
+				return errEmpty
+			}
+			for _, r := range rows {
+				if err := v.deleteChain(ctx, n, r); err != nil {
+					return err
+				}
+				tx.remove(r.Key)
+			}
+			return nil
+		})
+		if err == errEmpty {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+var errEmpty = errors.New("nothing left")
+
+// deleteChain deletes the chain blob of a version row.
+func (v *Vault) deleteChain(ctx context.Context, n Name, r Row) error {
+	id, isVersion := strings.CutPrefix(r.Key, versionKey(n, ""))
+	if !isVersion {
+		return nil
+	}
+	if err := v.cfg.Store.DeleteBlob(ctx, chainBlob(n, id)); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}

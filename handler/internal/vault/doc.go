@@ -1,0 +1,82 @@
+// Package vault is the story of a certificate: created, pending, advanced at its
+// issuer, completed; merged, cancelled, deleted, recovered, purged. It knows
+// nothing of HTTP, of Azure or of any CA's protocol. It reads front to back:
+//
+//	name.go policy.go newpolicy.go   what a caller asks for
+//	head.go operation.go             what is remembered
+//	create.go                        1. an operation begins: key pair, CSR, intent
+//	pending.go                       2. meanwhile: poll, cancel, delete
+//	tick.go advance.go               3. due work; one step at an issuer
+//	complete.go merge.go             4. a chain becomes the latest version
+//	read.go delete.go                what there is; soft delete, recover, purge
+//	issuer.go issuers.go             the contract of providers; issuer objects
+//	release.go                       what an ended operation left at its CA
+//	change.go rows.go store.go       how all of this is written down
+//
+// # An operation
+//
+// A certificate has at most one operation, the pending object of Key Vault's
+// API. Its states and what moves it:
+//
+//	                 issuer issues, or a person merges (issuer Unknown)
+//	create ──▶ inProgress ────────────────────────────────────▶ completed
+//	               │  │                                             ▲
+//	               │  └─ issuer refuses, or never answers ─▶ failed ┤ merge of a
+//	               │                                                │ certificate
+//	               └─ cancellation asked for and granted ─▶ cancelled obtained
+//	                                                                  elsewhere
+//
+// A cancellation is a wish: the flag is set at once, the state changes at the
+// next step, and a CA may refuse or be faster. No operation ends within two
+// seconds of its beginning, so that a client that cancels right after it has
+// created wins. A new create takes the place of an operation that has ended, and
+// a delete removes one in any state. While an operation is in progress the
+// latest version is served as before.
+//
+// # What is written
+//
+// A vault is one partition of one table, in which rows are ordered by key:
+//
+//	c:<name>                       head: certificate, policy, copy of the latest version, operation
+//	v:<name>:<version>             a version
+//	k:<name>:<key id>              a private key, sealed
+//	d:<class>:<due>:<name>:<kind>  work to do: class 0 advance and release, 3 purge; due in Unix milliseconds
+//	x:<name>                       marker of a soft-deleted certificate
+//	r:<request_id>                 release job: what an ended operation left at its CA
+//	i:<name>                       issuer object, its password sealed
+//	s:heartbeat                    the last tick
+//
+// and one blob per version, <name>/<version>.pem, the chain, leaf first. A blob
+// means nothing without its version's row. Names are lower case in keys.
+//
+// # The rules
+//
+//  1. Every change reads the head, decides, and commits one transaction that
+//     holds the head under its ETag. One certificate, one row, one lock.
+//  2. Due rows are a pure function of the head and are written in its
+//     transaction. Nothing that was acknowledged is ever without its next step.
+//  3. A conflict, or an answer that got lost, may have been our own write: the
+//     head names its last writers. Read again; ours means success; a step's
+//     result is applied to the fresh head as long as the step's claim holds.
+//  4. A worker claims an operation before it sends anything to a CA. A claim
+//     that a dead worker left ends by itself.
+//  5. A purge is a state first. Rows go in batches, the head last.
+//  6. What an ended operation may have left at its CA becomes a release job in
+//     the transaction that ends it.
+//
+// # Where a crash leaves things
+//
+// The process may be killed anywhere; these are the places that differ.
+//
+//	before create's transaction    nothing happened
+//	after it                       the operation is there with its key and its due row; a tick goes on
+//	after a claim, before or       the claim ends after 90 s and another worker takes the step again;
+//	during a step                  providers look at the CA before they act
+//	after a step, before its save  the same, with the state from before the step
+//	after the chain blob, before   the blob stays unused; the next attempt writes one under another name
+//	the completing transaction
+//	after it                       the version is there and the operation completed
+//	in a purge                     the head says purging; its due row makes a tick finish
+//	after a release, before its    the release is run again; taking back what is gone is no error
+//	row is deleted
+package vault

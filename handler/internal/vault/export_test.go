@@ -1,0 +1,125 @@
+package vault
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Invariants checks what must hold between the rows and blobs of a vault after
+// every transaction, and returns everything that does not.
+func Invariants(rows []Row, blobs map[string][]byte) error {
+	byKey := make(map[string]Row)
+	for _, r := range rows {
+		byKey[r.Key] = r
+	}
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	expected := make(map[string]bool) // due rows, markers, keys and versions that have a reason to be there
+	for _, r := range rows {
+		switch {
+		case strings.HasPrefix(r.Key, "c:"):
+			h := new(head)
+			if err := decode(r, h); err != nil {
+				wrong("%v", err)
+				continue
+			}
+			checkHead(h, r, byKey, blobs, expected, wrong)
+		case strings.HasPrefix(r.Key, "r:"):
+			j := new(releaseJob)
+			if err := decode(r, j); err != nil {
+				wrong("%v", err)
+				continue
+			}
+			expected[j.due().key()] = true
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(expected)) {
+		if _, ok := byKey[key]; !ok {
+			wrong("row %s is missing", key)
+		}
+	}
+	for _, r := range rows {
+		if strings.ContainsAny(r.Key[:1], "vkdx") && !expected[r.Key] {
+			wrong("row %s belongs to nothing", r.Key)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkHead(h *head, r Row, rows map[string]Row, blobs map[string][]byte, expected map[string]bool, wrong func(string, ...any)) {
+	n := Name{h.Name}
+	if r.Key != headKey(n) || r.Label != h.label() {
+		wrong("head %s has label %q and name %q", r.Key, r.Label, h.Name)
+	}
+	for _, d := range h.due(n) {
+		expected[d.key()] = true
+	}
+	if h.Deletion != nil && !h.Purging {
+		expected[markerKey(n)] = true
+	}
+	if op := h.Operation; op != nil && !h.Purging {
+		expected[keyRowKey(n, op.KeyID)] = true
+		if op.Status == StatusFailed && (op.Error == nil || op.Error.Code == "" || op.Error.Message == "") {
+			wrong("%s failed without an error", h.Name)
+		}
+		if op.Status == StatusCompleted && h.Latest == nil {
+			wrong("%s completed without a version", h.Name)
+		}
+	}
+	versions := 0
+	for key, row := range rows {
+		id, ok := strings.CutPrefix(key, versionKey(n, ""))
+		if !ok {
+			continue
+		}
+		versions++
+		expected[key] = true
+		ver := new(version)
+		if err := decode(row, ver); err != nil {
+			wrong("%v", err)
+			continue
+		}
+		if !h.Purging {
+			expected[keyRowKey(n, ver.KeyID)] = true
+		}
+		if err := checkVersion(ver, id, blobs); err != nil && !h.Purging {
+			wrong("%s: %v", key, err)
+		}
+	}
+	if h.Purging {
+		for key := range rows {
+			if strings.HasPrefix(key, keyRowKey(n, "")) {
+				expected[key] = true
+			}
+		}
+		return
+	}
+	if (h.Latest == nil) != (versions == 0) {
+		wrong("%s has %d versions, and a latest one: %v", h.Name, versions, h.Latest != nil)
+	}
+	if h.Latest != nil {
+		copied := row(versionKey(n, h.Latest.ID), "", h.Latest)
+		if stored := rows[copied.Key]; !bytes.Equal(stored.Doc, copied.Doc) {
+			wrong("%s: the head's copy differs from row %s", h.Name, copied.Key)
+		}
+	}
+}
+
+// checkVersion compares a version's leaf with its chain blob.
+func checkVersion(ver *version, id string, blobs map[string][]byte) error {
+	block, _ := pem.Decode(blobs[ver.Chain])
+	if ver.ID != id || block == nil {
+		return fmt.Errorf("version %s has no chain blob %s", ver.ID, ver.Chain)
+	}
+	if !bytes.Equal(block.Bytes, ver.Leaf) {
+		return errors.New("the leaf differs from its chain blob")
+	}
+	_, err := x509.ParseCertificate(ver.Leaf)
+	return err
+}

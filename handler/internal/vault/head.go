@@ -1,0 +1,93 @@
+package vault
+
+import (
+	"slices"
+	"time"
+)
+
+// head is everything that must change together about one certificate name: the
+// certificate, its policy, its latest version and its operation. It is one row,
+// so its ETag is the certificate's lock. A head that is not stored yet is the
+// zero value.
+type head struct {
+	Schema      int        `json:"schema"`
+	Name        string     `json:"name"` // as first written
+	Created     time.Time  `json:"created"`
+	Purging     bool       `json:"purging,omitempty"` // for good: rows are going away
+	Deletion    *Deletion  `json:"deletion,omitempty"`
+	Policy      Policy     `json:"policy"`
+	Provisional string     `json:"provisional"`         // version id shown until the first version is complete
+	Latest      *version   `json:"latest,omitempty"`    // copy of the newest version's row
+	Operation   *Operation `json:"operation,omitempty"` // the pending object
+	Writes      []string   `json:"writes"`              // ids of the last writes, newest last
+
+	etag ETag // as read or written; empty: not stored, or not known
+	gone bool // the row is to be deleted
+}
+
+// Deletion is the soft-deleted state of a certificate.
+type Deletion struct {
+	At      time.Time `json:"at"`
+	PurgeAt time.Time `json:"purgeAt"`
+}
+
+// version is one version of a certificate, a row of its own.
+type version struct {
+	Schema        int               `json:"schema"`
+	ID            string            `json:"id"` // 32 hex digits
+	Created       time.Time         `json:"created"`
+	Updated       time.Time         `json:"updated"`
+	Enabled       bool              `json:"enabled"`
+	NotBefore     time.Time         `json:"notBefore"`
+	Expires       time.Time         `json:"expires"`
+	Tags          map[string]string `json:"tags,omitempty"`
+	Leaf          []byte            `json:"leaf"`       // DER
+	Thumbprint    []byte            `json:"thumbprint"` // SHA-1 of Leaf
+	Chain         string            `json:"chain"`      // blob of PEM certificates, leaf first
+	KeyID         string            `json:"keyId"`      // of the sealed private key
+	Key           KeyProperties     `json:"key"`
+	ContentType   string            `json:"contentType"`
+	PreserveOrder bool              `json:"preserveOrder,omitempty"`
+}
+
+func (h *head) stored() bool { return h.Name != "" }
+
+// Labels of head rows: what a list shows of them.
+const (
+	labelCertificate = "certificate" // has a version
+	labelShell       = "shell"       // never completed
+	labelDeleted     = "deleted"
+)
+
+func (h *head) label() string {
+	switch {
+	case h.Deletion != nil:
+		return labelDeleted
+	case h.Latest == nil:
+		return labelShell
+	default:
+		return labelCertificate
+	}
+}
+
+// keptWrites is how many write ids a head remembers. A writer that lost the
+// answer to its write reads the head again at once, so this many other writes
+// would have to come between to hide its own.
+const keptWrites = 16
+
+func (h *head) wrote(id string) bool { return slices.Contains(h.Writes, id) }
+
+func (h *head) sign(id string) {
+	h.Writes = append(slices.Clone(h.Writes), id)
+	if extra := len(h.Writes) - keptWrites; extra > 0 {
+		h.Writes = h.Writes[extra:]
+	}
+}
+
+// dropKey removes the operation's private key when no version has it: the
+// operation is going away without having completed.
+func (h *head) dropKey(tx *Tx, name Name) {
+	if op := h.Operation; op != nil && op.Status != StatusCompleted && !op.KeyShared {
+		tx.remove(keyRowKey(name, op.KeyID))
+	}
+}

@@ -1,0 +1,407 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// issuerRecord is the document of an issuer object's row.
+type issuerRecord struct {
+	Schema     int                 `json:"schema"`
+	ID         string              `json:"id"` // a new one whenever the provider changes; operations pin it
+	Name       string              `json:"name"`
+	Provider   string              `json:"provider"`
+	AccountID  *string             `json:"accountId,omitempty"`
+	PasswordID string              `json:"passwordId,omitempty"`
+	Password   []byte              `json:"password,omitempty"` // sealed
+	Org        OrganizationDetails `json:"org"`
+	Enabled    bool                `json:"enabled"`
+	Created    time.Time           `json:"created"`
+	Updated    time.Time           `json:"updated"`
+}
+
+// IssuerSet is an issuer object as sent: what is nil was not sent.
+type IssuerSet struct {
+	Provider            *string
+	AccountID, Password *string
+	Org                 *OrganizationDetails
+	Enabled             *bool
+}
+
+// SetIssuer creates or replaces an issuer object. Its password is sealed and
+// never leaves the vault again.
+//
+// REST page: Set Certificate Issuer.
+func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerObject, error) {
+	if set.Provider == nil || *set.Provider == "" {
+		return IssuerObject{}, badParameter("provider", "is required")
+	}
+	return v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
+		r := &issuerRecord{Name: n.text, Enabled: true, Created: v.now(), ID: v.newID()}
+		if old != nil {
+			r.Name, r.Created, r.Updated = old.Name, old.Created, old.Updated
+			if strings.EqualFold(old.Provider, *set.Provider) {
+				r.ID = old.ID
+			}
+		}
+		return r, v.applyIssuer(ctx, n, r, set)
+	})
+}
+
+// UpdateIssuer changes the parts of an issuer object that are sent.
+//
+// REST page: Update Certificate Issuer.
+func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerObject, error) {
+	return v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
+		if old == nil {
+			return nil, &Error{Reason: IssuerNotFound, Name: n.text}
+		}
+		r := *old
+		if set.Provider != nil && !strings.EqualFold(old.Provider, *set.Provider) {
+			r.ID = v.newID()
+		}
+		return &r, v.applyIssuer(ctx, n, &r, set)
+	})
+}
+
+func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set IssuerSet) error {
+	if set.Provider != nil {
+		r.Provider = *set.Provider
+	}
+	if set.AccountID != nil {
+		r.AccountID = set.AccountID
+	}
+	if set.Org != nil {
+		r.Org = *set.Org
+	}
+	if set.Enabled != nil {
+		r.Enabled = *set.Enabled
+	}
+	if err := r.check(); err != nil {
+		return err
+	}
+	if set.Password != nil {
+		if len(*set.Password) > maxPassword {
+			return badParameter("credentials.pwd", "is longer than %d bytes", maxPassword)
+		}
+		id := v.newID()
+		sealed, err := v.cfg.Seal(ctx, sealedCredential, n.key(), id, []byte(*set.Password))
+		if err != nil {
+			return unavailable(err)
+		}
+		r.PasswordID, r.Password = id, sealed
+	}
+	provider, ok := v.provider(r.Provider)
+	if !ok {
+		return badParameter("provider", "%q is not a provider of this vault; it has %s", truncate(r.Provider, 64), v.providerNames())
+	}
+	r.Schema, r.Updated = schema, later(v.now(), r.Updated)
+	if c, ok := provider.(Checker); ok {
+		return asBadParameter("org_details", c.CheckIssuer(r.object()))
+	}
+	return nil
+}
+
+// Limits of an issuer object, in bytes; far above what people have.
+const (
+	maxPassword   = 4 << 10
+	maxIssuerText = 1 << 10
+	maxAdmins     = 100
+)
+
+func (r *issuerRecord) check() error {
+	texts := []string{r.Provider, r.Org.ID}
+	if r.AccountID != nil {
+		texts = append(texts, *r.AccountID)
+	}
+	if len(r.Org.Admins) > maxAdmins {
+		return badParameter("org_details.admin_details", "has %d entries; at most %d are allowed", len(r.Org.Admins), maxAdmins)
+	}
+	for _, a := range r.Org.Admins {
+		texts = append(texts, a.FirstName, a.LastName, a.Email, a.Phone)
+	}
+	for _, s := range texts {
+		if len(s) > maxIssuerText {
+			return badParameter("", "a text of the issuer is longer than %d bytes", maxIssuerText)
+		}
+	}
+	return nil
+}
+
+// Issuer returns an issuer object, without its password.
+//
+// REST page: Get Certificate Issuer.
+func (v *Vault) Issuer(ctx context.Context, n Name) (IssuerObject, error) {
+	r, err := v.issuerRecord(ctx, n)
+	if err != nil {
+		return IssuerObject{}, err
+	}
+	return r.object(), nil
+}
+
+// Issuers lists issuer objects by name.
+//
+// REST page: Get Certificate Issuers.
+func (v *Vault) Issuers(ctx context.Context, p Page) ([]IssuerObject, string, error) {
+	rows, next, err := v.page(ctx, "i:", p, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	var list []IssuerObject
+	for _, row := range rows {
+		var r issuerRecord
+		if err := decode(row, &r); err != nil {
+			return nil, "", err
+		}
+		list = append(list, r.object())
+	}
+	return list, next, nil
+}
+
+// DeleteIssuer deletes an issuer object and returns it. Operations that it has
+// not answered fail at their next step.
+//
+// REST page: Delete Certificate Issuer.
+func (v *Vault) DeleteIssuer(ctx context.Context, n Name) (IssuerObject, error) {
+	var deleted *issuerRecord
+	_, err := v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
+		if old == nil && deleted == nil {
+			return nil, &Error{Reason: IssuerNotFound, Name: n.text}
+		}
+		if old != nil {
+			deleted = old
+		}
+		return nil, nil
+	})
+	if err != nil {
+		return IssuerObject{}, err
+	}
+	return deleted.object(), nil
+}
+
+func (r *issuerRecord) object() IssuerObject {
+	o := IssuerObject{
+		Name: r.Name, Provider: r.Provider, Org: r.Org,
+		Enabled: r.Enabled, Created: r.Created, Updated: r.Updated,
+	}
+	if r.AccountID != nil {
+		o.AccountID, o.HasAccount = *r.AccountID, true
+	}
+	return o
+}
+
+func (v *Vault) issuerRecord(ctx context.Context, n Name) (*issuerRecord, error) {
+	r := new(issuerRecord)
+	_, err := v.get(ctx, issuerKey(n), r)
+	if errors.Is(err, ErrNotFound) {
+		return nil, &Error{Reason: IssuerNotFound, Name: n.text}
+	}
+	return r, err
+}
+
+// changeIssuer reads, decides and writes an issuer's row, again when others were
+// faster. decide gets nil when there is none and returns nil to delete it.
+func (v *Vault) changeIssuer(ctx context.Context, n Name, decide func(*issuerRecord) (*issuerRecord, error)) (IssuerObject, error) {
+	var lastErr error
+	for range maxTries {
+		old := new(issuerRecord)
+		etag, err := v.get(ctx, issuerKey(n), old)
+		if errors.Is(err, ErrNotFound) {
+			old = nil
+		} else if err != nil {
+			return IssuerObject{}, err
+		}
+		next, err := decide(old)
+		if err != nil {
+			return IssuerObject{}, err
+		}
+		var tx Tx
+		switch {
+		case next == nil && old == nil:
+			return IssuerObject{}, nil
+		case next == nil:
+			tx.delete(issuerKey(n), etag)
+		case old == nil:
+			tx.add(row(issuerKey(n), "", next))
+		default:
+			r := row(issuerKey(n), "", next)
+			r.ETag = etag
+			tx.replace(r)
+		}
+		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil {
+			if next == nil {
+				return IssuerObject{}, nil
+			}
+			return next.object(), nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return IssuerObject{}, unavailable(lastErr)
+}
+
+// sealedCredential is the kind under which issuer passwords are sealed.
+const sealedCredential = "credential"
+
+// providerSelf is the provider of the issuer Self.
+const providerSelf = "self"
+
+// provider finds a provider that an issuer object may name.
+func (v *Vault) provider(name string) (Issuer, bool) {
+	name = strings.ToLower(name)
+	p, ok := v.cfg.Issuers[name]
+	return p, ok && name != providerSelf
+}
+
+func (v *Vault) providerNames() string {
+	var names []string
+	for name := range v.cfg.Issuers {
+		if name != providerSelf {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(slices.Values(names)), ", ")
+}
+
+// pin is what an operation keeps of its issuer.
+type pin struct {
+	provider string // lower case; empty: a person merges
+	id       string // of the issuer object; empty for Self
+}
+
+// pinIssuer finds the issuer that a policy names and refuses what it cannot do.
+func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
+	switch {
+	case strings.EqualFold(p.Issuer.Name, IssuerUnknown):
+		return pin{}, nil
+	case strings.EqualFold(p.Issuer.Name, IssuerSelf):
+		return pin{provider: providerSelf}, nil
+	}
+	n, err := ParseIssuerName(p.Issuer.Name)
+	if err != nil {
+		return pin{}, badParameter("policy.issuer.name", "is not the name of an issuer")
+	}
+	r, err := v.issuerRecord(ctx, n)
+	if reasonOf(err) == IssuerNotFound {
+		return pin{}, badParameter("policy.issuer.name", "there is no issuer %s in this vault; set it first, or use Self or Unknown", n)
+	}
+	if err != nil {
+		return pin{}, err
+	}
+	provider, ok := v.provider(r.Provider)
+	switch {
+	case !ok:
+		return pin{}, badParameter("policy.issuer.name", "the provider %s of issuer %s is not configured in this vault", r.Provider, n)
+	case !r.Enabled:
+		return pin{}, badParameter("policy.issuer.name", "the issuer %s is disabled", n)
+	}
+	if c, ok := provider.(Checker); ok {
+		if err := c.CheckPolicy(r.object(), p); err != nil {
+			return pin{}, asBadParameter("policy", err)
+		}
+	}
+	return pin{strings.ToLower(r.Provider), r.ID}, nil
+}
+
+// asBadParameter makes a provider's refusal one of the caller's field.
+func asBadParameter(field string, err error) error {
+	var e *Error
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	return badParameter(field, "%s", err)
+}
+
+// pinnedIssuer finds the issuer that an operation was created with. That it is
+// gone, or another now, is an issuerLost.
+func (v *Vault) pinnedIssuer(ctx context.Context, op *Operation, cache *issuerCache) (Issuer, IssuerObject, error) {
+	provider, ok := v.cfg.Issuers[op.Provider]
+	name := op.Policy.Issuer.Name
+	if !ok {
+		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The provider %s of issuer %s is not configured any more.", op.Provider, name))
+	}
+	if op.Provider == providerSelf {
+		return provider, IssuerObject{Name: name, Provider: op.Provider, Enabled: true}, nil
+	}
+	object, id, err := cache.get(name, func() (IssuerObject, string, error) { return v.openIssuer(ctx, Name{name}) })
+	switch {
+	case reasonOf(err) == IssuerNotFound:
+		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The issuer %s was deleted while the request was in progress.", name))
+	case err != nil:
+		return nil, IssuerObject{}, err
+	case id != op.IssuerID:
+		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The issuer %s was replaced by another while the request was in progress.", name))
+	case !object.Enabled:
+		return nil, IssuerObject{}, fmt.Errorf("the issuer %s is disabled", name)
+	}
+	return provider, object, nil
+}
+
+func (v *Vault) openIssuer(ctx context.Context, n Name) (IssuerObject, string, error) {
+	r, err := v.issuerRecord(ctx, n)
+	if err != nil {
+		return IssuerObject{}, "", err
+	}
+	object := r.object()
+	if r.PasswordID != "" {
+		password, err := v.cfg.Open(ctx, sealedCredential, n.key(), r.PasswordID, r.Password)
+		if err != nil {
+			return IssuerObject{}, "", unavailable(err)
+		}
+		object.Password = string(password)
+	}
+	return object, r.ID, nil
+}
+
+// issuerLost says why an operation's issuer cannot work on it any more.
+type issuerLost string
+
+func (e issuerLost) Error() string { return string(e) }
+
+// asOutcome is what an error before a provider's step means for its operation.
+func asOutcome(err error) Outcome {
+	if lost, ok := err.(issuerLost); ok {
+		return Failed(CodeIssuerError, string(lost))
+	}
+	return Retry(time.Time{}, err)
+}
+
+// issuerCache reads every issuer once in a tick. A nil cache reads every time.
+type issuerCache struct {
+	mu      sync.Mutex
+	entries map[string]*issuerEntry // by lower-case name
+}
+
+type issuerEntry struct {
+	once   sync.Once
+	object IssuerObject
+	id     string
+	err    error
+}
+
+func newIssuerCache() *issuerCache { return &issuerCache{entries: make(map[string]*issuerEntry)} }
+
+func (c *issuerCache) get(name string, read func() (IssuerObject, string, error)) (IssuerObject, string, error) {
+	if c == nil {
+		return read()
+	}
+	name = strings.ToLower(name)
+	c.mu.Lock()
+	e := c.entries[name]
+	if e == nil {
+		e = new(issuerEntry)
+		c.entries[name] = e
+	}
+	c.mu.Unlock()
+	e.once.Do(func() { e.object, e.id, e.err = read() })
+	return e.object, e.id, e.err
+}

@@ -1,0 +1,119 @@
+package vault
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Operation is the pending object of a certificate: one request for one new
+// version, from create to its end.
+//
+// REST page: Get Certificate Operation.
+type Operation struct {
+	RequestID     string            `json:"requestId"`
+	Policy        Policy            `json:"policy"` // as it was at create; later changes concern later requests
+	CSR           []byte            `json:"csr"`    // DER
+	KeyID         string            `json:"keyId"`
+	KeyShared     bool              `json:"keyShared,omitempty"` // a version has the same key
+	Enabled       *bool             `json:"enabled,omitempty"`   // attributes of the new version
+	Tags          map[string]string `json:"tags,omitempty"`
+	PreserveOrder bool              `json:"preserveOrder,omitempty"`
+	Created       time.Time         `json:"created"`
+
+	// ClientRequestID recognises a create that an SDK sends again because the
+	// answer to the first was lost.
+	ClientRequestID string `json:"clientRequestId,omitempty"`
+
+	Status                Status          `json:"status"`
+	CancellationRequested bool            `json:"cancellationRequested,omitempty"`
+	CancellationRefused   bool            `json:"cancellationRefused,omitempty"` // by the CA
+	Error                 *OperationError `json:"error,omitempty"`               // when failed
+
+	// Provider and IssuerID pin the issuer object that the operation was
+	// created with; both are empty while a person is to merge.
+	Provider string `json:"provider,omitempty"`
+	IssuerID string `json:"issuerId,omitempty"`
+
+	Due          time.Time       `json:"due"`          // when the next step may be taken
+	ClaimedUntil time.Time       `json:"claimedUntil"` // a worker has it until then
+	Claim        int             `json:"claim"`        // counts claims; a result is saved under its own claim only
+	Failures     int             `json:"failures"`     // steps in a row that came to nothing
+	Answer       string          `json:"answer,omitempty"`
+	State        json.RawMessage `json:"state,omitempty"` // the provider's
+}
+
+// Status is an operation's state in the wire's words.
+type Status string
+
+// The four states. The diagram is in the package comment.
+const (
+	StatusInProgress Status = "inProgress"
+	StatusCompleted  Status = "completed"
+	StatusCancelled  Status = "cancelled"
+	StatusFailed     Status = "failed"
+)
+
+// OperationError says why an operation failed.
+type OperationError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// canBecome is the whole state machine: what is in progress may end in any way;
+// a request that failed or was cancelled may still be completed by a
+// certificate that was obtained elsewhere; nothing else changes.
+func (s Status) canBecome(t Status) bool {
+	switch s {
+	case StatusInProgress:
+		return t == StatusCompleted || t == StatusCancelled || t == StatusFailed
+	case StatusFailed, StatusCancelled:
+		return t == StatusCompleted
+	default:
+		return false
+	}
+}
+
+// end moves op to a final state and frees it of what only its steps needed.
+func (op *Operation) end(s Status, failure *OperationError) {
+	if !op.Status.canBecome(s) {
+		panic(fmt.Sprintf("operation %s: %s cannot become %s", op.RequestID, op.Status, s))
+	}
+	op.Status, op.Error = s, failure
+	op.ClaimedUntil, op.State = time.Time{}, nil
+}
+
+// Manual reports whether a person completes the operation by a merge.
+func (op *Operation) Manual() bool { return op.Provider == "" }
+
+// StatusDetails is what Key Vault tells a person about the state.
+func (op *Operation) StatusDetails() string {
+	switch {
+	case op.Status != StatusInProgress:
+		return ""
+	case op.Manual():
+		return "Pending certificate created. Please Perform Merge to complete the request."
+	default:
+		return "Pending certificate created. Certificate request is in progress. This may take some time based on the issuer provider. Please check again later."
+	}
+}
+
+// grace is how long an operation stays in progress at the least: clients cancel
+// right after they create, and must win.
+const grace = 2 * time.Second
+
+// needsAdvance reports whether a tick has anything to do for the operation.
+func (op *Operation) needsAdvance() bool {
+	return op.Status == StatusInProgress && (!op.Manual() || op.CancellationRequested)
+}
+
+// cancelPending: a cancellation was asked for and nobody has answered it yet.
+func (op *Operation) cancelPending() bool {
+	return op.CancellationRequested && !op.CancellationRefused
+}
+
+// matches tests a request_id that a caller gives as a filter.
+func (op *Operation) matches(requestID string) bool {
+	return op != nil && (requestID == "" || strings.EqualFold(requestID, op.RequestID))
+}

@@ -1,0 +1,112 @@
+package vault
+
+import "context"
+
+// Operation returns the pending object of a certificate. requestID is a filter:
+// empty, or the operation that the caller means.
+//
+// When the next step needs nobody but this vault and the operation is old
+// enough, the poll takes it: clients of Self see their certificate without
+// waiting for a tick.
+//
+// REST page: Get Certificate Operation.
+func (v *Vault) Operation(ctx context.Context, n Name, requestID string) (Operation, error) {
+	h, err := v.operationHead(ctx, n, requestID)
+	if err != nil {
+		return Operation{}, err
+	}
+	if v.mayPollAdvance(h.Operation) {
+		// A client that hangs up must not leave a claim behind.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lease)
+		defer cancel()
+		next, err := v.advance(ctx, n, h, nil)
+		switch {
+		case err != nil:
+			v.cfg.Log.WarnContext(ctx, "poll could not advance", "certificate", n.text, "error", err)
+		case next.Operation.matches(h.Operation.RequestID):
+			h = next
+		}
+	}
+	return *h.Operation, nil
+}
+
+func (v *Vault) operationHead(ctx context.Context, n Name, requestID string) (*head, error) {
+	h, err := v.head(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	return h, h.checkOperation(n, requestID)
+}
+
+func (h *head) checkOperation(n Name, requestID string) error {
+	if h.Deletion != nil || !h.Operation.matches(requestID) {
+		return &Error{Reason: OperationNotFound, Name: n.text}
+	}
+	return nil
+}
+
+// mayPollAdvance allows a poll only what costs no caller's network time: a step
+// of an instant provider, and a cancellation that needs no CA.
+func (v *Vault) mayPollAdvance(op *Operation) bool {
+	now := v.now()
+	if !op.needsAdvance() || now.Before(op.Due) || now.Before(op.ClaimedUntil) {
+		return false
+	}
+	issuer := v.cfg.Issuers[op.Provider]
+	if _, ok := issuer.(Instant); ok {
+		return true
+	}
+	_, asksCA := issuer.(Canceler)
+	return op.cancelPending() && !asksCA
+}
+
+// Cancel asks for the cancellation of an operation in progress, or takes the
+// wish back. The operation becomes cancelled at a later step, unless its CA
+// refuses or was faster.
+//
+// REST page: Update Certificate Operation.
+func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested bool) (Operation, error) {
+	now := v.now()
+	var op *Operation
+	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+		if err := h.checkOperation(n, requestID); err != nil {
+			return err
+		}
+		op = h.Operation
+		if op.Status != StatusInProgress {
+			return &Error{Reason: OperationNotInProgress, Name: n.text}
+		}
+		op.CancellationRequested, op.CancellationRefused = requested, false
+		if soonest := op.Created.Add(grace); requested {
+			op.Due = now
+			if now.Before(soonest) {
+				op.Due = soonest
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Operation{}, err
+	}
+	return *op, nil
+}
+
+// DeleteOperation forgets an operation, whatever its state, and returns it. What
+// the CA still holds is released by the ticks. A certificate that has versions
+// keeps them.
+//
+// REST page: Delete Certificate Operation.
+func (v *Vault) DeleteOperation(ctx context.Context, n Name, requestID string) (Operation, error) {
+	var deleted Operation
+	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+		if err := h.checkOperation(n, requestID); err != nil {
+			return err
+		}
+		deleted = *h.Operation
+		v.releaseLater(tx, n, h.Operation)
+		h.dropKey(tx, n)
+		h.Operation = nil
+		return nil
+	})
+	return deleted, err
+}

@@ -1,0 +1,179 @@
+package vault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// schema is the number that every stored document carries. A document with a
+// higher one was written by a newer program and is left alone.
+const schema = 1
+
+// The row keys of the package comment.
+func headKey(n Name) string               { return "c:" + n.key() }
+func versionKey(n Name, id string) string { return "v:" + n.key() + ":" + id }
+func keyRowKey(n Name, id string) string  { return "k:" + n.key() + ":" + id }
+func markerKey(n Name) string             { return "x:" + n.key() }
+func issuerKey(n Name) string             { return "i:" + n.key() }
+func releaseKey(requestID string) string  { return "r:" + requestID }
+
+const heartbeatKey = "s:heartbeat"
+
+func chainBlob(n Name, versionID string) string { return n.key() + "/" + versionID + ".pem" }
+
+// row makes a row of a document.
+func row(key, label string, doc any) Row {
+	b, err := json.Marshal(doc)
+	if err != nil {
+		panic(fmt.Sprintf("row %q cannot be encoded: %v", key, err)) // our own types always can
+	}
+	return Row{Key: key, Label: label, Doc: b}
+}
+
+// decode reads a stored document.
+func decode(r Row, doc any) error {
+	var s struct{ Schema int }
+	if err := json.Unmarshal(r.Doc, &s); err != nil {
+		return fmt.Errorf("reading row %q: %w", r.Key, err)
+	}
+	if s.Schema > schema {
+		return fmt.Errorf("row %q has schema %d, this program knows %d", r.Key, s.Schema, schema)
+	}
+	if err := json.Unmarshal(r.Doc, doc); err != nil {
+		return fmt.Errorf("reading row %q: %w", r.Key, err)
+	}
+	return nil
+}
+
+// get reads one document and its ETag; ErrNotFound when it is not there.
+func (v *Vault) get(ctx context.Context, key string, doc any) (ETag, error) {
+	r, err := v.cfg.Store.Get(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return "", ErrNotFound
+	}
+	if err != nil {
+		return "", unavailable(err)
+	}
+	return r.ETag, decode(r, doc)
+}
+
+func unavailable(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return &Error{Reason: Unavailable, Err: err}
+}
+
+// head reads the head of a name; the zero head when there is none.
+func (v *Vault) head(ctx context.Context, n Name) (*head, error) {
+	h := new(head)
+	etag, err := v.get(ctx, headKey(n), h)
+	if errors.Is(err, ErrNotFound) {
+		return new(head), nil
+	}
+	h.etag = etag
+	return h, err
+}
+
+// liveHead reads the head of a certificate that exists and is not deleted.
+func (v *Vault) liveHead(ctx context.Context, n Name) (*head, error) {
+	h, err := v.head(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	return h, h.checkLive(n)
+}
+
+func (h *head) checkLive(n Name) error {
+	if !h.stored() || h.Deletion != nil {
+		return &Error{Reason: CertificateNotFound, Name: n.text}
+	}
+	return nil
+}
+
+// A due row says that there is work to do, and when. Its key orders work by
+// class and time.
+type due struct {
+	class int
+	at    time.Time
+	name  string // of a certificate, lower case, or a request_id
+	kind  string
+	label string // the issuer's name, so that a tick can pass over issuers
+}
+
+// Classes of work, in the order in which a tick takes them.
+const (
+	classAdvance = 0
+	classPurge   = 3
+)
+
+// Kinds of work.
+const (
+	kindAdvance = "advance"
+	kindPurge   = "purge"
+	kindRelease = "release"
+)
+
+func (d due) key() string {
+	return fmt.Sprintf("%s%013d:%s:%s", duePrefix(d.class), d.at.UnixMilli(), d.name, d.kind)
+}
+
+func duePrefix(class int) string { return fmt.Sprintf("d:%d:", class) }
+
+func (d due) row() Row {
+	return row(d.key(), d.label, struct {
+		Schema int       `json:"schema"`
+		At     time.Time `json:"at"`
+		Name   string    `json:"name"`
+		Kind   string    `json:"kind"`
+	}{schema, d.at, d.name, d.kind})
+}
+
+// due is the certificate's work to do: a pure function of its head, so whoever
+// writes the head knows which due rows there are and which there must be.
+func (h *head) due(n Name) []due {
+	var ds []due
+	switch {
+	case h.gone || !h.stored():
+	case h.Deletion != nil:
+		ds = append(ds, due{classPurge, h.Deletion.PurgeAt, n.key(), kindPurge, ""})
+	case h.Operation != nil && h.Operation.needsAdvance():
+		ds = append(ds, due{classAdvance, h.Operation.Due, n.key(), kindAdvance, h.Operation.Policy.Issuer.Name})
+	}
+	return ds
+}
+
+// moveDue changes the due rows of one state into those of another.
+func (tx *Tx) moveDue(old, new []due) {
+	keep := make(map[string]bool)
+	for _, d := range new {
+		keep[d.key()] = true
+	}
+	for _, d := range old {
+		if !keep[d.key()] {
+			tx.remove(d.key())
+		}
+		delete(keep, d.key())
+	}
+	for _, d := range new {
+		if keep[d.key()] {
+			tx.add(d.row())
+		}
+	}
+}
+
+func parseDue(class int, r Row) (due, error) {
+	var doc struct {
+		At   time.Time
+		Name string
+		Kind string
+	}
+	if err := decode(r, &doc); err != nil {
+		return due{}, err
+	}
+	return due{class, doc.At, doc.Name, doc.Kind, r.Label}, nil
+}

@@ -1,0 +1,138 @@
+package vault
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Vault is one vault: its certificates, their operations and its issuers. All
+// state is in its Store; any number of Vaults, in any number of processes, may
+// serve the same one at once. Its methods may be called concurrently.
+type Vault struct {
+	cfg Config
+}
+
+// Config is what a Vault is made of. Store, Seal, Open and Issuers are required.
+type Config struct {
+	// Store keeps the rows and blobs of this vault.
+	Store Store
+
+	// Seal encrypts what must not be readable in storage, Open is its reverse.
+	// kind, name and id say what the data is: sealed data opens under the same
+	// three only.
+	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
+
+	// Issuers are the providers by lower-case provider name. "self" signs
+	// certificates of the issuer Self.
+	Issuers map[string]Issuer
+
+	// RecoverableDays is how long a deleted certificate can be recovered, 7 to
+	// 90; 90 when zero.
+	RecoverableDays int
+
+	// MaxAge ends an operation that its CA has not answered by then; 30 days
+	// when zero. Operations that wait for a person (issuer Unknown) have no
+	// limit.
+	MaxAge time.Duration
+
+	// Concurrency is how many operations a tick advances at once; 8 when zero.
+	Concurrency int
+
+	// NewKey makes a key pair; GenerateKey when nil.
+	NewKey func(KeyProperties) (crypto.Signer, error)
+
+	// Now is the clock, Sleep waits on it until ctx ends; the real ones when
+	// nil.
+	Now   func() time.Time
+	Sleep func(ctx context.Context, d time.Duration) error
+
+	// Rand is the source of identifiers; crypto/rand when nil. It must be safe
+	// for concurrent use.
+	Rand io.Reader
+
+	// Log is discarded when nil.
+	Log *slog.Logger
+}
+
+// New checks cfg and makes a Vault of it. It touches neither storage nor
+// network.
+func New(cfg Config) (*Vault, error) {
+	switch {
+	case cfg.Store == nil || cfg.Seal == nil || cfg.Open == nil:
+		return nil, errors.New("a vault needs a store, a seal and its opener")
+	case cfg.Issuers[providerSelf] == nil:
+		return nil, errors.New("a vault needs the provider self")
+	case cfg.RecoverableDays != 0 && (cfg.RecoverableDays < 7 || cfg.RecoverableDays > 90):
+		return nil, errors.New("recoverable days must be 7 to 90")
+	}
+	for provider := range cfg.Issuers {
+		if provider != strings.ToLower(provider) {
+			return nil, errors.New("provider names are lower case")
+		}
+	}
+	if cfg.RecoverableDays == 0 {
+		cfg.RecoverableDays = 90
+	}
+	if cfg.MaxAge == 0 {
+		cfg.MaxAge = 30 * 24 * time.Hour
+	}
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = 8
+	}
+	if cfg.NewKey == nil {
+		cfg.NewKey = GenerateKey
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Sleep == nil {
+		cfg.Sleep = sleep
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Vault{cfg}, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// now is the time as it is stored: UTC, whole milliseconds.
+func (v *Vault) now() time.Time { return v.cfg.Now().UTC().Truncate(time.Millisecond) }
+
+// newID is a fresh identifier of 32 hexadecimal digits: version, request, key.
+func (v *Vault) newID() string { return v.random(16) }
+
+func (v *Vault) random(n int) string {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(v.cfg.Rand, b); err != nil {
+		panic("random source failed: " + err.Error())
+	}
+	return hex.EncodeToString(b)
+}
+
+// RecoveryLevel is the vault's soft-delete promise in Key Vault's words.
+func (v *Vault) recoveryLevel() string {
+	if v.cfg.RecoverableDays == 90 {
+		return "Recoverable+Purgeable"
+	}
+	return "CustomizedRecoverable+Purgeable"
+}
