@@ -87,9 +87,14 @@ func (s *subject) wantRefusal(doing string, err error) {
 	switch {
 	case err == nil:
 		s.Errorf("%s: no error, want a refusal", doing)
-	case errors.As(err, &conflict), errors.Is(err, vault.ErrNotFound), errors.Is(err, &vault.Error{Reason: vault.Unavailable}):
+	case errors.As(err, &conflict), errors.Is(err, vault.ErrNotFound), isUnavailable(err):
 		s.Errorf("%s: got %v, want a refusal", doing, err)
 	}
+}
+
+func isUnavailable(err error) bool {
+	var e *vault.Error
+	return errors.As(err, &e) && e.Reason == vault.Unavailable
 }
 
 func (s *subject) wantNotFound(doing string, err error) {
