@@ -69,19 +69,9 @@ func TestMemoryCountsCalls(t *testing.T) {
 
 func TestMemoryShowsEveryChange(t *testing.T) {
 	t.Parallel()
-	type state struct{ rows, blobs string }
-	show := func(c vaulttest.Contents) (s state) {
-		for _, row := range c.Rows {
-			s.rows += fmt.Sprintf("%s=%s ", row.Key, row.Doc)
-		}
-		for name, data := range c.Blobs {
-			s.blobs += fmt.Sprintf("%s=%s ", name, data)
-		}
-		return s
-	}
-	var got [][2]state
+	var got [][2]string
 	m := new(vaulttest.Memory)
-	m.OnCommit(func(before, after vaulttest.Contents) { got = append(got, [2]state{show(before), show(after)}) })
+	m.OnCommit(func(before, after vaulttest.Contents) { got = append(got, [2]string{show(before), show(after)}) })
 
 	commit(t, m, action(vault.Add, "c:b", `1`), action(vault.Add, "c:a", `1`))
 	_, _ = m.Commit(t.Context(), vault.Tx{Actions: []vault.Action{action(vault.Add, "c:a", `2`)}}) // conflict
@@ -94,22 +84,22 @@ func TestMemoryShowsEveryChange(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	states := []state{
-		{"", ""},
-		{"c:a=1 c:b=1 ", ""},
-		{"c:a=1 c:b=1 ", "a/1.pem=pem "},
-		{"c:a=2 ", "a/1.pem=pem "},
-		{"c:a=2 ", ""},
+	states := []string{
+		"",
+		"c:a=1 c:b=1 ",
+		"c:a=1 c:b=1 a/1.pem=pem ",
+		"c:a=2 a/1.pem=pem ",
+		"c:a=2 ",
 	}
-	var want [][2]state
+	var want [][2]string
 	for i := range states[1:] {
-		want = append(want, [2]state{states[i], states[i+1]})
+		want = append(want, [2]string{states[i], states[i+1]})
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(state{})); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("changes seen (-want +got):\n%s", diff)
 	}
 	if got := show(m.Contents()); got != states[4] {
-		t.Errorf("contents at the end: %v, want %v", got, states[4])
+		t.Errorf("contents at the end: %q, want %q", got, states[4])
 	}
 }
 
