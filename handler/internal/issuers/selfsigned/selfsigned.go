@@ -1,0 +1,71 @@
+// Package selfsigned is the provider of the issuer Self: each certificate is
+// signed by its own key.
+package selfsigned
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// Config is what an Issuer is made of.
+type Config struct {
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+
+	// Rand is the source of serial numbers; crypto/rand when nil. It must be
+	// safe for concurrent use.
+	Rand io.Reader
+}
+
+// Issuer signs certificates with their own keys. It needs no state: a step that
+// is run again makes another certificate, of which the vault takes one.
+type Issuer struct {
+	cfg Config
+}
+
+var (
+	_ vault.Issuer  = (*Issuer)(nil)
+	_ vault.Instant = (*Issuer)(nil)
+)
+
+// New makes an Issuer of cfg.
+func New(cfg Config) *Issuer {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	return &Issuer{cfg}
+}
+
+// Instant says that a client's poll may run a step.
+func (*Issuer) Instant() {}
+
+// Step issues the certificate.
+func (i *Issuer) Step(ctx context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+	csr, err := x509.ParseCertificateRequest(req.CSR)
+	if err != nil {
+		return state, vault.Failed(vault.CodeIssuerError, fmt.Sprintf("The CSR cannot be read: %v.", err))
+	}
+	key, err := req.Key(ctx)
+	if err != nil {
+		return state, vault.Retry(time.Time{}, fmt.Errorf("opening the private key: %w", err))
+	}
+	template, err := vault.Template(csr, req.Policy.X509, i.cfg.Now(), nil, i.cfg.Rand)
+	if err != nil {
+		return state, vault.Retry(time.Time{}, err)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, template.PublicKey, key)
+	if err != nil {
+		return state, vault.Failed(vault.CodeIssuerError, fmt.Sprintf("The certificate cannot be signed: %v.", err))
+	}
+	return state, vault.Issued([][]byte{der})
+}
