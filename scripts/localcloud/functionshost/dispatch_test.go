@@ -2,11 +2,10 @@ package functionshost_test
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -236,18 +235,9 @@ func TestBodyLimit(t *testing.T) {
 func TestTruncatedBody(t *testing.T) {
 	t.Parallel()
 	host := start(t, functionshost.Config{}).ready(t)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(host.URL(), "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	fmt.Fprintf(conn, "POST /echo?do=hang HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello")
-	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := io.ReadAll(conn)
-	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
-		t.Errorf("got %q, %v, want 400", answer, err)
+	answer := host.raw(t, "POST /echo?do=hang HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello", true)
+	if !strings.HasPrefix(answer, "HTTP/1.1 400 ") {
+		t.Errorf("got %q, want 400", answer)
 	}
 	if host.lines.count("hanging") > 0 {
 		t.Error("the handler was called")
@@ -357,7 +347,7 @@ func TestKeys(t *testing.T) {
 	} {
 		for _, key := range []string{"", "x", "other", "function", "host", "master"} {
 			want := 401
-			if contains(opens, key) {
+			if slices.Contains(opens, key) {
 				want = 200
 			}
 			res, text := host.do(t, "GET", path, nil, "X-Functions-Key: "+key)
@@ -379,15 +369,6 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func contains(list []string, item string) bool {
-	for _, each := range list {
-		if each == item {
-			return true
-		}
-	}
-	return false
-}
-
 func TestHomepageAndNotFound(t *testing.T) {
 	t.Parallel()
 	host := start(t, functionshost.Config{}).ready(t)
@@ -405,6 +386,15 @@ func TestHomepageAndNotFound(t *testing.T) {
 		if res.StatusCode != 404 || text != "" {
 			t.Errorf("POST %s = %s %q, want an empty 404", target, res.Status, text)
 		}
+	}
+	if answer := host.raw(t, "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", false); !strings.HasPrefix(answer, "HTTP/1.1 404 ") {
+		t.Errorf("OPTIONS * = %q", answer)
+	}
+	if got := host.raw(t, "GET http://other.example/echo/x?q HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", false); !strings.Contains(got, `"RequestURI":"/echo/x?q"`) {
+		t.Errorf("a request line with a whole URL = %q", got)
+	}
+	if res, _ := host.do(t, "GET", "/echo", nil, "X-Large: "+strings.Repeat("x", 40<<10)); res.StatusCode != 431 {
+		t.Errorf("a header of 40 KiB = %s", res.Status)
 	}
 	quiet := start(t, functionshost.Config{}, "AzureWebJobsDisableHomepage=true")
 	if res, text := quiet.do(t, "GET", "/", nil); res.StatusCode != 204 || text != "" {

@@ -19,8 +19,11 @@ const (
 	hostVersion = "4.1052.200"
 	// stopTimeout is the longest that Stop waits for what is running.
 	stopTimeout = 10 * time.Second
-	// headerTimeout is how long a client may take to send its headers.
+	// headerTimeout, idleTimeout and maxHeader are those of the host's web
+	// server (Kestrel): for sending a header, between requests, and in bytes.
 	headerTimeout = 30 * time.Second
+	idleTimeout   = 130 * time.Second
+	maxHeader     = 32 << 10
 	// maxIdleConns is how many idle connections to the handler are kept.
 	maxIdleConns = 64
 )
@@ -94,7 +97,11 @@ func Start(ctx context.Context, cfg Config) (*Host, error) {
 	h.server = &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
-		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		// OPTIONS * is the functions' as anything else.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
 	h.ctx, h.cancel = context.WithCancel(ctx)
 	go h.run(listener)
@@ -210,9 +217,6 @@ func (h *Host) fail(err error) {
 
 // URL is where the host listens, "http://127.0.0.1:7071".
 func (h *Host) URL() string { return h.url }
-
-// App is the app that runs.
-func (h *Host) App() *App { return h.app }
 
 // HandlerPort is the port that the handler is told to listen on.
 func (h *Host) HandlerPort() int {

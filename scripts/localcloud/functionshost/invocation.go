@@ -50,12 +50,11 @@ func (h *Host) send(ctx context.Context, fn *Function, id string, in invocation)
 	if err != nil {
 		return nil, fmt.Errorf("writing the invocation: %w", err)
 	}
-	// A body of unknown length goes out chunked, as in Azure.
-	body := io.MultiReader(bytes.NewReader(text))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.worker.address+"/"+fn.Name, body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+h.worker.address+"/"+fn.Name, bytes.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("sending the invocation: %w", err)
 	}
+	req.ContentLength = -1 // chunked, as in Azure
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", userAgent)
 	req.Header.Set(versionHeader, hostVersion)

@@ -1,6 +1,7 @@
 package functionshost_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,17 +12,44 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/certwright/certwright/scripts/localcloud/functionshost"
 )
 
 // handlerVariable makes the test binary a custom handler.
 const handlerVariable = "FUNCTIONSHOST_TEST_HANDLER"
+
+// hostVariable makes the test binary a program that runs a host: its value is
+// the app's root.
+const hostVariable = "FUNCTIONSHOST_TEST_HOST"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(handlerVariable) != "" {
 		handlerMain()
 		return
 	}
+	if root := os.Getenv(hostVariable); root != "" {
+		hostMain(root)
+	}
 	os.Exit(m.Run())
+}
+
+// hostMain runs a host until it is killed, and prints the handler's port when
+// that is ready.
+func hostMain(root string) {
+	host, err := functionshost.Start(context.Background(), functionshost.Config{
+		Root: root, Address: "127.0.0.1:0", HandlerOutput: io.Discard,
+		Environ: []string{handlerVariable + "=1", "FUNCTIONS_WORKER_RUNTIME=custom", "AzureWebJobsStorage=x"},
+	})
+	if err == nil {
+		err = host.Ready(context.Background())
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("port", host.HandlerPort())
+	select {}
 }
 
 // received is what the test handler got, echoed to the client or, for an

@@ -7,8 +7,12 @@ import (
 
 // serverPath decodes the path of a request line as the host's web server does:
 // percent-escapes of well-formed UTF-8 once, except "%2F"; then dot segments go.
-// Routes are matched against the result.
+// Routes are matched against the result. What does not begin with a slash ("*")
+// has no path.
 func serverPath(escaped string) string {
+	if !strings.HasPrefix(escaped, "/") {
+		return ""
+	}
 	var decoded strings.Builder
 	for i := 0; i < len(escaped); {
 		if text, n := unescapeRune(escaped[i:]); n > 0 && text != "/" {

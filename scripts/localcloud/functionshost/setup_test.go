@@ -182,6 +182,30 @@ func (r running) echo(t testing.TB, method, target string, body io.Reader, heade
 	return decode[received](t, text)
 }
 
+// raw sends text as it is, then nothing more if it breaks off, and reads to
+// the end.
+func (r running) raw(t testing.TB, text string, breaksOff bool) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	if breaksOff {
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
+}
+
 // invoked waits for the next invocation after the handler's first n lines.
 func (r running) invoked(t testing.TB, n int) received {
 	t.Helper()

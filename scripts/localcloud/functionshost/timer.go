@@ -76,6 +76,13 @@ func (t *timer) run(ctx context.Context, stop <-chan struct{}) {
 		if next := t.status.Next.Time; !next.IsZero() {
 			due = t.after(next.Sub(t.now()))
 		}
+		select { // an end comes before a run that is due as well
+		case <-stop:
+			return
+		case <-ctx.Done():
+			return
+		default:
+		}
 		select {
 		case <-stop:
 			return

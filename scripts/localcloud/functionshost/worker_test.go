@@ -2,6 +2,7 @@ package functionshost_test
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -160,7 +161,7 @@ func TestContextEndsHost(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	host, err := functionshost.Start(ctx, functionshost.Config{
-		Root: stage(t, nil), Address: "127.0.0.1:0", HandlerOutput: newLines(),
+		Root: stage(t, nil), Address: "127.0.0.1:0", HandlerOutput: newLines(), Log: slog.New(slog.DiscardHandler),
 		Environ: []string{handlerVariable + "=1", "FUNCTIONS_WORKER_RUNTIME=Custom", "AzureWebJobsStorage__accountName=x"},
 	})
 	if err != nil {
