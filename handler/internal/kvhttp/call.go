@@ -1,0 +1,43 @@
+package kvhttp
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// call is an authorized request on its way through its route.
+type call struct {
+	view
+	vault           *vault.Vault
+	query           url.Values
+	name            vault.Name // of the path's certificate or issuer
+	version         string     // of the path, unchecked
+	body            io.Reader  // bounded
+	clientRequestID string
+}
+
+func (c *call) decode(in any) error { return decode(c.body, in) }
+
+// reply is an answer before it is sent.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte // JSON; empty: none
+}
+
+func newReply(status int, body any) reply {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(body); err != nil {
+		panic(err) // the wire types are texts, numbers, and lists and maps of them
+	}
+	return reply{status: status, header: make(http.Header), body: bytes.TrimSuffix(b.Bytes(), []byte("\n"))}
+}
+
+func ok(body any) reply { return newReply(http.StatusOK, body) }

@@ -1,0 +1,92 @@
+package kvhttp
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+func listCertificates(ctx context.Context, c *call) (reply, error) {
+	return c.listBy(ctx, "certificates", c.vault.Certificates)
+}
+
+func listDeleted(ctx context.Context, c *call) (reply, error) {
+	return c.listBy(ctx, "deletedcertificates", c.vault.DeletedCertificates)
+}
+
+// listBy shows a page of the collection at path, which all lists.
+func (c *call) listBy(ctx context.Context, path string, all func(context.Context, vault.Page, bool) ([]vault.Certificate, string, error)) (reply, error) {
+	p, err := c.certificatePage()
+	if err != nil {
+		return reply{}, err
+	}
+	includePending, err := c.includePending()
+	if err != nil {
+		return reply{}, err
+	}
+	certs, after, err := all(ctx, p, includePending)
+	if err != nil {
+		return reply{}, err
+	}
+	return showPage(c, path, p, certs, after, c.item), nil
+}
+
+func listVersions(ctx context.Context, c *call) (reply, error) {
+	p, err := c.versionPage()
+	if err != nil {
+		return reply{}, err
+	}
+	versions, after, err := c.vault.Versions(ctx, c.name, p)
+	if err != nil {
+		return reply{}, err
+	}
+	return showPage(c, "certificates/"+c.name.String()+"/versions", p, versions, after, c.versionItem), nil
+}
+
+func getCertificate(ctx context.Context, c *call) (reply, error) {
+	return c.showLatest(c.vault.Certificate(ctx, c.name))
+}
+
+func getVersion(ctx context.Context, c *call) (reply, error) {
+	version, valid := vault.ParseVersion(c.version)
+	if !valid {
+		return reply{}, &vault.Error{Reason: vault.CertificateNotFound, Name: c.name.String() + "/" + c.version}
+	}
+	cert, err := c.vault.CertificateVersion(ctx, c.name, version)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(c.bundle(cert)), nil
+}
+
+func getPolicy(ctx context.Context, c *call) (reply, error) {
+	p, err := c.vault.Policy(ctx, c.name)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(c.policy(c.name.String(), &p)), nil
+}
+
+func deleteCertificate(ctx context.Context, c *call) (reply, error) {
+	return c.showLatest(c.vault.Delete(ctx, c.name))
+}
+
+func getDeleted(ctx context.Context, c *call) (reply, error) {
+	return c.showLatest(c.vault.Deleted(ctx, c.name))
+}
+
+func recoverDeleted(ctx context.Context, c *call) (reply, error) {
+	return c.showLatest(c.vault.Recover(ctx, c.name))
+}
+
+func purgeDeleted(ctx context.Context, c *call) (reply, error) {
+	return reply{status: http.StatusNoContent}, c.vault.Purge(ctx, c.name)
+}
+
+func (c *call) showLatest(cert vault.Certificate, err error) (reply, error) {
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(c.latest(cert)), nil
+}

@@ -1,0 +1,20 @@
+// Package kvhttp is Key Vault's REST API for certificates in front of a
+// [vault.Vault].
+//
+// # The way of a request
+//
+// Who asks is decided before anything else, and before a byte of the body is
+// read, because every Key Vault SDK sends its first request without token and
+// body to learn from the 401 where to get a token. Then, each refusal in this
+// order: api-version, path and verb, permission, name, body, and what the vault
+// has against it. Known deviations from the live service are in DIVERGENCES.md.
+//
+// A request that has got this far is finished even if its client goes away: it
+// runs under a deadline of its own.
+//
+// Read server.go first: it has the route table and the way through it. A route
+// is a function in certificates.go, operations.go or issuers.go; it decodes,
+// calls the vault once and shows the result. The wire files hold the JSON types
+// and their conversions, errors.go all failures, urls.go and links.go the
+// addresses, page.go the paging.
+package kvhttp

@@ -1,0 +1,202 @@
+package kvhttp
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// failure is an answer that is no success. On the wire it is Key Vault's
+// envelope {"error":{"code","message","innererror":{"code"}}}.
+type failure struct {
+	status  int
+	code    string
+	inner   string // innererror.code, where it says more than code
+	message string
+	header  http.Header
+	cause   error // for the log, never for the client
+}
+
+func (f *failure) Error() string { return fmt.Sprintf("%d %s: %s", f.status, f.code, f.message) }
+
+func (f *failure) Unwrap() error { return f.cause }
+
+type envelope struct {
+	Error errorBody `json:"error"`
+}
+
+type errorBody struct {
+	Code    string      `json:"code"`
+	Message string      `json:"message"`
+	Inner   *innerError `json:"innererror,omitempty"`
+}
+
+type innerError struct {
+	Code string `json:"code"`
+}
+
+// maxMessage bounds a message in bytes.
+const maxMessage = 2 << 10
+
+// text is the message, cut: it may repeat what the client sent.
+func (f *failure) text() string {
+	return strings.ToValidUTF8(f.message[:min(len(f.message), maxMessage)], "\uFFFD")
+}
+
+func (f *failure) reply() reply {
+	body := errorBody{Code: f.code, Message: f.text()}
+	if f.inner != "" {
+		body.Inner = &innerError{f.inner}
+	}
+	rep := newReply(f.status, envelope{body})
+	maps.Copy(rep.header, f.header)
+	return rep
+}
+
+// Refusals of this package's own.
+
+func badRequest(format string, args ...any) *failure {
+	return &failure{status: http.StatusBadRequest, code: "BadParameter", message: fmt.Sprintf(format, args...)}
+}
+
+// badProperty refuses a field of a body, by its path on the wire.
+func badProperty(field, detail string) *failure {
+	return badRequest("Property %s has invalid value: %s", field, detail)
+}
+
+var errUnknownPath = &failure{
+	status:  http.StatusNotFound,
+	code:    "NotFound",
+	message: "The requested resource was not found.",
+}
+
+func methodNotAllowed(method string, allow []string) *failure {
+	return &failure{
+		status:  http.StatusMethodNotAllowed,
+		code:    "MethodNotAllowed",
+		message: "HTTP " + method + " not allowed",
+		header:  http.Header{"Allow": {strings.Join(allow, ", ")}},
+	}
+}
+
+func tooLarge(limit int64) *failure {
+	return &failure{
+		status:  http.StatusRequestEntityTooLarge,
+		code:    "RequestEntityTooLarge",
+		message: fmt.Sprintf("The request body is larger than %d bytes.", limit),
+	}
+}
+
+func internalError(cause error) *failure {
+	return &failure{
+		status:  http.StatusInternalServerError,
+		code:    "InternalServerError",
+		message: "An internal error occurred. Use the x-ms-request-id of this answer to find it in the log.",
+		cause:   cause,
+	}
+}
+
+func unavailable(cause error) *failure {
+	return &failure{
+		status:  http.StatusServiceUnavailable,
+		code:    "ServiceUnavailable",
+		message: "The service is temporarily unavailable. Please retry the request.",
+		header:  http.Header{"Retry-After": {"2"}},
+		cause:   cause,
+	}
+}
+
+// refusals is where the vault's reasons become HTTP: status, code, inner code
+// and the live service's message. {name} and {issuer} stand for the error's,
+// {doing} and {object} for what the route does.
+var refusals = map[vault.Reason]failure{
+	vault.CertificateNotFound: {
+		status: http.StatusNotFound, code: "CertificateNotFound",
+		message: "A certificate with (name/id) {name} was not found in this key vault. If you recently deleted this certificate you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182",
+	},
+	vault.DeletedNotFound: {
+		status: http.StatusNotFound, code: "CertificateNotFound",
+		message: "Deleted Certificate not found: {name}",
+	},
+	vault.OperationNotFound: {
+		status: http.StatusNotFound, code: "PendingCertificateNotFound",
+		message: "Pending certificate not found: {name}",
+	},
+	vault.IssuerNotFound: {
+		status: http.StatusNotFound, code: "CertificateIssuerNotFound",
+		message: "Issuer not found",
+	},
+	vault.DeletedButRecoverable: {
+		status: http.StatusConflict, code: "Conflict", inner: "ObjectIsDeletedButRecoverable",
+		message: "Certificate {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the certificate can only be recovered or purged.",
+	},
+	vault.BeingDeleted: {
+		status: http.StatusConflict, code: "Conflict", inner: "ObjectIsBeingDeleted",
+		message: "Certificate {name} is currently being deleted and cannot be re-created; retry later.",
+	},
+	vault.OperationInProgress: {
+		status: http.StatusConflict, code: "Forbidden",
+		message: "A new key vault certificate can not be created or imported while a pending key vault certificate's status is inProgress.",
+	},
+	vault.MergeForbidden: {
+		status: http.StatusForbidden, code: "Forbidden",
+		message: "Merge is forbidden on pending object created with issuer : {issuer} while it is in progess.", // sic
+	},
+	vault.OperationNotInProgress: {
+		status: http.StatusForbidden, code: "Forbidden",
+		message: "Pending status must be in progress to allow update.",
+	},
+	vault.ConcurrentChange: {
+		status: http.StatusConflict, code: "Conflict",
+		message: "There was a conflict while {doing} the {object} '{name}'. This can happen when multiple operations are performed in parallel against the {object}. To avoid this error, perform operations against the {object} in a sequential manner.",
+	},
+}
+
+// conflicts says what each route that changes something does to what, for the
+// message of a conflict.
+var conflicts = map[string][2]string{
+	"CreateCertificate":          {"creating", "certificate"},
+	"MergeCertificate":           {"merging", "pending certificate"},
+	"UpdateCertificateOperation": {"updating", "pending certificate"},
+	"DeleteCertificateOperation": {"deleting", "pending certificate"},
+	"DeleteCertificate":          {"deleting", "certificate"},
+	"RecoverDeletedCertificate":  {"recovering", "soft-deleted certificate"},
+	"PurgeDeletedCertificate":    {"purging", "soft-deleted certificate"},
+	"SetCertificateIssuer":       {"setting", "certificate issuer"},
+	"UpdateCertificateIssuer":    {"updating", "certificate issuer"},
+	"DeleteCertificateIssuer":    {"deleting", "certificate issuer"},
+}
+
+// asFailure is how err is answered on the route of this name. What nobody
+// foresaw is answered in general terms; its text goes to the log.
+func asFailure(err error, route string) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	e, ok := errors.AsType[*vault.Error](err)
+	switch {
+	case !ok:
+		return internalError(err)
+	case e.Reason == vault.BadParameter:
+		f := badRequest("%s", e.Detail)
+		if e.Field != "" {
+			f = badProperty(e.Field, e.Detail)
+		}
+		f.cause = e.Err
+		return f
+	case e.Reason == vault.Unavailable:
+		return unavailable(err)
+	}
+	known, ok := refusals[e.Reason]
+	if !ok {
+		return internalError(err)
+	}
+	doing := conflicts[route]
+	known.message = strings.NewReplacer("{name}", e.Name, "{issuer}", e.Issuer, "{doing}", doing[0], "{object}", doing[1]).Replace(known.message)
+	known.cause = e.Err
+	return &known
+}

@@ -1,0 +1,29 @@
+package kvhttp
+
+import (
+	"net/url"
+	"strings"
+)
+
+// maxURI bounds path and query together, in bytes as sent.
+const maxURI = 8 << 10
+
+// segments splits a path as it came (url.URL.EscapedPath) and unescapes each
+// segment once. Empty segments are dropped: clients send doubled and trailing
+// slashes, and none of them may be answered with a redirect, which would lose
+// the token or the body. A segment that could become another path when it is
+// read again is refused.
+func segments(escaped string) ([]string, error) {
+	var out []string
+	for raw := range strings.SplitSeq(escaped, "/") {
+		if raw == "" {
+			continue
+		}
+		s, err := url.PathUnescape(raw)
+		if err != nil || s == "." || s == ".." || strings.ContainsAny(s, `/\`) {
+			return nil, badRequest("The request URI contains an invalid name: %s", raw)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}

@@ -1,0 +1,117 @@
+package kvhttp
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/certwright/certwright/handler/internal/auth"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// route is one operation of the API, under its name on the REST pages.
+type route struct {
+	name       string
+	method     string
+	path       string
+	permission auth.Permission
+	body       int64 // largest body in bytes; 0: the body is not read
+	handle     func(context.Context, *call) (reply, error)
+}
+
+// maxBody is far more than any policy or chain needs.
+const maxBody = 256 << 10
+
+// routes is the whole API. Of the paths that fit a request the first one counts,
+// so literals stand before parameters.
+var routes = []route{
+	{"GetCertificates", "GET", "certificates", auth.CertificatesList, 0, listCertificates},
+
+	{"GetCertificateIssuers", "GET", "certificates/issuers", auth.CertificatesListIssuers, 0, listIssuers},
+	{"GetCertificateIssuer", "GET", "certificates/issuers/{issuer}", auth.CertificatesGetIssuers, 0, getIssuer},
+	{"SetCertificateIssuer", "PUT", "certificates/issuers/{issuer}", auth.CertificatesSetIssuers, maxBody, setIssuer},
+	{"UpdateCertificateIssuer", "PATCH", "certificates/issuers/{issuer}", auth.CertificatesSetIssuers, maxBody, updateIssuer},
+	{"DeleteCertificateIssuer", "DELETE", "certificates/issuers/{issuer}", auth.CertificatesDeleteIssuers, 0, deleteIssuer},
+
+	{"CreateCertificate", "POST", "certificates/{name}/create", auth.CertificatesCreate, maxBody, createCertificate},
+	{"GetCertificateOperation", "GET", "certificates/{name}/pending", auth.CertificatesGet, 0, getOperation},
+	{"UpdateCertificateOperation", "PATCH", "certificates/{name}/pending", auth.CertificatesUpdate, maxBody, updateOperation},
+	{"DeleteCertificateOperation", "DELETE", "certificates/{name}/pending", auth.CertificatesUpdate, 0, deleteOperation},
+	{"MergeCertificate", "POST", "certificates/{name}/pending/merge", auth.CertificatesCreate, maxBody, mergeCertificate},
+
+	{"GetCertificatePolicy", "GET", "certificates/{name}/policy", auth.CertificatesGet, 0, getPolicy},
+	{"GetCertificateVersions", "GET", "certificates/{name}/versions", auth.CertificatesList, 0, listVersions},
+	{"GetCertificate", "GET", "certificates/{name}", auth.CertificatesGet, 0, getCertificate},
+	{"DeleteCertificate", "DELETE", "certificates/{name}", auth.CertificatesDelete, 0, deleteCertificate},
+	{"GetCertificateVersion", "GET", "certificates/{name}/{version}", auth.CertificatesGet, 0, getVersion},
+
+	{"GetDeletedCertificates", "GET", "deletedcertificates", auth.CertificatesList, 0, listDeleted},
+	{"RecoverDeletedCertificate", "POST", "deletedcertificates/{name}/recover", auth.CertificatesRecover, 0, recoverDeleted},
+	{"GetDeletedCertificate", "GET", "deletedcertificates/{name}", auth.CertificatesGet, 0, getDeleted},
+	{"PurgeDeletedCertificate", "DELETE", "deletedcertificates/{name}", auth.CertificatesPurge, 0, purgeDeleted},
+}
+
+// notNames are literals that stand where a name would: what this service does
+// not have under them is not there, rather than a certificate of that name.
+var notNames = []string{"contacts", "issuers", "restore"}
+
+// params are the values of a path's parameters, by name in braces.
+type params map[string]string
+
+// findRoute finds the route of a request and the values of its parameters.
+func findRoute(method string, path []string) (*route, params, error) {
+	first := slices.IndexFunc(routes, func(r route) bool { return r.fits(path) })
+	if first < 0 {
+		return nil, nil, errUnknownPath
+	}
+	var allow []string
+	for i := first; i < len(routes) && routes[i].path == routes[first].path; i++ {
+		if routes[i].method == method {
+			return &routes[i], routes[i].params(path), nil
+		}
+		allow = append(allow, routes[i].method)
+	}
+	return nil, nil, methodNotAllowed(method, allow)
+}
+
+// fits reports whether the route has a path of these segments. Like the live
+// service and the Functions host it takes literals in any case.
+func (r *route) fits(path []string) bool {
+	i := 0
+	for want := range strings.SplitSeq(r.path, "/") {
+		switch {
+		case i == len(path):
+			return false
+		case want == "{name}":
+			if slices.ContainsFunc(notNames, func(s string) bool { return strings.EqualFold(s, path[i]) }) {
+				return false
+			}
+		case want[0] != '{' && !strings.EqualFold(want, path[i]):
+			return false
+		}
+		i++
+	}
+	return i == len(path)
+}
+
+func (r *route) params(path []string) params {
+	found := make(params)
+	for i, want := range strings.Split(r.path, "/") {
+		if want[0] == '{' {
+			found[want] = path[i]
+		}
+	}
+	return found
+}
+
+// object is the name of the certificate or issuer that the path is about; the
+// zero Name where it is about a collection.
+func (p params) object() (vault.Name, error) {
+	if s, ok := p["{issuer}"]; ok {
+		return vault.ParseIssuerName(s)
+	}
+	if s, ok := p["{name}"]; ok {
+		return vault.ParseName(s)
+	}
+	return vault.Name{}, nil
+}

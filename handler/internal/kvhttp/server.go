@@ -1,0 +1,183 @@
+package kvhttp
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/auth"
+	"github.com/certwright/certwright/handler/internal/funchost"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// Config is what the API is served from. Vault, Auth and VaultURLs are required.
+type Config struct {
+	// Vault does the work.
+	Vault *vault.Vault
+
+	// Auth tells who is calling.
+	Auth *auth.Validator
+
+	// VaultURLs are the addresses under which clients reach the vault: https, a
+	// host with or without a port, no path. A request selects one by its host; a
+	// host that is not among them gets the first. For development, the first
+	// label of a host may be *, which stands for any one label; at least one URL
+	// must be without.
+	VaultURLs []string
+
+	// Region is named in answers, as in x-ms-keyvault-region; "local" when empty.
+	Region string
+
+	// Version is this service's own, for x-ms-keyvault-service-version; "0" when
+	// empty.
+	Version string
+
+	// Now is the clock that requests are timed with; time.Now when nil.
+	Now func() time.Time
+
+	// Rand is the source of request ids; crypto/rand when nil. It must be safe
+	// for concurrent use.
+	Rand io.Reader
+
+	// Log gets one line for each request; discarded when nil.
+	Log *slog.Logger
+}
+
+// Server is the API at the root of a host. The http.Server around it bounds how
+// long a request may take to arrive.
+type Server struct {
+	cfg  Config
+	urls vaultURLs
+}
+
+// New checks cfg and makes a Server of it.
+func New(cfg Config) (*Server, error) {
+	if cfg.Vault == nil || cfg.Auth == nil {
+		return nil, errors.New("the API needs a vault and a validator of tokens")
+	}
+	urls, err := parseVaultURLs(cfg.VaultURLs)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Region = cmp.Or(cfg.Region, "local")
+	cfg.Version = cmp.Or(cfg.Version, "0")
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{cfg, urls}, nil
+}
+
+// workTime is how long the work on a request may take.
+const workTime = 60 * time.Second
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e := s.begin(r)
+	rep := s.answer(w, r, e)
+	s.send(w, rep, e)
+	s.log(r, e, rep.status)
+}
+
+// answer is serve with every error, and a panic, made an answer.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, e *event) (rep reply) {
+	defer func() {
+		if p := recover(); p != nil {
+			rep = e.failed(panicked(p)).reply()
+		}
+	}()
+	rep, err := s.serve(w, r, e)
+	if err != nil {
+		return e.failed(asFailure(err, e.route)).reply()
+	}
+	return rep
+}
+
+// serve takes a request through its stations, in the order of the package
+// comment.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *event) (reply, error) {
+	caller, err := s.authenticate(r)
+	if err != nil {
+		return reply{}, err
+	}
+	e.caller = cmp.Or(caller.ObjectID, caller.AppID)
+	if len(r.RequestURI) > maxURI {
+		return reply{}, badRequest("The request URI is longer than %d bytes.", maxURI)
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return reply{}, badRequest("The query of the request URI is malformed.")
+	}
+	api, err := parseVersion(query.Get("api-version"))
+	if err != nil {
+		return reply{}, err
+	}
+	path, err := segments(r.URL.EscapedPath())
+	if err != nil {
+		return reply{}, err
+	}
+	route, params, err := findRoute(r.Method, path)
+	if err != nil {
+		return reply{}, err
+	}
+	e.route = route.name
+	base := s.urls.selectBy(funchost.ClientHost(r))
+	if !caller.Can(route.permission) {
+		return reply{}, s.forbidden(caller, route.permission, base)
+	}
+	name, err := params.object()
+	if err != nil {
+		return reply{}, err
+	}
+	c := &call{
+		view:            view{links: links(base), api: api},
+		vault:           s.cfg.Vault,
+		query:           query,
+		name:            name,
+		version:         params["{version}"],
+		body:            http.MaxBytesReader(w, r.Body, route.body),
+		clientRequestID: e.clientRequestID,
+	}
+	// A change that has begun is finished, and so is a poll, which may make one.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), workTime)
+	defer cancel()
+	return route.handle(ctx, c)
+}
+
+func (s *Server) authenticate(r *http.Request) (auth.Caller, error) {
+	caller, err := s.cfg.Auth.Authenticate(r.Context(), r.Header)
+	if refused, ok := errors.AsType[*auth.TokenError](err); ok {
+		return auth.Caller{}, &failure{
+			status:  http.StatusUnauthorized,
+			code:    "Unauthorized",
+			message: refused.Message,
+			header:  http.Header{"Www-Authenticate": {s.cfg.Auth.Challenge()}},
+		}
+	}
+	if err != nil {
+		return auth.Caller{}, unavailable(err)
+	}
+	return caller, nil
+}
+
+func (s *Server) forbidden(caller auth.Caller, p auth.Permission, base string) error {
+	name, _, _ := strings.Cut(strings.TrimPrefix(base, "https://"), ".")
+	return &failure{
+		status:  http.StatusForbidden,
+		code:    "Forbidden",
+		inner:   "ForbiddenByPolicy",
+		message: caller.Forbidden(p, name, s.cfg.Region),
+	}
+}

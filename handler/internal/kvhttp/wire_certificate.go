@@ -1,0 +1,152 @@
+package kvhttp
+
+import "github.com/certwright/certwright/handler/internal/vault"
+
+// bundle is a CertificateBundle or, with a recovery id, a
+// DeletedCertificateBundle.
+type bundle struct {
+	deletion
+	ID            string            `json:"id"`
+	KeyID         string            `json:"kid,omitempty"` // this and the next three: once there is a certificate
+	SecretID      string            `json:"sid,omitempty"`
+	Thumbprint    string            `json:"x5t,omitempty"` // base64url
+	Certificate   string            `json:"cer,omitempty"` // base64
+	Attributes    attributes        `json:"attributes"`
+	Tags          map[string]string `json:"tags,omitempty"`
+	Policy        *policy           `json:"policy,omitempty"`
+	Pending       *link             `json:"pending,omitempty"` // while there is a pending object
+	PreserveOrder *bool             `json:"preserveCertOrder,omitempty"`
+}
+
+// item is a CertificateItem or, with a recovery id, a DeletedCertificateItem.
+type item struct {
+	deletion
+	ID         string            `json:"id"`
+	Thumbprint string            `json:"x5t,omitempty"`
+	Attributes attributes        `json:"attributes"`
+	Tags       map[string]string `json:"tags,omitempty"`
+	Subject    string            `json:"subject"` // always empty, as the live service sends it
+}
+
+// deletion is what deleted certificates have besides.
+type deletion struct {
+	RecoveryID         string `json:"recoveryId,omitempty"`
+	DeletedDate        *int64 `json:"deletedDate,omitempty"`
+	ScheduledPurgeDate *int64 `json:"scheduledPurgeDate,omitempty"`
+}
+
+type createParams struct {
+	Policy        *policy           `json:"policy"`
+	Attributes    *attributes       `json:"attributes"`
+	Tags          map[string]string `json:"tags"`
+	PreserveOrder *bool             `json:"preserveCertOrder"`
+}
+
+func (p *createParams) params(clientRequestID string) (vault.CreateParams, error) {
+	attributes, err := p.Attributes.params()
+	return vault.CreateParams{
+		Policy:          p.Policy.params(),
+		Attributes:      attributes,
+		Tags:            p.Tags,
+		PreserveOrder:   p.PreserveOrder,
+		ClientRequestID: clientRequestID,
+	}, err
+}
+
+type mergeParams struct {
+	X5C        []string          `json:"x5c"`
+	Attributes *attributes       `json:"attributes"`
+	Tags       map[string]string `json:"tags"`
+}
+
+func (p *mergeParams) params() (vault.MergeParams, error) {
+	attributes, err := p.Attributes.params()
+	return vault.MergeParams{X5C: p.X5C, Attributes: attributes, Tags: p.Tags}, err
+}
+
+// view is how a client is shown the vault: under which URL, in which version of
+// the API.
+type view struct {
+	links links
+	api   apiVersion
+}
+
+// bundle shows one version of a certificate, without its policy.
+func (v view) bundle(c vault.Certificate) bundle {
+	out := bundle{
+		ID:         v.links.version(c.Name, c.Version),
+		Attributes: v.attributes(c.Attributes),
+		Tags:       c.Tags,
+	}
+	if c.Leaf != nil {
+		out.KeyID = v.links.key(c.Name, c.Version)
+		out.SecretID = v.links.secret(c.Name, c.Version)
+		out.Thumbprint = urlBase64(c.Thumbprint)
+		out.Certificate = stdBase64(c.Leaf)
+	}
+	if v.api >= sincePreserveOrder {
+		out.PreserveOrder = &c.PreserveOrder
+	}
+	return out
+}
+
+// latest shows a certificate by its latest version, with policy and pending
+// object, and when it is deleted, until when it can be recovered.
+func (v view) latest(c vault.Certificate) bundle {
+	out := v.bundle(c)
+	out.deletion = v.deletion(c)
+	if c.Policy != nil {
+		out.Policy = v.policy(c.Name, c.Policy)
+	}
+	if c.Pending {
+		out.Pending = &link{v.links.pending(c.Name)}
+	}
+	return out
+}
+
+// item shows a certificate in a list, where its id has no version.
+func (v view) item(c vault.Certificate) item {
+	out := v.versionItem(c)
+	out.ID = v.links.certificate(c.Name)
+	out.deletion = v.deletion(c)
+	return out
+}
+
+// versionItem shows a version in a list.
+func (v view) versionItem(c vault.Certificate) item {
+	// The live service leaves the recovery fields out of lists.
+	shown := v.attributes(c.Attributes)
+	shown.RecoveryLevel, shown.RecoverableDays = "", nil
+	return item{
+		ID:         v.links.version(c.Name, c.Version),
+		Thumbprint: urlBase64(c.Thumbprint),
+		Attributes: shown,
+		Tags:       c.Tags,
+	}
+}
+
+func (v view) deletion(c vault.Certificate) deletion {
+	if c.Deletion == nil {
+		return deletion{}
+	}
+	return deletion{
+		RecoveryID:         v.links.deleted(c.Name),
+		DeletedDate:        unixTime(&c.Deletion.At),
+		ScheduledPurgeDate: unixTime(&c.Deletion.PurgeAt),
+	}
+}
+
+func (v view) attributes(a vault.Attributes) attributes {
+	out := attributes{
+		Enabled:       &a.Enabled,
+		NotBefore:     unixTime(a.NotBefore),
+		Expires:       unixTime(a.Expires),
+		Created:       unixTime(&a.Created),
+		Updated:       unixTime(&a.Updated),
+		RecoveryLevel: a.RecoveryLevel,
+	}
+	if v.api >= sinceRecoverableDays {
+		out.RecoverableDays = &a.RecoverableDays
+	}
+	return out
+}

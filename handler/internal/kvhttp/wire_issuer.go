@@ -1,0 +1,90 @@
+package kvhttp
+
+import "github.com/certwright/certwright/handler/internal/vault"
+
+// issuer is an IssuerBundle. It has no place for a password.
+type issuer struct {
+	ID          string            `json:"id"`
+	Provider    string            `json:"provider"`
+	Credentials issuerCredentials `json:"credentials"`
+	Org         issuerOrg         `json:"org_details"`
+	Attributes  attributes        `json:"attributes"`
+}
+
+type issuerCredentials struct {
+	AccountID *string `json:"account_id,omitempty"`
+}
+
+type issuerOrg struct {
+	orgDetails
+	Zip int `json:"zip"` // always 0, as the live service sends it
+}
+
+// issuerSet are the parameters of set and update: what is nil was not sent.
+type issuerSet struct {
+	Provider    *string      `json:"provider"`
+	Credentials *credentials `json:"credentials"`
+	Org         *orgDetails  `json:"org_details"`
+	Attributes  *attributes  `json:"attributes"`
+}
+
+type credentials struct {
+	AccountID *string `json:"account_id"`
+	Password  *string `json:"pwd"`
+}
+
+type orgDetails struct {
+	ID     string         `json:"id,omitempty"`
+	Admins []adminDetails `json:"admin_details"`
+}
+
+type adminDetails struct {
+	FirstName string `json:"first_name,omitempty"`
+	LastName  string `json:"last_name,omitempty"`
+	Email     string `json:"email,omitempty"`
+	Phone     string `json:"phone,omitempty"`
+}
+
+// issuerItem is a CertificateIssuerItem.
+type issuerItem struct {
+	ID       string `json:"id"`
+	Provider string `json:"provider"`
+}
+
+// params is the issuer as a caller sent it.
+func (i *issuerSet) params() vault.IssuerSet {
+	out := vault.IssuerSet{Provider: i.Provider}
+	if c := i.Credentials; c != nil {
+		out.AccountID, out.Password = c.AccountID, c.Password
+	}
+	if o := i.Org; o != nil {
+		out.Org = &vault.OrganizationDetails{ID: o.ID}
+		for _, a := range o.Admins {
+			out.Org.Admins = append(out.Org.Admins, vault.AdminDetails(a))
+		}
+	}
+	if a := i.Attributes; a != nil {
+		out.Enabled = a.Enabled
+	}
+	return out
+}
+
+func (v view) issuer(o vault.IssuerObject) issuer {
+	out := issuer{
+		ID:         v.links.issuer(o.Name),
+		Provider:   o.Provider,
+		Org:        issuerOrg{orgDetails: orgDetails{ID: o.Org.ID, Admins: []adminDetails{}}},
+		Attributes: attributes{Enabled: &o.Enabled, Created: unixTime(&o.Created), Updated: unixTime(&o.Updated)},
+	}
+	if o.HasAccount {
+		out.Credentials.AccountID = &o.AccountID
+	}
+	for _, a := range o.Org.Admins {
+		out.Org.Admins = append(out.Org.Admins, adminDetails(a))
+	}
+	return out
+}
+
+func (v view) issuerItem(o vault.IssuerObject) issuerItem {
+	return issuerItem{ID: v.links.issuer(o.Name), Provider: o.Provider}
+}

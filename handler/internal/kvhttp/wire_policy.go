@@ -1,0 +1,176 @@
+package kvhttp
+
+import "github.com/certwright/certwright/handler/internal/vault"
+
+// policy is a CertificatePolicy.
+type policy struct {
+	ID              string           `json:"id,omitempty"`
+	Key             *keyProps        `json:"key_props,omitempty"`
+	Secret          *secretProps     `json:"secret_props,omitempty"`
+	X509            *x509Props       `json:"x509_props,omitempty"`
+	LifetimeActions []lifetimeAction `json:"lifetime_actions"`
+	Issuer          *issuerParams    `json:"issuer,omitempty"`
+	Attributes      *attributes      `json:"attributes,omitempty"`
+}
+
+type keyProps struct {
+	Exportable *bool   `json:"exportable,omitempty"`
+	Type       *string `json:"kty,omitempty"`
+	Size       *int    `json:"key_size,omitempty"`
+	Reuse      *bool   `json:"reuse_key,omitempty"`
+	Curve      *string `json:"crv,omitempty"` // elliptic curve keys only
+}
+
+type secretProps struct {
+	ContentType *string `json:"contentType,omitempty"`
+}
+
+type x509Props struct {
+	Subject          *string           `json:"subject,omitempty"`
+	SANs             *sans             `json:"sans,omitempty"` // {} when the caller sent {}
+	EKUs             []string          `json:"ekus"`
+	KeyUsage         []string          `json:"key_usage"`
+	ValidityMonths   *int              `json:"validity_months,omitempty"`
+	BasicConstraints *basicConstraints `json:"basic_constraints,omitempty"`
+}
+
+type sans struct {
+	Emails      []string `json:"emails,omitempty"`
+	DNSNames    []string `json:"dns_names,omitempty"`
+	UPNs        []string `json:"upns,omitempty"`
+	URIs        []string `json:"uris,omitempty"`
+	IPAddresses []string `json:"ipAddresses,omitempty"`
+}
+
+type basicConstraints struct {
+	CA *bool `json:"ca,omitempty"`
+}
+
+type lifetimeAction struct {
+	Trigger trigger `json:"trigger"`
+	Action  action  `json:"action"`
+}
+
+type trigger struct {
+	LifetimePercentage int `json:"lifetime_percentage,omitempty"`
+	DaysBeforeExpiry   int `json:"days_before_expiry,omitempty"`
+}
+
+type action struct {
+	Type string `json:"action_type"`
+}
+
+type issuerParams struct {
+	Name            *string `json:"name,omitempty"`
+	CertificateType *string `json:"cty,omitempty"`
+	Transparency    *bool   `json:"cert_transparency,omitempty"`
+}
+
+// params is the policy as a caller sent it.
+func (p *policy) params() *vault.PolicyParams {
+	if p == nil {
+		return nil
+	}
+	out := &vault.PolicyParams{}
+	if k := p.Key; k != nil {
+		out.Key = &vault.KeyParams{Exportable: k.Exportable, Type: k.Type, Size: k.Size, Curve: k.Curve, Reuse: k.Reuse}
+	}
+	if s := p.Secret; s != nil {
+		out.Secret, out.ContentType = true, s.ContentType
+	}
+	if x := p.X509; x != nil {
+		out.X509 = &vault.X509Params{
+			Subject:        x.Subject,
+			EKUs:           x.EKUs,
+			KeyUsage:       x.KeyUsage,
+			ValidityMonths: x.ValidityMonths,
+		}
+		if s := x.SANs; s != nil {
+			out.X509.SANs = &vault.SANs{Emails: s.Emails, DNSNames: s.DNSNames, UPNs: s.UPNs, URIs: s.URIs, IPAddresses: s.IPAddresses}
+		}
+		if b := x.BasicConstraints; b != nil {
+			out.X509.CA = b.CA
+		}
+	}
+	if p.LifetimeActions != nil {
+		out.LifetimeActions = []vault.LifetimeAction{}
+	}
+	for _, a := range p.LifetimeActions {
+		out.LifetimeActions = append(out.LifetimeActions, vault.LifetimeAction{
+			Percentage: a.Trigger.LifetimePercentage,
+			DaysBefore: a.Trigger.DaysBeforeExpiry,
+			Action:     a.Action.Type,
+		})
+	}
+	if i := p.Issuer; i != nil {
+		out.Issuer = &vault.IssuerParams{Name: i.Name, CertificateType: i.CertificateType, Transparency: i.Transparency}
+	}
+	if a := p.Attributes; a != nil {
+		out.Enabled = a.Enabled
+	}
+	return out
+}
+
+// policy shows p, the policy of the certificate called name.
+func (v view) policy(name string, p *vault.Policy) *policy {
+	out := &policy{
+		ID: v.links.policy(name),
+		Key: &keyProps{
+			Exportable: &p.Key.Exportable,
+			Type:       &p.Key.Type,
+			Size:       &p.Key.Size,
+			Reuse:      &p.Key.Reuse,
+			Curve:      unlessZero(p.Key.Curve),
+		},
+		Secret: &secretProps{ContentType: &p.ContentType},
+		X509: &x509Props{
+			Subject:          unlessZero(p.X509.Subject),
+			SANs:             v.sans(p.X509.SANs),
+			EKUs:             unlessNil(p.X509.EKUs),
+			KeyUsage:         unlessNil(p.X509.KeyUsage),
+			ValidityMonths:   &p.X509.ValidityMonths,
+			BasicConstraints: &basicConstraints{CA: &p.X509.CA},
+		},
+		LifetimeActions: []lifetimeAction{},
+		Issuer: &issuerParams{
+			Name:            &p.Issuer.Name,
+			CertificateType: unlessZero(p.Issuer.CertificateType),
+			Transparency:    p.Issuer.Transparency,
+		},
+		Attributes: &attributes{Enabled: &p.Enabled, Created: unixTime(&p.Created), Updated: unixTime(&p.Updated)},
+	}
+	for _, a := range p.LifetimeActions {
+		out.LifetimeActions = append(out.LifetimeActions, lifetimeAction{
+			Trigger: trigger{LifetimePercentage: a.Percentage, DaysBeforeExpiry: a.DaysBefore},
+			Action:  action{Type: a.Action},
+		})
+	}
+	return out
+}
+
+func (v view) sans(s *vault.SANs) *sans {
+	if s == nil {
+		return nil
+	}
+	out := &sans{Emails: s.Emails, DNSNames: s.DNSNames, UPNs: s.UPNs}
+	if v.api >= sinceURIAndIPNames {
+		out.URIs, out.IPAddresses = s.URIs, s.IPAddresses
+	}
+	return out
+}
+
+// unlessZero leaves an empty text out of an answer.
+func unlessZero(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// unlessNil shows a list that has nothing in it as [].
+func unlessNil(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
