@@ -1,8 +1,11 @@
 package azstore_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 
@@ -60,6 +63,26 @@ func TestFirstWritesCreateTableAndContainer(t *testing.T) {
 			}
 			all.Wait()
 		})
+	}
+}
+
+func TestCreationIsLogged(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	store := open(t, func(cfg *azstore.Config) {
+		cfg.Table = newName()
+		cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	for i := range 2 { // the second finds both there
+		if _, err := store.Commit(t.Context(), adds(fmt.Sprint("c:", i), 1)); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.PutBlob(t.Context(), fmt.Sprint("a/", i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if table, container := strings.Count(log.String(), "created the table"), strings.Count(log.String(), "created the blob container"); table != 1 || container != 1 {
+		t.Errorf("the log tells of %d tables and %d containers, want one each:\n%s", table, container, log.String())
 	}
 }
 

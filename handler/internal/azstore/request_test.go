@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/azstore"
@@ -106,6 +107,30 @@ func TestOneRequestPerCall(t *testing.T) {
 	}
 }
 
+// The service would send a new row back whole.
+func TestAddedRowIsNotEchoed(t *testing.T) {
+	t.Parallel()
+	var answers []string
+	store := open(t, func(cfg *azstore.Config) {
+		cfg.HTTPClient = client(func(r *http.Request) (*http.Response, error) {
+			response, err := http.DefaultTransport.RoundTrip(r)
+			if err == nil {
+				answers = append(answers, fmt.Sprint(response.StatusCode))
+			}
+			return response, err
+		})
+	})
+	for i := range 2 { // the first may have to make the table
+		answers = nil
+		if etag, err := store.Commit(t.Context(), adds(fmt.Sprint("c:", i), 1)); err != nil || etag == "" {
+			t.Fatalf("adding a row: ETag %q, %v", etag, err)
+		}
+	}
+	if diff := cmp.Diff([]string{"204"}, answers); diff != "" {
+		t.Errorf("answers to an added row (-want +got):\n%s", diff)
+	}
+}
+
 // rawTable is the table of a store as the SDK sees it.
 func rawTable(t *testing.T, name string) *aztables.Client {
 	t.Helper()
@@ -145,6 +170,26 @@ func TestRowsAsStored(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("row %q (-want +got):\n%s", key, diff)
 		}
+	}
+}
+
+func TestChainsAsStored(t *testing.T) {
+	t.Parallel()
+	name := newName()
+	store := open(t, func(cfg *azstore.Config) { cfg.Container = name })
+	if err := store.PutBlob(t.Context(), "a/1.pem", []byte("pem")); err != nil {
+		t.Fatal(err)
+	}
+	blobs, err := azblob.NewClientFromConnectionString(storage.ConnectionString(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := blobs.ServiceClient().NewContainerClient(name).NewBlobClient("a/1.pem").GetProperties(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := *answer.ContentType, "application/pem-certificate-chain"; got != want {
+		t.Errorf("media type of a chain: %q, want %q", got, want)
 	}
 }
 
