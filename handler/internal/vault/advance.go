@@ -115,7 +115,11 @@ func (v *Vault) takeStep(ctx context.Context, n Name, op *Operation, issuers *is
 	if v.now().Sub(op.Created) > v.cfg.MaxAge {
 		return state, Failed(CodeIssuerError, fmt.Sprintf("The certificate issuer has not answered within %s. Its last answer was: %s", v.cfg.MaxAge, op.Answer))
 	}
-	return issuer.Step(ctx, req, state)
+	state, out = issuer.Step(ctx, req, state)
+	if out.Kind < OutcomePending || out.Kind > OutcomeRetry {
+		return op.State, Retry(time.Time{}, fmt.Errorf("provider %s returned %s", op.Provider, out.Kind))
+	}
+	return state, out
 }
 
 // Outcomes that no provider returns.
@@ -207,7 +211,7 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 			}
 			op.Due = out.Until
 		}
-		op.Due = within24h(op.Due, now)
+		op.Due = sensible(op.Due, now)
 		if op.Status == StatusInProgress && op.cancelPending() {
 			op.Due = now // asked for during the step
 		}
@@ -229,12 +233,12 @@ func truncate(s string, n int) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// within24h keeps the next step between now and a day from now, whatever a CA
-// asks for.
-func within24h(t, now time.Time) time.Time {
-	switch latest := now.Add(24 * time.Hour); {
-	case t.Before(now):
-		return now
+// sensible keeps the next step between a second and a day from now, whatever a
+// CA asks for: a tick must neither spin nor be sent away for good.
+func sensible(t, now time.Time) time.Time {
+	switch soonest, latest := now.Add(time.Second), now.Add(24*time.Hour); {
+	case t.Before(soonest):
+		return soonest
 	case t.After(latest):
 		return latest
 	default:
