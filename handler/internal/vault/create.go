@@ -184,7 +184,7 @@ func (v *Vault) sealKey(ctx context.Context, n Name, id string, key crypto.Signe
 	defer clear(der)
 	sealed, err := v.cfg.Seal(ctx, sealedKey, n.key(), id, der)
 	if err != nil {
-		return Row{}, unavailable(err)
+		return Row{}, err
 	}
 	return row(keyRowKey(n, id), "", keyRecord{schema, sealed}), nil
 }
@@ -197,7 +197,7 @@ func (v *Vault) privateKey(ctx context.Context, n Name, id string) (crypto.Signe
 	}
 	der, err := v.cfg.Open(ctx, sealedKey, n.key(), id, r.Sealed)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, err
 	}
 	defer clear(der)
 	return parseKey(der)

@@ -92,7 +92,7 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 		id := v.newID()
 		sealed, err := v.cfg.Seal(ctx, sealedCredential, n.key(), id, []byte(*set.Password))
 		if err != nil {
-			return unavailable(err)
+			return err
 		}
 		r.PasswordID, r.Password = id, sealed
 	}
@@ -355,7 +355,7 @@ func (v *Vault) openIssuer(ctx context.Context, n Name) (IssuerObject, string, e
 	if r.PasswordID != "" {
 		password, err := v.cfg.Open(ctx, sealedCredential, n.key(), r.PasswordID, r.Password)
 		if err != nil {
-			return IssuerObject{}, "", unavailable(err)
+			return IssuerObject{}, "", err
 		}
 		object.Password = string(password)
 	}

@@ -26,7 +26,7 @@ type Config struct {
 
 	// Seal encrypts what must not be readable in storage, Open is its reverse.
 	// kind, name and id say what the data is: sealed data opens under the same
-	// three only.
+	// three only. A failure that may pass is an *Error with Reason Unavailable.
 	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
 
 	// Issuers are the providers by lower-case provider name. "self" signs
