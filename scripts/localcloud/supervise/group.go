@@ -18,18 +18,25 @@ type Member interface {
 	Stop() error
 }
 
-// Group is a set of members of which each needs all the others. The zero value
-// is an empty group. Its methods are safe for concurrent use.
+// Group is a set of members of which each needs all the others. Its methods are
+// safe for concurrent use.
 type Group struct {
+	cancel  context.CancelCauseFunc
 	mu      sync.Mutex
 	members []named
 	stopped bool
-	ended   chan error
 }
 
 type named struct {
 	name string
 	Member
+}
+
+// NewGroup returns an empty group, and a context that ends with ctx, or when a
+// member ends by itself: its cause then names the first that did.
+func NewGroup(ctx context.Context) (*Group, context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &Group{cancel: cancel}, ctx
 }
 
 // Add puts a running member into the group. In a group that was stopped
@@ -41,47 +48,22 @@ func (g *Group) Add(name string, m Member) error {
 		return errors.Join(fmt.Errorf("%s is not needed any more", name), m.Stop())
 	}
 	g.members = append(g.members, named{name, m})
-	ended := g.firstEnd()
 	go func() {
 		<-m.Done()
-		err := fmt.Errorf("%s ended by itself", name)
-		if cause := m.Err(); cause != nil {
-			err = fmt.Errorf("%s ended by itself: %w", name, cause)
+		if err := m.Err(); err != nil {
+			g.cancel(fmt.Errorf("%s ended by itself: %w", name, err))
+			return
 		}
-		select {
-		case ended <- err:
-		default: // only the first matters
-		}
+		g.cancel(fmt.Errorf("%s ended by itself", name))
 	}()
 	return nil
 }
 
-// firstEnd returns the channel for the first member that ends. g.mu is held.
-func (g *Group) firstEnd() chan error {
-	if g.ended == nil {
-		g.ended = make(chan error, 1)
-	}
-	return g.ended
-}
-
-// Wait returns nil when ctx ends, or an error that names the first member that
-// ended by itself.
-func (g *Group) Wait(ctx context.Context) error {
-	g.mu.Lock()
-	ended := g.firstEnd()
-	g.mu.Unlock()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-		return nil
-	}
-}
-
-// Stop stops all members, the last that was added first.
+// Stop ends the context and stops all members, the last that was added first.
 func (g *Group) Stop() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.cancel(nil)
 	g.stopped = true
 	var errs []error
 	for _, m := range slices.Backward(g.members) {

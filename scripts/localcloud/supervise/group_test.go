@@ -32,7 +32,7 @@ func (m *member) Stop() error {
 
 func TestGroupStopsInReverseOrder(t *testing.T) {
 	t.Parallel()
-	var g supervise.Group
+	g, ctx := supervise.NewGroup(t.Context())
 	var stopped []string
 	for _, name := range []string{"storage", "host", "front door"} {
 		if err := g.Add(name, &member{name: name, done: make(chan struct{}), stopped: &stopped}); err != nil {
@@ -47,34 +47,28 @@ func TestGroupStopsInReverseOrder(t *testing.T) {
 	if diff := cmp.Diff([]string{"front door", "host", "storage"}, stopped); diff != "" {
 		t.Errorf("order of stopping (-want +got):\n%s", diff)
 	}
+	if cause := context.Cause(ctx); cause != context.Canceled {
+		t.Errorf("the stopped group ended with %v, want no member's name", cause)
+	}
 }
 
 func TestGroupNamesTheMemberThatEnded(t *testing.T) {
 	t.Parallel()
-	var g supervise.Group
+	g, ctx := supervise.NewGroup(t.Context())
 	m := &member{done: make(chan struct{}), err: errors.New("exit status 3"), stopped: new([]string)}
 	if err := g.Add("azurite", m); err != nil {
 		t.Fatal(err)
 	}
 	close(m.done)
-	if err := g.Wait(t.Context()); err == nil || err.Error() != "azurite ended by itself: exit status 3" {
-		t.Errorf("got %v, want the member and its error", err)
-	}
-}
-
-func TestGroupWaitsUntilTheContextEnds(t *testing.T) {
-	t.Parallel()
-	var g supervise.Group
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := g.Wait(ctx); err != nil {
-		t.Error(err)
+	<-ctx.Done()
+	if got := context.Cause(ctx).Error(); got != "azurite ended by itself: exit status 3" {
+		t.Errorf("the group ended with %q, want the member and its error", got)
 	}
 }
 
 func TestStoppedGroupTakesNoMember(t *testing.T) {
 	t.Parallel()
-	var g supervise.Group
+	g, _ := supervise.NewGroup(t.Context())
 	if err := g.Stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func (p *Process) reap() error {
 	if awaitExit(p.PID()) {
 		// Before Wait, while the unreaped process still keeps its id, and thus its
 		// group's, from being given to another.
-		groupErr = p.signal(syscall.SIGKILL)
+		groupErr = signal(-p.PID(), syscall.SIGKILL)
 	}
 	return errors.Join(p.cmd.Wait(), groupErr)
 }
@@ -80,30 +80,32 @@ func (p *Process) Err() error {
 	return p.err
 }
 
-// Stop asks the process group to end (SIGTERM), kills it after the grace, and
-// returns when the process is gone. Stopping an ended process does nothing.
+// Stop asks the process to end (SIGTERM), kills it with its group after the
+// grace, and returns when it is gone. Stopping an ended process does nothing.
 func (p *Process) Stop() error {
 	select {
 	case <-p.done:
 		return nil
 	default:
 	}
-	err := p.signal(syscall.SIGTERM)
+	// The process alone is asked: how its own children end is its decision.
+	err := signal(p.PID(), syscall.SIGTERM)
 	patience := time.NewTimer(p.grace)
 	defer patience.Stop()
 	select {
 	case <-p.done:
 	case <-patience.C:
-		err = errors.Join(err, p.signal(syscall.SIGKILL))
+		err = errors.Join(err, signal(-p.PID(), syscall.SIGKILL))
 		<-p.done
 	}
 	return err
 }
 
-// signal sends sig to the group. A group that is already gone is no error.
-func (p *Process) signal(sig syscall.Signal) error {
-	if err := syscall.Kill(-p.PID(), sig); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("sending %v to process group %d: %w", sig, p.PID(), err)
+// signal sends sig to a process, or to a group by its negative id. One that is
+// already gone is no error.
+func signal(pid int, sig syscall.Signal) error {
+	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("sending %v to %d: %w", sig, pid, err)
 	}
 	return nil
 }
