@@ -91,7 +91,7 @@ func TestHeaders(t *testing.T) {
 		"Accept-Encoding":   {"br"},
 		"X-Forwarded-For":   {"127.0.0.1"},
 		"X-Forwarded-Host":  {"myvault.vault.azure.net"},
-		"X-Forwarded-Proto": {"http"}, // over TLS: https; see the command's test
+		"X-Forwarded-Proto": {"http"}, // the test's client does not use TLS
 		"Disguised-Host":    {"myvault.vault.azure.net"},
 	}
 	if diff := cmp.Diff(want, seen); diff != "" {
@@ -99,6 +99,26 @@ func TestHeaders(t *testing.T) {
 	}
 	if host != "myvault.vault.azure.net" {
 		t.Errorf("Host arrived as %q", host)
+	}
+}
+
+func TestSchemeOfTheClient(t *testing.T) {
+	t.Parallel()
+	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.Header.Get("X-Forwarded-Proto"))
+	}))
+	t.Cleanup(host.Close)
+	door := httptest.NewTLSServer(frontdoor.New(frontdoor.Config{
+		Upstream: host.Listener.Addr().String(), Log: slog.New(slog.DiscardHandler),
+	}))
+	t.Cleanup(door.Close)
+	response, err := door.Client().Get(door.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if scheme, err := io.ReadAll(response.Body); err != nil || string(scheme) != "https" {
+		t.Errorf("over TLS, X-Forwarded-Proto is %q, %v", scheme, err)
 	}
 }
 

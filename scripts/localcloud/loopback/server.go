@@ -37,7 +37,7 @@ func (e *PortTakenError) Error() string {
 
 // Listen listens on a port of 127.0.0.1; 0: any free one.
 func Listen(port int) (net.Listener, error) {
-	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	listener, err := net.Listen("tcp4", Address(port))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, &PortTakenError{Port: port}
 	}
@@ -46,6 +46,9 @@ func Listen(port int) (net.Listener, error) {
 	}
 	return listener, nil
 }
+
+// Address returns the address of a port, host:port.
+func Address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // Port returns the port of a listener that Listen made.
 func Port(listener net.Listener) int { return listener.Addr().(*net.TCPAddr).Port }
