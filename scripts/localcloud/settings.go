@@ -1,0 +1,81 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/certwright/certwright/scripts/localcloud/identity"
+	"github.com/certwright/certwright/scripts/localcloud/loopback"
+)
+
+// kekName is the file of the key-encryption key.
+const kekName = "kek"
+
+// scheduleName is the setting of how often the timer fires; defaultSchedule, in
+// NCRONTAB, is every five seconds.
+const (
+	scheduleName    = "CERTWRIGHT_ADVANCE_SCHEDULE"
+	defaultSchedule = "*/5 * * * * *"
+)
+
+func (c *cloud) identityURL() string { return "http://" + loopback.Address(c.ports.identity.number) }
+
+// vaultURL is the front door's, under the name that its certificate has.
+func (c *cloud) vaultURL() string {
+	return "https://localhost:" + strconv.Itoa(c.ports.frontDoor.number)
+}
+
+func (c *cloud) endpoints() endpoints {
+	e := endpoints{
+		url:              c.vaultURL(),
+		hostURL:          "http://" + loopback.Address(c.ports.host.number),
+		proxy:            "http://" + loopback.Address(c.ports.proxy.number),
+		identityEndpoint: c.identityURL() + identity.TokenPath,
+		bundle:           c.bundle,
+	}
+	if c.directory != nil {
+		e.identityHeader = c.directory.Header()
+	}
+	return e
+}
+
+// settings is the environment of the Functions host, and so of the handler. It
+// wins over local.settings.json.
+func (c *cloud) settings() []string {
+	environ := ownEnviron(os.Environ())
+	schedule := defaultSchedule
+	if chosen := os.Getenv(scheduleName); chosen != "" {
+		schedule = chosen
+	}
+	connection := c.storage.ConnectionString()
+	for _, v := range []variable{
+		{"FUNCTIONS_WORKER_RUNTIME", "custom"},
+		{"AzureWebJobsStorage", connection},
+		{"CERTWRIGHT_STORAGE_CONNECTION_STRING", connection},
+		{"CERTWRIGHT_KEK_FILE", c.place.state.Local(kekName)},
+		{"CERTWRIGHT_AUTHORITY", c.vaultURL() + "/" + c.directory.TenantID()},
+		{"CERTWRIGHT_RESOURCE", resource},
+		{"CERTWRIGHT_TOKEN_ISSUERS", c.identityURL()},
+		{"CERTWRIGHT_TOKEN_KEYS_URL", c.identityURL() + identity.KeysPath},
+		{"CERTWRIGHT_TOKEN_AUDIENCES", resource},
+		{"CERTWRIGHT_VAULT_URLS", c.vaultURL() + ",https://*.vault.azure.net"},
+		{scheduleName, schedule},
+		{"CERTWRIGHT_SCRIPTED_ISSUER", "true"},
+	} {
+		environ = slices.DeleteFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, v.name+"=") })
+		environ = append(environ, v.name+"="+v.value)
+	}
+	return environ
+}
+
+// systemRoots is the file of trusted roots that the user has chosen, if any.
+func systemRoots() string {
+	for _, entry := range ownEnviron(os.Environ()) {
+		if value, ok := strings.CutPrefix(entry, "SSL_CERT_FILE="); ok {
+			return value
+		}
+	}
+	return ""
+}

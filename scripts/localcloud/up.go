@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/certwright/certwright/scripts/localcloud/azurite"
+	"github.com/certwright/certwright/scripts/localcloud/checkout"
+	"github.com/certwright/certwright/scripts/localcloud/connectproxy"
+	"github.com/certwright/certwright/scripts/localcloud/frontdoor"
+	"github.com/certwright/certwright/scripts/localcloud/identity"
+	"github.com/certwright/certwright/scripts/localcloud/localca"
+	"github.com/certwright/certwright/scripts/localcloud/loopback"
+	"github.com/certwright/certwright/scripts/localcloud/supervise"
+	"github.com/certwright/certwright/scripts/package/bundle"
+)
+
+// cloud is a local cloud that starts and runs.
+type cloud struct {
+	place place
+	ports ports
+	// app is the folder of the function app; empty: build the working copy's.
+	app string
+
+	console *supervise.Console
+	log     *slog.Logger
+	out     io.Writer
+	started time.Time
+	group   *supervise.Group
+
+	directory *identity.Directory
+	leaf      tls.Certificate
+	bundle    string // path of the trusted roots
+	storage   *azurite.Server
+	listeners struct{ frontDoor, proxy, identity net.Listener }
+}
+
+func up(ctx context.Context, args []string, std streams) error {
+	flags := flag.NewFlagSet("up", flag.ContinueOnError)
+	where, choice := placeFlag(flags), portFlags(flags)
+	app := flags.String("app", "", "run the function app in this `folder` instead of building the working copy's")
+	if err := parse(flags, args, std); err != nil {
+		return err
+	}
+	p, err := where()
+	if err != nil {
+		return err
+	}
+	chosen, err := choice()
+	if err != nil {
+		return err
+	}
+	lock, err := p.state.TryLock(lockName)
+	if errors.Is(err, checkout.ErrLocked) {
+		return already(p.state)
+	}
+	if err != nil {
+		return err
+	}
+	console := &supervise.Console{To: std.out}
+	c := &cloud{
+		place:   p,
+		ports:   chosen,
+		app:     *app,
+		console: console,
+		log:     slog.New(slog.NewTextHandler(console.Writer("localcloud"), nil)),
+		out:     console.Writer("localcloud"),
+		started: time.Now(),
+	}
+	return errors.Join(c.run(ctx, lock), lock.Unlock())
+}
+
+// already is the error of a second start.
+func already(c checkout.Checkout) error {
+	i, err := running(c)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("a local cloud runs already, as process %d at %s; `make stop` ends it", i.PID, i.URL)
+}
+
+// run starts everything and returns when ctx ends (nil), or with an error that
+// names the part that could not start or ended by itself. Everything that was
+// started has ended then.
+func (c *cloud) run(ctx context.Context, lock *checkout.Lock) (err error) {
+	var alive context.Context
+	c.group, alive = supervise.NewGroup(ctx)
+	defer func() {
+		if ctx.Err() != nil { // the user ended it, whatever that interrupted
+			c.progress("ending")
+			err = nil
+		}
+		err = errors.Join(err, removeEnvironment(c.place.state), c.group.Stop())
+	}()
+	if err := errors.Join(removeEnvironment(c.place.state), c.listen(), c.announce(lock, false)); err != nil {
+		return err
+	}
+	if err := c.prepare(alive); err != nil {
+		return err
+	}
+	if err := c.serve(); err != nil {
+		return err
+	}
+	if err := c.awaitHealth(alive); err != nil {
+		return err
+	}
+	env, err := writeEnvironment(c.place.state, c.endpoints())
+	if err != nil {
+		return err
+	}
+	if err := c.announce(lock, true); err != nil {
+		return err
+	}
+	c.welcome(env)
+	<-alive.Done()
+	return context.Cause(alive)
+}
+
+// listen takes or probes every port before anything is started.
+func (c *cloud) listen() error {
+	var errs []error
+	for _, each := range []struct {
+		port     *port
+		listener *net.Listener
+	}{
+		{&c.ports.frontDoor, &c.listeners.frontDoor},
+		{&c.ports.proxy, &c.listeners.proxy},
+		{&c.ports.identity, &c.listeners.identity},
+	} {
+		var err error
+		if *each.listener, err = loopback.Listen(each.port.number); err != nil {
+			errs = append(errs, each.port.explain(err))
+			continue
+		}
+		each.port.number = loopback.Port(*each.listener)
+	}
+	// Azurite takes a free port for 0 by itself.
+	for _, each := range []*port{&c.ports.blob, &c.ports.queue, &c.ports.table} {
+		if each.number != 0 {
+			errs = append(errs, each.probe())
+		}
+	}
+	errs = append(errs, c.ports.host.probe())
+	return errors.Join(errs...)
+}
+
+// prepare makes what the app needs, everything at the same time: storage, the
+// keys of this working copy, and the app itself.
+func (c *cloud) prepare(ctx context.Context) error {
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return c.startStorage(ctx) })
+	all.Go(c.openKeys)
+	all.Go(func() error { return c.stage(ctx) })
+	if err := all.Wait(); err != nil {
+		if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && cause != nil {
+			return cause
+		}
+		return err
+	}
+	return nil
+}
+
+func (c *cloud) startStorage(ctx context.Context) error {
+	if _, err := os.Stat(c.place.tree.Local("azurite")); err != nil {
+		c.progress("installing Azurite, once for this working copy")
+	}
+	server, err := azurite.Start(ctx, azurite.Config{
+		Checkout:  c.place.tree,
+		Location:  c.place.state.Local("data"),
+		BlobPort:  c.ports.blob.number,
+		QueuePort: c.ports.queue.number,
+		TablePort: c.ports.table.number,
+		Output:    c.console.Writer("azurite"),
+	})
+	if err != nil {
+		return err
+	}
+	c.storage = server
+	return c.group.Add("azurite", server)
+}
+
+// openKeys opens the directory, the authority and the key-encryption key.
+func (c *cloud) openKeys() error {
+	now := time.Now()
+	authority, err := localca.Open(c.place.state, now)
+	if err != nil {
+		return err
+	}
+	if c.leaf, err = authority.Leaf(now); err != nil {
+		return err
+	}
+	if c.bundle, err = authority.WriteBundle(c.place.state, systemRoots()); err != nil {
+		return err
+	}
+	if c.directory, err = identity.Open(c.place.state); err != nil {
+		return err
+	}
+	_, err = c.place.state.ReadOrCreate(kekName, func() ([]byte, error) {
+		key := make([]byte, 32)
+		rand.Read(key)
+		return []byte(base64.StdEncoding.EncodeToString(key)), nil
+	})
+	if err == nil {
+		c.progress("keys and certificates are in %s", c.place.state.Local())
+	}
+	return err
+}
+
+// stage builds the app, unless one was given.
+func (c *cloud) stage(ctx context.Context) error {
+	if c.app != "" {
+		return nil
+	}
+	if _, err := c.place.state.MakeLocal(); err != nil {
+		return err
+	}
+	c.app = c.place.state.Local("app")
+	if err := bundle.Build(ctx, c.place.tree.Root, c.app, bundle.Here); err != nil {
+		return err
+	}
+	c.progress("the function app is built")
+	return copySettings(c.place.tree.Root, c.app)
+}
+
+// serve starts the Functions host and the servers around it.
+func (c *cloud) serve() error {
+	identityServer := loopback.Serve(c.listeners.identity, identity.New(identity.Config{
+		Directory: c.directory, Issuer: c.identityURL(), Now: time.Now,
+	}), nil, c.log)
+	if err := c.group.Add("the identity endpoint", identityServer); err != nil {
+		return err
+	}
+	timers, err := c.place.state.MakeLocal("timers")
+	if err != nil {
+		return err
+	}
+	host, kind, err := startHost(c.app, timers, c.ports.host.number, c.settings(), c.console)
+	if err != nil {
+		return err
+	}
+	c.progress("the Functions host (%s) starts", kind)
+	if err := c.group.Add("the Functions host", host); err != nil {
+		return err
+	}
+	door := loopback.Serve(c.listeners.frontDoor, frontdoor.New(frontdoor.Config{
+		Upstream: loopback.Address(c.ports.host.number), Log: c.log,
+	}), &c.leaf, c.log)
+	if err := c.group.Add("the front door", door); err != nil {
+		return err
+	}
+	proxy := loopback.Serve(c.listeners.proxy, connectproxy.New(connectproxy.Config{
+		Target: loopback.Address(c.ports.frontDoor.number), Log: c.log,
+	}), nil, c.log)
+	return c.group.Add("the proxy", proxy)
+}
+
+func (c *cloud) announce(lock *checkout.Lock, ready bool) error {
+	e := c.endpoints()
+	return instance{
+		PID: os.Getpid(), Ready: ready, URL: e.url, HostURL: e.hostURL, IdentityEndpoint: e.identityEndpoint,
+	}.announce(lock)
+}
+
+func (c *cloud) progress(format string, values ...any) {
+	fmt.Fprintf(c.out, format+"\n", values...)
+}
