@@ -1,9 +1,7 @@
 package functionshost
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -79,25 +77,15 @@ func splitCommandLine(line string) []string {
 	return arguments
 }
 
-// handlerPort is the port of host.json, or a free one. It is free again when
-// this returns, for the handler to take.
-func (a *App) handlerPort() (int, error) {
-	address := "127.0.0.1:0"
-	if p := a.host.CustomHandler.Port; p != nil {
-		n, err := strconv.ParseUint(p.String(), 10, 16)
-		if err != nil || n == 0 {
-			return 0, fmt.Errorf("customHandler.port %q is not a port", p.String())
-		}
-		address = net.JoinHostPort("127.0.0.1", p.String())
+// fixedPort is the port of host.json for the handler; 0 if there is none.
+func (a *App) fixedPort() (int, error) {
+	port := a.host.CustomHandler.Port
+	if port == nil {
+		return 0, nil
 	}
-	listener, err := net.Listen("tcp4", address)
-	if err != nil {
-		return 0, fmt.Errorf("finding a port for the handler: %w", err)
+	n, err := strconv.ParseUint(port.String(), 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("customHandler.port %q is not a port", port.String())
 	}
-	defer listener.Close()
-	tcp, ok := listener.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.New("finding a port for the handler: not a TCP address")
-	}
-	return tcp.Port, nil
+	return int(n), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -36,11 +37,12 @@ type Host struct {
 	started   time.Time
 	bodyLimit int64
 
-	worker    *worker
-	transport *http.Transport // to the handler
-	client    *http.Client    // for invocations
-	timers    []*timer
-	server    *http.Server
+	reservation io.Closer // of the handler's port
+	worker      *worker
+	transport   *http.Transport // to the handler
+	client      *http.Client    // for invocations
+	timers      []*timer
+	server      *http.Server
 
 	ctx        context.Context // done when everything must end
 	cancel     context.CancelFunc
@@ -79,13 +81,16 @@ func Start(ctx context.Context, cfg Config) (*Host, error) {
 		stopping: make(chan struct{}), timersDone: make(chan struct{}), done: make(chan struct{}),
 	}
 	h.stop = sync.OnceFunc(func() { close(h.stopping) })
-	port, err := app.handlerPort()
+	port, err := app.fixedPort()
 	if err != nil {
 		return nil, err
 	}
+	if h.reservation, port, err = reservePort(port); err != nil {
+		return nil, fmt.Errorf("reserving a port for the handler: %w", err)
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cfg.Address)
 	if err != nil {
-		return nil, fmt.Errorf("listening: %w", err)
+		return nil, errors.Join(fmt.Errorf("listening: %w", err), h.reservation.Close())
 	}
 	h.url = "http://" + listener.Addr().String()
 	h.setHandler(port, environ, listener.Addr().String())
@@ -205,6 +210,9 @@ func (h *Host) run(listener net.Listener) {
 		h.cfg.Log.Debug("closing the server", "error", err)
 	}
 	wg.Wait()
+	if err := h.reservation.Close(); err != nil {
+		h.cfg.Log.Debug("giving up the handler's port", "error", err)
+	}
 }
 
 // fail ends the host with err.

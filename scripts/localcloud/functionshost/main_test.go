@@ -70,6 +70,7 @@ type received struct {
 //	START_LOG   file to append a line to at every start
 //	START_EXITS "code,code": exit codes of the first starts
 //	MUTE        do not listen
+//	SLAM        listen, and close every connection unanswered
 //	REPLY       what to answer to invocations: see reply
 func handlerMain() {
 	if code := startExit(); code >= 0 {
@@ -85,6 +86,11 @@ func handlerMain() {
 		os.Exit(1)
 	}
 	fmt.Println("listening")
+	for os.Getenv("SLAM") != "" {
+		if conn, err := listener.Accept(); err == nil {
+			conn.Close()
+		}
+	}
 	fmt.Fprintln(os.Stderr, http.Serve(listener, http.HandlerFunc(handle)))
 	os.Exit(1)
 }
