@@ -13,12 +13,12 @@ var apiVersions = []string{
 	"2016-10-01",
 	"7.0", "7.1", "7.2", "7.3", "7.4", "7.5",
 	"7.6-preview.1", "7.6-preview.2", "7.6",
-	"2025-06-01-preview", latestVersion,
-	"2026-01-01-preview", "2026-03-01-preview", "2026-05-01-preview",
+	"2025-06-01-preview", "2025-07-01",
+	"2026-01-01-preview", "2026-03-01-preview", latestVersion, "2026-05-01-preview",
 }
 
 // latestVersion is the newest that is no preview.
-const latestVersion = "2025-07-01"
+const latestVersion = "2026-04-01"
 
 // apiVersion is a place in apiVersions: of two, the newer is the greater.
 type apiVersion int
