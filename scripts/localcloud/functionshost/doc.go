@@ -11,16 +11,24 @@
 // due runs, the admin endpoints, function keys and limits. Hosts before
 // mid-2025 only forward, newer ones can proxy; [Config.Mode] selects.
 //
+// [Start] runs an app. [ReadApp] only reads it, to ask which function gets
+// which request.
+//
 // # Where it differs on purpose
 //
 //   - A reply that leaves the real host waiting until the function times out
 //     (an empty 2xx to an invocation) fails at once, with a log line saying so.
 //   - Timer status is kept in files, not in a blob, and there is no lease: run
 //     one host per app.
+//   - On Linux the handler's port is held for it, and the handler is killed
+//     even if this program is.
 //   - A path with a malformed percent-escape is refused with 400; the real
 //     host takes it literally.
-//   - Not here: triggers other than HTTP and timer, extension bundles, retry
-//     policies, route segments that mix text and parameters, CORS, HTTPS, file
-//     watching, drain, and `customHandler.http.routes`. A function that needs
-//     one of these is dropped with an error, as the host drops a broken one.
+//
+// # What is not here
+//
+// Triggers other than HTTP and timer, retry policies and route segments that
+// mix text and parameters: a function that needs one is dropped with an error,
+// as the host drops a broken one. CORS, HTTPS, extension bundles, drain, file
+// watching and customHandler.http.routes are ignored.
 package functionshost
