@@ -24,14 +24,20 @@ var (
 // never to build a URL.
 func ClientHost(r *http.Request) string {
 	host := r.Host
-	own, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if forwarded := lastElement(r.Header, "X-Forwarded-Host"); forwarded != "" && own != nil && host == own.String() {
+	if forwarded := lastElement(r.Header, "X-Forwarded-Host"); forwarded != "" && atOwnAddress(r) {
 		host = forwarded
 	}
 	if !hostForm.MatchString(host) {
 		return ""
 	}
 	return strings.ToLower(host)
+}
+
+// atOwnAddress reports whether r is addressed to the very address that it came
+// in at, as only the host addresses a handler.
+func atOwnAddress(r *http.Request) bool {
+	own, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return own != nil && r.Host == own.String()
 }
 
 // InvocationID returns the host's id of the function invocation that r belongs

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -18,8 +19,17 @@ const maxEnvelope = 64 << 10
 // given name. It compares the request target as it stood on the wire: a path
 // that only becomes the function's by cleaning or unescaping is a client's.
 // The body is not looked at; [DecodeTimer] does that.
+//
+// The target alone is not enough. A host that forwards sends the path of a
+// client's request as .NET's Uri reads it, which turns backslashes into slashes
+// and resolves dots once more: /certificates/..%5CAdvanceIssuance arrives as
+// /AdvanceIssuance. Such a request still has the client's Host, what the front
+// end put in front of it, and the client's User-Agent before the host's own.
 func IsTimer(r *http.Request, function string) bool {
 	if r.RequestURI != "/"+function || r.Method != http.MethodPost {
+		return false
+	}
+	if !atOwnAddress(r) || r.Header.Get("X-Forwarded-For") != "" || strings.Contains(r.UserAgent(), " ") {
 		return false
 	}
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

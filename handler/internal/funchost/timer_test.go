@@ -3,6 +3,7 @@ package funchost_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,10 +27,22 @@ const envelope = `{"Data":{"timer":{"Schedule":{"AdjustForDST":true},` +
 	`"IsPastDue":true}},` +
 	`"Metadata":{"sys":{"MethodName":"AdvanceIssuance","UtcNow":"2026-09-24T13:09:00.0312Z","RandGuid":"24ad4c06-24ad-4e5b-8294-3da9714877e9"}}}`
 
-// request reads a request as a server does.
-func request(method, target, contentType string) (*http.Request, error) {
-	text := method + " " + target + " HTTP/1.1\r\nHost: 127.0.0.1:7001\r\nContent-Type: " + contentType + "\r\n\r\n"
-	return http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
+// request reads a request as a server at 127.0.0.1:7001 does. Lines are more
+// header lines.
+func request(method, target, contentType string, lines ...string) (*http.Request, error) {
+	text := method + " " + target + " HTTP/1.1\r\nContent-Type: " + contentType + "\r\n"
+	if len(lines) == 0 {
+		lines = []string{"Host: 127.0.0.1:7001"}
+	}
+	for _, line := range lines {
+		text += line + "\r\n"
+	}
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text + "\r\n")))
+	if err != nil {
+		return nil, err
+	}
+	own := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7001}
+	return r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, own)), nil
 }
 
 func TestIsTimer(t *testing.T) {
@@ -76,6 +89,32 @@ func TestIsTimer(t *testing.T) {
 		}
 		if got := funchost.IsTimer(r, function); got != tt.want {
 			t.Errorf("IsTimer(%s %s, %q) = %v", tt.method, tt.target, tt.contentType, got)
+		}
+	}
+}
+
+// TestIsTimerKnowsClients: a client's request whose path became the timer's on
+// its way still shows who sent it.
+func TestIsTimerKnowsClients(t *testing.T) {
+	t.Parallel()
+	const own, userAgent = "Host: 127.0.0.1:7001", "User-Agent: Azure-Functions-Host/4.1037.0.0"
+	for _, tt := range []struct {
+		why   string
+		lines []string
+		want  bool
+	}{
+		{"the host", []string{own, userAgent}, true},
+		{"a client's Host", []string{"Host: vault.example.com", userAgent}, false},
+		{"another port", []string{"Host: 127.0.0.1:7071", userAgent}, false},
+		{"a client's User-Agent", []string{own, "User-Agent: curl/8.0 Azure-Functions-Host/4.1037.0.0"}, false},
+		{"a front end's header", []string{own, userAgent, "X-Forwarded-For: 192.0.2.1:1234"}, false},
+	} {
+		r, err := request("POST", "/AdvanceIssuance", "application/json", tt.lines...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := funchost.IsTimer(r, function); got != tt.want {
+			t.Errorf("%s: IsTimer = %v", tt.why, got)
 		}
 	}
 }
@@ -222,7 +261,7 @@ func TestTimerOverHTTP(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		fmt.Fprintf(conn, "POST /AdvanceIssuance HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json; charset=utf-8\r\n%s", tt.rest)
+		fmt.Fprintf(conn, "POST /AdvanceIssuance HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json; charset=utf-8\r\n%s", server.Listener.Addr(), tt.rest)
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.why, err)
