@@ -1,0 +1,108 @@
+// Package scripted is the provider Test: an issuer that does what its issuer
+// object's org_details.id says, for tests of software that uses certificates. A
+// stock client drives it with the ordinary update of the issuer; what is held
+// follows the new script at its next step.
+//
+// A script is words separated by spaces or commas:
+//
+//	issue             issue at once; so does an empty script
+//	issue-after=30s   issue that long after the request was created
+//	hold              stay in progress
+//	reject=MESSAGE    fail with the code "Request rejected"
+//	error=MESSAGE     fail with the code "Certificate issuer error"
+//	ignore-cancel     go on when a cancellation is asked for
+//
+// All but ignore-cancel exclude each other. A message is in double quotes or
+// extends to the end of the script.
+package scripted
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// holdInterval is how often a held request looks whether its script changed.
+const holdInterval = 5 * time.Second
+
+// Config is what an Issuer is made of.
+type Config struct {
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+
+	// Rand is the source of serial numbers; crypto/rand when nil. It must be
+	// safe for concurrent use.
+	Rand io.Reader
+}
+
+// Issuer follows scripts. It keeps no state.
+type Issuer struct {
+	cfg Config
+}
+
+var (
+	_ vault.Issuer   = (*Issuer)(nil)
+	_ vault.Canceler = (*Issuer)(nil)
+	_ vault.Checker  = (*Issuer)(nil)
+)
+
+// New makes an Issuer of cfg.
+func New(cfg Config) *Issuer {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	return &Issuer{cfg}
+}
+
+// Step does what the script says now.
+func (i *Issuer) Step(_ context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+	s, err := parseScript(req.Issuer.Org.ID)
+	if err != nil {
+		return state, vault.Failed(vault.CodeIssuerError, fmt.Sprintf("The script of the issuer cannot be followed: %v.", err))
+	}
+	now := i.cfg.Now()
+	switch s.action {
+	case hold:
+		return state, vault.Pending(now.Add(holdInterval), "The script holds the request.")
+	case reject:
+		return state, vault.Failed(vault.CodeRejected, s.message)
+	case fail:
+		return state, vault.Failed(vault.CodeIssuerError, s.message)
+	}
+	if at := req.Created.Add(s.after); now.Before(at) {
+		return state, vault.Pending(at, "The script issues the certificate at "+at.UTC().Format(time.RFC3339)+".")
+	}
+	csr, err := x509.ParseCertificateRequest(req.CSR)
+	if err != nil {
+		return state, vault.Failed(vault.CodeIssuerError, fmt.Sprintf("The CSR cannot be read: %v.", err))
+	}
+	chain, err := i.issue(csr, req.Policy.X509, now)
+	if err != nil {
+		return state, vault.Retry(time.Time{}, err)
+	}
+	return state, vault.Issued(chain)
+}
+
+// Cancel gives the request up unless the script says ignore-cancel.
+func (i *Issuer) Cancel(_ context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, bool, error) {
+	s, err := parseScript(req.Issuer.Org.ID)
+	return state, err != nil || !s.ignoreCancel, nil
+}
+
+// CheckIssuer refuses a script that cannot be followed.
+func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
+	_, err := parseScript(o.Org.ID)
+	return err
+}
+
+// CheckPolicy refuses nothing.
+func (i *Issuer) CheckPolicy(vault.IssuerObject, vault.Policy) error { return nil }
