@@ -24,10 +24,10 @@ type endpoints struct {
 	bundle           string
 }
 
-// variables returns what a shell exports so that programs written for Key Vault
-// reach the local cloud. The names of proxies are given in both cases, because
-// clients differ in which one they prefer.
-func (e endpoints) variables() []variable {
+// routes returns the variables that lead a program written for Key Vault to the
+// local cloud, and away from elsewhere. The names of proxies are given in both
+// cases, because clients differ in which one they prefer.
+func (e endpoints) routes() []variable {
 	const direct = "localhost,127.0.0.1,::1"
 	return []variable{
 		{"CERTWRIGHT_URL", e.url},
@@ -40,6 +40,13 @@ func (e endpoints) variables() []variable {
 		{"https_proxy", e.proxy},
 		{"NO_PROXY", direct},
 		{"no_proxy", direct},
+	}
+}
+
+// trust returns the variables that make programs trust the front door besides
+// what they trust already.
+func (e endpoints) trust() []variable {
+	return []variable{
 		{"SSL_CERT_FILE", e.bundle},       // Go, OpenSSL, httpx
 		{"REQUESTS_CA_BUNDLE", e.bundle},  // Python's requests
 		{"CURL_CA_BUNDLE", e.bundle},      // curl, which prefers it to SSL_CERT_FILE
@@ -59,7 +66,7 @@ func writeEnvironment(c checkout.Checkout, e endpoints) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Settings of the local cloud of process %d, removed when it ends. Source this file.\n", os.Getpid())
 	fmt.Fprintf(&b, "# In a shell that did, every Key Vault is this one, and other hosts are out of reach by HTTPS.\n")
-	for _, v := range e.variables() {
+	for _, v := range append(e.routes(), e.trust()...) {
 		fmt.Fprintf(&b, "export %s=%s\n", v.name, quote(v.value))
 	}
 	fmt.Fprintf(&b, "unset %s\n", strings.Join(foreign, " "))
@@ -81,14 +88,14 @@ func quote(value string) string {
 }
 
 // ownEnviron returns the environment for this process's own children. In a shell
-// that has sourced the settings of a local cloud, its proxy, trust and identity
-// are for clients; npm, go and the handler must not see them.
+// that has sourced the settings of a local cloud, its proxy and identity are for
+// clients: npm, go and the handler must not see them.
 func ownEnviron(environ []string) []string {
 	if !slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, "CERTWRIGHT_URL=") }) {
 		return environ
 	}
 	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
-		return slices.ContainsFunc(endpoints{}.variables(), func(v variable) bool { return v.name == name })
+		return slices.ContainsFunc(endpoints{}.routes(), func(v variable) bool { return v.name == name })
 	})
 }

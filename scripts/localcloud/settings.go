@@ -69,13 +69,3 @@ func (c *cloud) settings() []string {
 	}
 	return environ
 }
-
-// systemRoots is the file of trusted roots that the user has chosen, if any.
-func systemRoots() string {
-	for _, entry := range ownEnviron(os.Environ()) {
-		if value, ok := strings.CutPrefix(entry, "SSL_CERT_FILE="); ok {
-			return value
-		}
-	}
-	return ""
-}

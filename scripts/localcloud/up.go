@@ -201,7 +201,7 @@ func (c *cloud) openKeys() error {
 	if c.leaf, err = authority.Leaf(now); err != nil {
 		return err
 	}
-	if c.bundle, err = authority.WriteBundle(c.place.state, systemRoots()); err != nil {
+	if c.bundle, err = authority.WriteBundle(c.place.state, os.Getenv("SSL_CERT_FILE")); err != nil {
 		return err
 	}
 	if c.directory, err = identity.Open(c.place.state); err != nil {

@@ -269,7 +269,7 @@ func TestOwnChildrenDoNotUseTheClientsSettings(t *testing.T) {
 		t.Errorf("the user's own settings (-want +got):\n%s", diff)
 	}
 	sourced := []string{"HOME=/h", "CERTWRIGHT_LOG_LEVEL=debug"}
-	for _, v := range (endpoints{}).variables() {
+	for _, v := range (endpoints{}).routes() {
 		sourced = append(sourced, v.name+"=x")
 	}
 	if diff := cmp.Diff([]string{"HOME=/h", "CERTWRIGHT_LOG_LEVEL=debug"}, ownEnviron(sourced)); diff != "" {

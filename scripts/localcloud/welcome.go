@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -20,8 +21,8 @@ const (
 	healthLimit   = 2 * time.Minute
 )
 
-// awaitHealth returns when the app answers through the front door as it does to
-// a client.
+// awaitHealth returns when the app answers, first at the Functions host and then
+// through the front door, as it does to a client.
 func (c *cloud) awaitHealth(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healthLimit)
 	defer cancel()
@@ -35,20 +36,31 @@ func (c *cloud) awaitHealth(ctx context.Context) error {
 	}
 	client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	defer client.CloseIdleConnections()
+	e := c.endpoints()
+	for _, base := range []string{e.hostURL, e.url} {
+		if err := await(ctx, client, base+"/health"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await asks until the answer is 200 or ctx ends.
+func await(ctx context.Context, client *http.Client, address string) error {
 	tick := time.NewTicker(healthPoll)
 	defer tick.Stop()
 	for {
-		last := health(ctx, client, c.vaultURL()+"/health")
+		last := health(ctx, client, address)
 		if last == nil {
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			if cause := context.Cause(ctx); cause != context.DeadlineExceeded {
+			if cause := context.Cause(ctx); !errors.Is(cause, context.DeadlineExceeded) {
 				return cause
 			}
-			return fmt.Errorf("the app is not healthy after %v: %w", healthLimit, last)
+			return fmt.Errorf("the app does not become healthy: %w", last)
 		}
 	}
 }

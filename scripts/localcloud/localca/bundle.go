@@ -22,18 +22,23 @@ var systemRoots = []string{
 }
 
 // WriteBundle writes the file that a program has to trust to reach the local
-// cloud and the rest of the world alike, the system's roots and the authority,
-// and returns its path. override is the roots' file if the user has chosen one
-// (SSL_CERT_FILE), or empty. A system without roots gets the authority alone.
-func (a *Authority) WriteBundle(c checkout.Checkout, override string) (string, error) {
+// cloud and the rest of the world alike, the trusted roots and the authority, and
+// returns its path. chosen is the roots' file if the user has chosen one
+// (SSL_CERT_FILE), else empty: the system's. In a shell with the local cloud's
+// settings it is the bundle itself, whose roots are then kept. A system without
+// roots gets the authority alone.
+func (a *Authority) WriteBundle(c checkout.Checkout, chosen string) (string, error) {
 	bundle := c.Local(bundleName)
 	candidates := systemRoots
-	if override != "" && override != bundle {
-		candidates = []string{override}
+	if chosen != "" {
+		candidates = []string{chosen}
 	}
 	roots, err := firstFile(candidates)
 	if err != nil {
-		return "", fmt.Errorf("reading the system's trusted roots: %w", err)
+		return "", fmt.Errorf("reading the trusted roots: %w", err)
+	}
+	if chosen == bundle { // the last certificate is an authority of ours
+		roots = roots[:max(0, bytes.LastIndex(roots, []byte("-----BEGIN CERTIFICATE-----")))]
 	}
 	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 	return bundle, c.Write(bundleName, bytes.Join([][]byte{bytes.TrimSpace(roots), authority}, []byte("\n")))
