@@ -26,6 +26,7 @@ const (
 	maxValidityMonths  = 1200
 	maxCertificateType = 128 // bytes
 	daysPerMonth       = 27  // the REST page's bound of days_before_expiry
+	maxEcho            = 256 // bytes of a refused value that its error repeats
 )
 
 // NewPolicy completes p with Key Vault's defaults and checks it. The error is
@@ -108,13 +109,13 @@ func newKeyProperties(p KeyParams) (KeyProperties, error) {
 	if p.Type != nil {
 		var ok bool
 		if k.Type, ok = canonical(*p.Type, KeyRSA, KeyRSAHSM, KeyEC, KeyECHSM); !ok {
-			return KeyProperties{}, badParameter(field+"kty", "%q is no key type of a certificate: must be RSA, RSA-HSM, EC or EC-HSM", *p.Type)
+			return KeyProperties{}, badParameter(field+"kty", "%q is no key type of a certificate: must be RSA, RSA-HSM, EC or EC-HSM", truncate(*p.Type, maxEcho))
 		}
 	}
 	switch k.Type {
 	case KeyRSA, KeyRSAHSM:
 		if k.Curve != "" {
-			return KeyProperties{}, badParameter(field+"crv", "%q: an RSA key has no curve", k.Curve)
+			return KeyProperties{}, badParameter(field+"crv", "%q: an RSA key has no curve", truncate(k.Curve, maxEcho))
 		}
 		if p.Size == nil {
 			k.Size = defaultRSASize
@@ -133,7 +134,7 @@ func newKeyProperties(p KeyParams) (KeyProperties, error) {
 		}
 		name, ok := canonical(k.Curve, "P-256", "P-384", "P-521")
 		if !ok {
-			return KeyProperties{}, badParameter(field+"crv", "%q is not supported: must be P-256, P-384 or P-521", k.Curve)
+			return KeyProperties{}, badParameter(field+"crv", "%q is not supported: must be P-256, P-384 or P-521", truncate(k.Curve, maxEcho))
 		}
 		k.Curve = name
 		size := curves[name].Params().BitSize
@@ -155,7 +156,7 @@ func newContentType(sent *string) (string, error) {
 	}
 	contentType, ok := canonical(*sent, ContentPKCS12, ContentPEM)
 	if !ok {
-		return "", badParameter("policy.secret_props.contentType", "%q: must be %s or %s", *sent, ContentPKCS12, ContentPEM)
+		return "", badParameter("policy.secret_props.contentType", "%q: must be %s or %s", truncate(*sent, maxEcho), ContentPKCS12, ContentPEM)
 	}
 	return contentType, nil
 }
@@ -184,7 +185,7 @@ func newX509Properties(p X509Params) (X509Properties, error) {
 	}
 	if strings.Trim(x.Subject, " ") == "" {
 		if x.Subject = ""; x.SANs.count() == 0 {
-			return X509Properties{}, badParameter(field, "has neither a subject nor a subject alternative name")
+			return X509Properties{}, badParameter(field, "neither a subject nor a subject alternative name")
 		}
 	}
 	if err := x.SANs.check(); err != nil {
@@ -194,11 +195,11 @@ func newX509Properties(p X509Params) (X509Properties, error) {
 		x.EKUs = slices.Clone(defaultEKUs)
 	}
 	if len(x.EKUs) > maxEKUs {
-		return X509Properties{}, badParameter(field+".ekus", "has %d OIDs: must be at most %d", len(x.EKUs), maxEKUs)
+		return X509Properties{}, badParameter(field+".ekus", "%d OIDs: must be at most %d", len(x.EKUs), maxEKUs)
 	}
 	for _, eku := range x.EKUs {
 		if _, err := parseOID(eku); err != nil {
-			return X509Properties{}, badParameter(field+".ekus", "has an invalid value: %v", err)
+			return X509Properties{}, badParameter(field+".ekus", "%v", err)
 		}
 	}
 	var err error
@@ -225,7 +226,7 @@ func newKeyUsage(sent []string) ([]string, error) {
 	for _, s := range sent {
 		usage, ok := canonical(s, keyUsages...)
 		if !ok {
-			return nil, badParameter("policy.x509_props.key_usage", "has an invalid value %q: must be among %s", s, strings.Join(keyUsages, ", "))
+			return nil, badParameter("policy.x509_props.key_usage", "%q: must be among %s", truncate(s, maxEcho), strings.Join(keyUsages, ", "))
 		}
 		usages = append(usages, usage)
 	}
@@ -238,7 +239,7 @@ func newIssuerParameters(p IssuerParams) (IssuerParameters, error) {
 	if p.Name != nil {
 		issuer.Name = *p.Name
 		if _, err := parseName(issuer.Name); err != nil {
-			return IssuerParameters{}, badParameter("policy.issuer.name", "%q is no name of an issuer", issuer.Name)
+			return IssuerParameters{}, badParameter("policy.issuer.name", "%q is no name of an issuer", truncate(issuer.Name, maxEcho))
 		}
 	}
 	if len(issuer.CertificateType) > maxCertificateType || !isText(issuer.CertificateType) {
@@ -259,14 +260,14 @@ func defaultLifetimeActions(issuer IssuerParameters) []LifetimeAction {
 func newLifetimeActions(sent []LifetimeAction, months int) ([]LifetimeAction, error) {
 	const field = "policy.lifetime_actions"
 	if len(sent) > maxLifetimeActions {
-		return nil, badParameter(field, "has %d actions: must be at most %d", len(sent), maxLifetimeActions)
+		return nil, badParameter(field, "%d actions: must be at most %d", len(sent), maxLifetimeActions)
 	}
 	actions := []LifetimeAction{}
 	renewals := 0
 	for _, a := range sent {
 		action, ok := canonical(a.Action, ActionAutoRenew, ActionEmailContacts)
 		if !ok {
-			return nil, badParameter(field+".action.action_type", "%q: must be %s or %s", a.Action, ActionAutoRenew, ActionEmailContacts)
+			return nil, badParameter(field+".action.action_type", "%q: must be %s or %s", truncate(a.Action, maxEcho), ActionAutoRenew, ActionEmailContacts)
 		}
 		if action == ActionAutoRenew {
 			renewals++
@@ -283,7 +284,7 @@ func newLifetimeActions(sent []LifetimeAction, months int) ([]LifetimeAction, er
 		actions = append(actions, a)
 	}
 	if renewals > 1 {
-		return nil, badParameter(field, "has more than one %s", ActionAutoRenew)
+		return nil, badParameter(field, "more than one %s", ActionAutoRenew)
 	}
 	return actions, nil
 }

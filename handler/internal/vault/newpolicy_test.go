@@ -193,7 +193,7 @@ func TestNewPolicyRefuses(t *testing.T) {
 	months := func(n int) edit { return func(p *PolicyParams) { p.X509.ValidityMonths = &n } }
 	actions := func(a ...LifetimeAction) edit { return func(p *PolicyParams) { p.LifetimeActions = a } }
 	const x509, san, lifetime = "policy.x509_props", "policy.x509_props.sans", "policy.lifetime_actions"
-	label := strings.Repeat("a", 63)
+	label, long := strings.Repeat("a", 63), strings.Repeat("ü", 1000)
 	for _, c := range []struct {
 		field string
 		edit  edit
@@ -204,6 +204,7 @@ func TestNewPolicyRefuses(t *testing.T) {
 
 		{"policy.key_props.kty", key(KeyParams{Type: new("oct")})},
 		{"policy.key_props.kty", key(KeyParams{Type: new("")})},
+		{"policy.key_props.kty", key(KeyParams{Type: &long})},
 		{"policy.key_props.key_size", key(KeyParams{Size: new(1024)})},
 		{"policy.key_props.key_size", key(KeyParams{Size: new(0)})},
 		{"policy.key_props.key_size", key(KeyParams{Type: new("EC"), Size: new(2048)})},
@@ -214,19 +215,25 @@ func TestNewPolicyRefuses(t *testing.T) {
 		{"policy.key_props.crv", key(KeyParams{Type: new("EC"), Curve: new("P-256K")})},
 		{"policy.key_props.crv", key(KeyParams{Type: new("EC"), Curve: new("P-256K"), Size: new(256)})},
 		{"policy.key_props.crv", key(KeyParams{Type: new("EC"), Curve: new("secp256r1")})},
+		{"policy.key_props.crv", key(KeyParams{Type: new("EC"), Curve: &long})},
+		{"policy.key_props.crv", key(KeyParams{Curve: &long})},
 
 		{"policy.secret_props.contentType", func(p *PolicyParams) { p.ContentType = new("text/plain") }},
 		{"policy.secret_props.contentType", func(p *PolicyParams) { p.ContentType = new("") }},
+		{"policy.secret_props.contentType", func(p *PolicyParams) { p.ContentType = &long }},
 
 		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{"serverAuth"} }},
 		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{""} }},
+		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{long} }},
 		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{"2.25.329800735698586629295641978511506172918"} }},
 		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = slices.Repeat([]string{"1.2.3"}, 51) }},
 		{x509 + ".key_usage", func(p *PolicyParams) { p.X509.KeyUsage = []string{"digitalSignature", "sign"} }},
+		{x509 + ".key_usage", func(p *PolicyParams) { p.X509.KeyUsage = []string{long} }},
 		{x509 + ".validity_months", months(-1)},
 		{x509 + ".validity_months", months(1201)},
 
 		{san + ".dns_names", sans(SANs{DNSNames: []string{""}})},
+		{san + ".dns_names", sans(SANs{DNSNames: []string{long}})},
 		{san + ".dns_names", sans(SANs{DNSNames: []string{"*"}})},
 		{san + ".dns_names", sans(SANs{DNSNames: []string{"a.*.example"}})},
 		{san + ".dns_names", sans(SANs{DNSNames: []string{"a*.example"}})},
@@ -269,6 +276,7 @@ func TestNewPolicyRefuses(t *testing.T) {
 		{lifetime, actions(slices.Repeat([]LifetimeAction{{Percentage: 80, Action: "AutoRenew"}}, 2)...)},
 		{lifetime + ".action.action_type", actions(LifetimeAction{Percentage: 80})},
 		{lifetime + ".action.action_type", actions(LifetimeAction{Percentage: 80, Action: "Renew"})},
+		{lifetime + ".action.action_type", actions(LifetimeAction{Percentage: 80, Action: long})},
 		{lifetime + ".trigger", actions(LifetimeAction{Action: "AutoRenew"})},
 		{lifetime + ".trigger", actions(LifetimeAction{Percentage: 80, DaysBefore: 30, Action: "AutoRenew"})},
 		{lifetime + ".trigger.lifetime_percentage", actions(LifetimeAction{Percentage: 100, Action: "AutoRenew"})},
@@ -278,6 +286,7 @@ func TestNewPolicyRefuses(t *testing.T) {
 
 		{"policy.issuer.name", func(p *PolicyParams) { p.Issuer.Name = new("") }},
 		{"policy.issuer.name", func(p *PolicyParams) { p.Issuer.Name = new("my ca") }},
+		{"policy.issuer.name", func(p *PolicyParams) { p.Issuer.Name = &long }},
 		{"policy.issuer.cty", func(p *PolicyParams) { p.Issuer.CertificateType = new(strings.Repeat("a", 129)) }},
 		{"policy.issuer.cty", func(p *PolicyParams) { p.Issuer.CertificateType = new("a\nb") }},
 	} {
@@ -286,6 +295,8 @@ func TestNewPolicyRefuses(t *testing.T) {
 		var e *Error
 		if !errors.As(err, &e) || e.Reason != BadParameter || e.Field != c.field || e.Detail == "" {
 			t.Errorf("%s: %v, want a BadParameter of %s", describe(in), err, c.field)
+		} else if len(e.Detail) > 500 {
+			t.Errorf("%s is answered with %d bytes", c.field, len(e.Detail))
 		}
 	}
 }
@@ -305,93 +316,6 @@ func TestNewPolicyBadSubject(t *testing.T) {
 			t.Errorf("%q: %+v", subject, e)
 		}
 	}
-}
-
-func TestPolicyUpdate(t *testing.T) {
-	t.Parallel()
-	old, err := NewPolicy(sent(func(p *PolicyParams) {
-		p.Key = &KeyParams{Size: new(4096), Reuse: new(true), Exportable: new(false)}
-		p.ContentType = new(ContentPEM)
-		p.X509.SANs = &SANs{DNSNames: []string{"example.com"}}
-		p.X509.ValidityMonths = new(24)
-		p.Issuer = &IssuerParams{Name: new("Self"), CertificateType: new("x")}
-		p.LifetimeActions = []LifetimeAction{{DaysBefore: 500, Action: "AutoRenew"}}
-	}), testTime)
-	if err != nil {
-		t.Fatal(err)
-	}
-	later := testTime.Add(time.Hour)
-	for _, c := range []struct {
-		name string
-		in   PolicyParams
-		want func(*Policy)
-	}{
-		{"nothing", PolicyParams{}, func(*Policy) {}},
-		{
-			"groups that say nothing",
-			PolicyParams{Key: &KeyParams{}, X509: &X509Params{SANs: &SANs{}}, Issuer: &IssuerParams{}},
-			func(*Policy) {},
-		},
-		{
-			"key_props as a whole", PolicyParams{Key: &KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
-			func(p *Policy) { p.Key = KeyProperties{Exportable: true, Type: "EC", Curve: "P-256", Size: 256} },
-		},
-		{
-			"secret_props", PolicyParams{ContentType: new(ContentPKCS12)},
-			func(p *Policy) { p.ContentType = ContentPKCS12 },
-		},
-		{
-			"x509_props as a whole", PolicyParams{X509: &X509Params{Subject: new("CN=b"), ValidityMonths: new(36)}},
-			func(p *Policy) {
-				p.X509 = X509Properties{Subject: "CN=b", EKUs: defaultEKUs, KeyUsage: defaultKeyUsage, ValidityMonths: 36}
-			},
-		},
-		{
-			"issuer as a whole, actions stay", PolicyParams{Issuer: &IssuerParams{Name: new("ca")}},
-			func(p *Policy) { p.Issuer = IssuerParameters{Name: "ca"} },
-		},
-		{
-			"lifetime_actions", PolicyParams{LifetimeActions: []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}},
-			func(p *Policy) { p.LifetimeActions = []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}} },
-		},
-		{"attributes", PolicyParams{Enabled: new(false)}, func(p *Policy) { p.Enabled = false }},
-	} {
-		got, err := old.Update(c.in, later)
-		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
-			continue
-		}
-		want := old
-		c.want(&want)
-		want.Updated = later
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.name, diff)
-		}
-	}
-
-	t.Run("updated grows", func(t *testing.T) {
-		for _, now := range []time.Time{testTime, testTime.Add(-time.Hour), testTime.Add(time.Second / 2)} {
-			got, err := old.Update(PolicyParams{}, now)
-			if err != nil || !got.Updated.Equal(testTime.Add(time.Second)) || !got.Created.Equal(testTime) {
-				t.Errorf("at %s: created %s, updated %s, %v", now, got.Created, got.Updated, err)
-			}
-		}
-	})
-	t.Run("refuses", func(t *testing.T) {
-		for field, p := range map[string]PolicyParams{
-			"policy.key_props.kty":   {Key: &KeyParams{Type: new("oct")}},
-			"policy.x509_props":      {X509: &X509Params{ValidityMonths: new(12)}},
-			"policy.x509_props.ekus": {X509: &X509Params{Subject: new("CN=a"), EKUs: []string{"x"}}},
-			// The action of 500 days stays, but not within 12 months.
-			"policy.lifetime_actions.trigger.days_before_expiry": {X509: &X509Params{Subject: new("CN=a")}},
-		} {
-			_, err := old.Update(p, later)
-			var e *Error
-			if !errors.As(err, &e) || e.Reason != BadParameter || e.Field != field {
-				t.Errorf("%v, want a BadParameter of %s", err, field)
-			}
-		}
-	})
 }
 
 // describe prints what the pointers of p lead to.

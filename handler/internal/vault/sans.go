@@ -71,22 +71,22 @@ func (s *SANs) check() error {
 		return nil
 	}
 	if n := s.count(); n > maxSANs {
-		return badParameter(field, "has %d names: must be at most %d", n, maxSANs)
+		return badParameter(field, "%d names: must be at most %d", n, maxSANs)
 	}
 	total := 0
 	for _, k := range sanKinds {
 		for _, name := range k.names(s) {
 			if len(name) > maxSAN {
-				return badParameter(field+"."+k.field, "has a name of %d bytes: must be at most %d", len(name), maxSAN)
+				return badParameter(field+"."+k.field, "a name of %d bytes: must be at most %d", len(name), maxSAN)
 			}
 			if err := k.check(name); err != nil {
-				return badParameter(field+"."+k.field, "has an invalid value %q: %v", name, err)
+				return badParameter(field+"."+k.field, "%q: %v", truncate(name, maxEcho), err)
 			}
 			total += len(name)
 		}
 	}
 	if total > maxSANBytes {
-		return badParameter(field, "has %d bytes of names: must be at most %d", total, maxSANBytes)
+		return badParameter(field, "%d bytes of names: must be at most %d", total, maxSANBytes)
 	}
 	return nil
 }

@@ -1,0 +1,96 @@
+package vault
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPolicyUpdate(t *testing.T) {
+	t.Parallel()
+	old, err := NewPolicy(sent(func(p *PolicyParams) {
+		p.Key = &KeyParams{Size: new(4096), Reuse: new(true), Exportable: new(false)}
+		p.ContentType = new(ContentPEM)
+		p.X509.SANs = &SANs{DNSNames: []string{"example.com"}}
+		p.X509.ValidityMonths = new(24)
+		p.Issuer = &IssuerParams{Name: new("Self"), CertificateType: new("x")}
+		p.LifetimeActions = []LifetimeAction{{DaysBefore: 500, Action: "AutoRenew"}}
+	}), testTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := testTime.Add(time.Hour)
+	for _, c := range []struct {
+		name string
+		in   PolicyParams
+		want func(*Policy)
+	}{
+		{"nothing", PolicyParams{}, func(*Policy) {}},
+		{
+			"groups that say nothing",
+			PolicyParams{Key: &KeyParams{}, X509: &X509Params{SANs: &SANs{}}, Issuer: &IssuerParams{}},
+			func(*Policy) {},
+		},
+		{
+			"key_props as a whole", PolicyParams{Key: &KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
+			func(p *Policy) { p.Key = KeyProperties{Exportable: true, Type: "EC", Curve: "P-256", Size: 256} },
+		},
+		{
+			"secret_props", PolicyParams{ContentType: new(ContentPKCS12)},
+			func(p *Policy) { p.ContentType = ContentPKCS12 },
+		},
+		{
+			"x509_props as a whole", PolicyParams{X509: &X509Params{Subject: new("CN=b"), ValidityMonths: new(36)}},
+			func(p *Policy) {
+				p.X509 = X509Properties{Subject: "CN=b", EKUs: defaultEKUs, KeyUsage: defaultKeyUsage, ValidityMonths: 36}
+			},
+		},
+		{
+			"issuer as a whole, actions stay", PolicyParams{Issuer: &IssuerParams{Name: new("ca")}},
+			func(p *Policy) { p.Issuer = IssuerParameters{Name: "ca"} },
+		},
+		{
+			"lifetime_actions", PolicyParams{LifetimeActions: []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}},
+			func(p *Policy) { p.LifetimeActions = []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}} },
+		},
+		{"attributes", PolicyParams{Enabled: new(false)}, func(p *Policy) { p.Enabled = false }},
+	} {
+		got, err := old.Update(c.in, later)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		want := old
+		c.want(&want)
+		want.Updated = later
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+
+	t.Run("updated grows", func(t *testing.T) {
+		for _, now := range []time.Time{testTime, testTime.Add(-time.Hour), testTime.Add(time.Second / 2)} {
+			got, err := old.Update(PolicyParams{}, now)
+			if err != nil || !got.Updated.Equal(testTime.Add(time.Second)) || !got.Created.Equal(testTime) {
+				t.Errorf("at %s: created %s, updated %s, %v", now, got.Created, got.Updated, err)
+			}
+		}
+	})
+	t.Run("refuses", func(t *testing.T) {
+		for field, p := range map[string]PolicyParams{
+			"policy.key_props.kty":   {Key: &KeyParams{Type: new("oct")}},
+			"policy.x509_props":      {X509: &X509Params{ValidityMonths: new(12)}},
+			"policy.x509_props.ekus": {X509: &X509Params{Subject: new("CN=a"), EKUs: []string{"x"}}},
+			// The action of 500 days stays, but not within 12 months.
+			"policy.lifetime_actions.trigger.days_before_expiry": {X509: &X509Params{Subject: new("CN=a")}},
+		} {
+			_, err := old.Update(p, later)
+			var e *Error
+			if !errors.As(err, &e) || e.Reason != BadParameter || e.Field != field {
+				t.Errorf("%v, want a BadParameter of %s", err, field)
+			}
+		}
+	})
+}
