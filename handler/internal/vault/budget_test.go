@@ -1,0 +1,77 @@
+package vault_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// TestStorageCalls keeps the budgets of docs/architecture.md: how many calls to
+// storage every operation takes.
+func TestStorageCalls(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	h.mustScript("ca", "issue")
+	ctx := context.Background()
+	n := name(t, "web")
+	expect := func(what string, want int, f func() error) {
+		t.Helper()
+		h.store.ResetCalls()
+		if err := f(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if calls := h.store.Calls(); calls.Total() != want {
+			t.Errorf("%s takes %d storage calls %v, want %d", what, calls.Total(), calls, want)
+		}
+	}
+	create := func(n vault.Name, issuer string) func() error {
+		return func() error { return second(h.Create(ctx, n, vault.CreateParams{Policy: policyFor(issuer)})) }
+	}
+	expect("idle tick", 3, func() error { return second(h.Advance(ctx)) }) // a query per class and the heartbeat
+	expect("create", 2, create(n, "Self"))
+	expect("get operation", 1, func() error { return second(h.Operation(ctx, n, "")) })
+	expect("get shell", 1, func() error { return second(h.Certificate(ctx, n)) })
+	expect("cancel", 2, func() error { return second(h.Cancel(ctx, n, "", true)) })
+	expect("taking the cancellation back", 2, func() error { return second(h.Cancel(ctx, n, "", false)) })
+	h.clock.Advance(2 * time.Second)
+	expect("poll that completes Self", 5, func() error { return second(h.Operation(ctx, n, "")) }) // head, claim, key, chain, transaction
+	expect("get certificate", 1, func() error { return second(h.Certificate(ctx, n)) })
+	cert, err := h.Certificate(ctx, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect("get version", 2, func() error { return second(h.CertificateVersion(ctx, n, cert.Version)) })
+	expect("get policy", 1, func() error { return second(h.Policy(ctx, n)) })
+	expect("list", 1, func() error { _, _, err := h.Certificates(ctx, vault.Page{Max: 25}, false); return err })
+	expect("list versions", 2, func() error { _, _, err := h.Versions(ctx, n, vault.Page{Max: 25}); return err })
+	expect("delete operation", 2, func() error { return second(h.DeleteOperation(ctx, n, "")) })
+	expect("create with a named issuer", 3, create(n, "ca"))
+	h.clock.Advance(2 * time.Second)
+	expect("tick that completes one", 10, func() error { return second(h.Advance(ctx)) }) // head, issuer, claim, chain, transaction; two queries twice; heartbeat
+	expect("create for a merge", 2, create(name(t, "merged"), "Unknown"))
+	op := h.mustOperation("merged")
+	x5c := []string{signed(t, op.CSR, 9)}
+	expect("merge", 3, func() error { return second(h.Merge(ctx, name(t, "merged"), vault.MergeParams{X5C: x5c})) })
+	expect("delete certificate", 2, func() error { return second(h.Delete(ctx, n)) })
+	expect("get deleted", 1, func() error { return second(h.Deleted(ctx, n)) })
+	expect("list deleted", 1, func() error { _, _, err := h.DeletedCertificates(ctx, vault.Page{Max: 25}, false); return err })
+	expect("recover", 2, func() error { return second(h.Recover(ctx, n)) })
+}
+
+// TestIdleTickIsFlat: what is stored does not matter to a tick, only what is
+// due.
+func TestIdleTickIsFlat(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	for i := range 50 {
+		h.mustCreate(fmt.Sprintf("c%d", i), "Unknown")
+	}
+	h.store.ResetCalls()
+	h.mustTick()
+	if calls := h.store.Calls().Total(); calls != 3 {
+		t.Errorf("an idle tick over 50 certificates takes %d calls, want 3", calls)
+	}
+}
