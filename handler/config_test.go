@@ -1,0 +1,109 @@
+package main
+
+import (
+	"maps"
+	"strings"
+	"testing"
+)
+
+// development are settings as the local cloud makes them.
+var development = map[string]string{
+	"FUNCTIONS_CUSTOMHANDLER_PORT":         "9000",
+	"CERTWRIGHT_VAULT_URLS":                "https://localhost:8443, https://*.vault.azure.net",
+	"CERTWRIGHT_STORAGE_CONNECTION_STRING": "UseDevelopmentStorage=true",
+	"CERTWRIGHT_KEK_FILE":                  "kek",
+	"CERTWRIGHT_AUTHORITY":                 "https://localhost:8443/tenant",
+	"CERTWRIGHT_RESOURCE":                  "https://vault.azure.net",
+	"CERTWRIGHT_TOKEN_ISSUERS":             "http://127.0.0.1:9001/tenant",
+	"CERTWRIGHT_TOKEN_AUDIENCES":           "https://vault.azure.net",
+	"CERTWRIGHT_TOKEN_KEYS_URL":            "http://127.0.0.1:9001/keys",
+	"CERTWRIGHT_SCRIPTED_ISSUER":           "true",
+}
+
+// production are settings as they are in Azure.
+var production = map[string]string{
+	"FUNCTIONS_CUSTOMHANDLER_PORT": "9000",
+	"CERTWRIGHT_VAULT_URLS":        "https://v1.certs.example.com",
+	"CERTWRIGHT_TABLE_ENDPOINT":    "https://account.table.core.windows.net",
+	"CERTWRIGHT_BLOB_ENDPOINT":     "https://account.blob.core.windows.net",
+	"CERTWRIGHT_KEK_ID":            "https://keys.vault.azure.net/keys/kek",
+	"CERTWRIGHT_AUTHORITY":         "https://login.microsoftonline.com/tenant",
+	"CERTWRIGHT_RESOURCE":          "https://certs.example.com",
+	"CERTWRIGHT_TOKEN_ISSUERS":     "https://sts.windows.net/tenant/",
+	"CERTWRIGHT_TOKEN_AUDIENCES":   "https://certs.example.com",
+	"CERTWRIGHT_TOKEN_KEYS_URL":    "https://login.microsoftonline.com/tenant/discovery/v2.0/keys",
+}
+
+func parse(settings, changes map[string]string) (config, error) {
+	all := maps.Clone(settings)
+	maps.Copy(all, changes)
+	return parseConfig(func(name string) string { return all[name] })
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		settings    map[string]string
+		development bool
+	}{
+		"development": {development, true},
+		"production":  {production, false},
+	} {
+		c, err := parse(test.settings, nil)
+		if err != nil || c.development() != test.development {
+			t.Errorf("%s: development %v, %v", name, c.development(), err)
+		}
+		if c.RecoverableDays != 90 || c.VaultID != "vault" || c.Port != 9000 {
+			t.Errorf("%s: %+v lacks a default", name, c)
+		}
+	}
+}
+
+// TestDevelopmentStaysOnOneMachine: with storage elsewhere, everything that is
+// for development only keeps the handler from starting.
+func TestDevelopmentStaysOnOneMachine(t *testing.T) {
+	t.Parallel()
+	for name, changes := range map[string]map[string]string{
+		"file KEK":          {"CERTWRIGHT_KEK_FILE": "kek", "CERTWRIGHT_KEK_ID": ""},
+		"scripted provider": {"CERTWRIGHT_SCRIPTED_ISSUER": "true"},
+		"pattern":           {"CERTWRIGHT_VAULT_URLS": "https://a.example.com,https://*.example.com"},
+		"audience":          {"CERTWRIGHT_TOKEN_AUDIENCES": "https://certs.example.com,https://vault.azure.net"},
+		"resource":          {"CERTWRIGHT_RESOURCE": "https://vault.azure.net/"},
+		"keys without TLS":  {"CERTWRIGHT_TOKEN_KEYS_URL": "http://login.example.com/keys"},
+		"keys on loopback":  {"CERTWRIGHT_TOKEN_KEYS_URL": "https://127.0.0.1/keys"},
+		"local issuer":      {"CERTWRIGHT_TOKEN_ISSUERS": "http://localhost:9001/tenant"},
+		"connection string": {
+			"CERTWRIGHT_STORAGE_CONNECTION_STRING": "AccountName=a;AccountKey=bm90IGEga2V5;BlobEndpoint=https://a.blob.core.windows.net;TableEndpoint=https://a.table.core.windows.net",
+			"CERTWRIGHT_TABLE_ENDPOINT":            "",
+			"CERTWRIGHT_BLOB_ENDPOINT":             "",
+		},
+	} {
+		if _, err := parse(production, changes); err == nil {
+			t.Errorf("%s: accepted although storage is not on this machine", name)
+		}
+	}
+}
+
+func TestConfigSaysAllThatIsWrong(t *testing.T) {
+	t.Parallel()
+	_, err := parseConfig(func(name string) string {
+		return map[string]string{
+			"CERTWRIGHT_RECOVERABLE_DAYS": "many",
+			"CERTWRIGHT_SCRIPTED_ISSUER":  "perhaps",
+			"CERTWRIGHT_LOG_LEVEL":        "loud",
+			"CERTWRIGHT_GRANTS":           "nonsense",
+		}[name]
+	})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{
+		"CERTWRIGHT_VAULT_URLS", "CERTWRIGHT_AUTHORITY", "CERTWRIGHT_RESOURCE", "CERTWRIGHT_TOKEN_ISSUERS",
+		"CERTWRIGHT_TOKEN_AUDIENCES", "CERTWRIGHT_TOKEN_KEYS_URL", "CERTWRIGHT_STORAGE_CONNECTION_STRING",
+		"CERTWRIGHT_KEK_ID", "CERTWRIGHT_RECOVERABLE_DAYS", "CERTWRIGHT_SCRIPTED_ISSUER", "CERTWRIGHT_LOG_LEVEL", "CERTWRIGHT_GRANTS",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not name %s: %v", want, err)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+// Command handler is Certwright's custom handler: the process that the Azure
+// Functions host starts and sends every request and timer call to. It serves Key
+// Vault's certificates API and advances pending operations.
+//
+// Its settings are documented in config.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"github.com/certwright/certwright/handler/internal/auth"
+	"github.com/certwright/certwright/handler/internal/azstore"
+	"github.com/certwright/certwright/handler/internal/issuers/scripted"
+	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/kvhttp"
+	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// version is Certwright's own, as clients log it
+// (x-ms-keyvault-service-version).
+const version = "0.1.0"
+
+func main() {
+	// No signal is handled: every write is safe against a kill at any moment,
+	// and the Functions host restarts a handler that a signal ended but not one
+	// that exited with 0.
+	if err := run(os.Getenv); err != nil {
+		fmt.Fprintln(os.Stderr, "handler:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until the listener fails. It touches no network before it listens.
+func run(getenv func(string) string) error {
+	cfg, err := parseConfig(getenv)
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	// Standard output: the host takes every line of standard error for an error.
+	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	handler, err := build(cfg, log)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	log.Info("listening", "address", listener.Addr().String(), "development", cfg.development())
+	return server.Serve(listener)
+}
+
+// build wires the program together.
+func build(cfg config, log *slog.Logger) (http.Handler, error) {
+	credential, err := azureCredential(cfg)
+	if err != nil {
+		return nil, err
+	}
+	storage := cfg.storage()
+	storage.Credential, storage.Log = credential, log
+	store, err := azstore.Open(storage)
+	if err != nil {
+		return nil, err
+	}
+	kek, err := keyEncryptionKey(cfg, credential)
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := seal.New(seal.Config{VaultID: cfg.VaultID, KEK: kek})
+	if err != nil {
+		return nil, err
+	}
+	issuers := map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{})}
+	if cfg.ScriptedIssuer {
+		issuers["test"] = scripted.New(scripted.Config{})
+	}
+	v, err := vault.New(vault.Config{
+		Store:           store,
+		Seal:            passing(sealer.Seal),
+		Open:            passing(sealer.Open),
+		Issuers:         issuers,
+		RecoverableDays: cfg.RecoverableDays,
+		Log:             log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	validator, err := auth.New(auth.Config{
+		Authority:  cfg.Authority,
+		Resource:   cfg.Resource,
+		Issuers:    cfg.TokenIssuers,
+		Audiences:  cfg.TokenAudiences,
+		KeysURL:    cfg.TokenKeysURL,
+		Grants:     cfg.Grants,
+		HTTPClient: directClient(),
+		Log:        log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	api, err := kvhttp.New(kvhttp.Config{Vault: v, Auth: validator, VaultURLs: cfg.VaultURLs, Version: version, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return &functions{vault: v, api: api, log: log}, nil
+}
+
+// azureCredential is the app's identity in Azure. On one machine nothing needs
+// it.
+func azureCredential(cfg config) (azcore.TokenCredential, error) {
+	if cfg.StorageConnectionString != "" && cfg.KEKFile != "" {
+		return nil, nil
+	}
+	return azidentity.NewDefaultAzureCredential(nil)
+}
+
+// sealing is the form of Seal and Open.
+type sealing func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
+
+// passing tells the vault which failures may pass.
+func passing(f sealing) sealing {
+	return func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error) {
+		out, err := f(ctx, kind, name, id, data)
+		if errors.Is(err, seal.ErrUnavailable) {
+			err = &vault.Error{Reason: vault.Unavailable, Err: err}
+		}
+		return out, err
+	}
+}
+
+func keyEncryptionKey(cfg config, credential azcore.TokenCredential) (seal.KEK, error) {
+	if cfg.KEKFile != "" {
+		return seal.NewFileKEK(cfg.KEKFile)
+	}
+	return seal.NewKeyVaultKEK(seal.KeyVaultConfig{KeyID: cfg.KEKID, Credential: credential, HTTPClient: directClient()})
+}
+
+// directClient is an HTTP client that takes no proxy from the environment: in a
+// developer's shell that proxy leads back to this program.
+func directClient() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil
+	return &http.Client{Transport: transport}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/base64"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// startDevelopment serves the whole program with settings that lead nowhere:
+// nobody listens where its storage and its token keys should be.
+func startDevelopment(t *testing.T) *httptest.Server {
+	t.Helper()
+	kek := filepath.Join(t.TempDir(), "kek")
+	if err := os.WriteFile(kek, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := parse(development, map[string]string{
+		"CERTWRIGHT_KEK_FILE":       kek,
+		"CERTWRIGHT_TOKEN_KEYS_URL": "http://127.0.0.1:1/keys",
+		"CERTWRIGHT_STORAGE_CONNECTION_STRING": "AccountName=devstoreaccount1;AccountKey=bm90IGEga2V5;" +
+			"BlobEndpoint=http://127.0.0.1:1/devstoreaccount1;TableEndpoint=http://127.0.0.1:1/devstoreaccount1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := build(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// TestAnswersWithoutNetwork: the host's question whether the process is ready,
+// the health function and the challenge need neither storage nor token keys.
+func TestAnswersWithoutNetwork(t *testing.T) {
+	t.Parallel()
+	server := startDevelopment(t)
+	for _, test := range []struct {
+		method, path string
+		status       int
+		challenge    string
+	}{
+		{"GET", "/", 200, ""},
+		{"GET", "/health", 200, ""},
+		{"GET", "/.well-known/acme-challenge/token", 404, ""},
+		{"POST", "/certificates/web/create?api-version=7.4", 401, `Bearer authorization="https://localhost:8443/tenant", resource="https://vault.azure.net"`},
+	} {
+		status, header, _ := send(t, test.method, server.URL+test.path, "")
+		if got := header.Get("WWW-Authenticate"); status != test.status || got != test.challenge {
+			t.Errorf("%s %s: %d with challenge %q, want %d with %q", test.method, test.path, status, got, test.status, test.challenge)
+		}
+	}
+}
+
+// TestTimerThatCannotRead: a tick that cannot read its due work must not look
+// like one that had none.
+func TestTimerThatCannotRead(t *testing.T) {
+	t.Parallel()
+	server := startDevelopment(t)
+	const envelope = `{"Data":{"timer":{"Schedule":{},"ScheduleStatus":null,"IsPastDue":false}},"Metadata":{}}`
+	for body, want := range map[string]string{
+		envelope: "reading due work",
+		"{}":     "timer",
+	} {
+		status, header, answer := send(t, "POST", server.URL+"/AdvanceIssuance", body)
+		if status != 500 || !strings.HasPrefix(header.Get("Content-Type"), "application/json") || !strings.Contains(answer, want) {
+			t.Errorf("timer call with %s: %d %s, want 500 in JSON with %q", body, status, answer, want)
+		}
+	}
+}
+
+func send(t *testing.T, method, url, body string) (int, http.Header, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(answer)
+}
