@@ -21,7 +21,8 @@ func (v *Vault) change(ctx context.Context, n Name, decide func(*head, *Tx) erro
 	return v.changeFrom(ctx, n, nil, decide)
 }
 
-// changeFrom is change for a caller who has just read, or written, the head h.
+// changeFrom is change for a caller who has just read, or written, the head h. It
+// reads it again when h is nil or was written under an ETag that was not told.
 //
 // A commit that reports a conflict, or no clear answer, may still have been
 // ours (the answer to the first try of a retried call was lost) or may yet be
@@ -33,7 +34,7 @@ func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*he
 	write := v.random(8)
 	var lastErr error
 	for range maxTries {
-		if h == nil || h.etag == "" {
+		if h == nil || h.stored() && h.etag == "" {
 			var err error
 			if h, err = v.head(ctx, n); err != nil {
 				return nil, err

@@ -44,30 +44,40 @@ func newVersion(op *Operation) *version {
 // complete makes chain (leaf first) the latest version and ends the operation,
 // in one transaction. allow says, on the head as it then is, whether that may
 // still happen, and what the version is like besides its certificate.
+func (v *Vault) complete(ctx context.Context, n Name, h *head, chain []*x509.Certificate, allow func(*head) (*version, error)) (*head, error) {
+	return v.addVersion(ctx, n, h, chain, func(h *head, tx *Tx) (*version, error) {
+		ver, err := allow(h)
+		if err != nil {
+			return nil, err
+		}
+		h.Operation.end(StatusCompleted, nil)
+		return ver, nil
+	})
+}
+
+// addVersion makes chain (leaf first) the latest version, in one transaction.
+// decide is like that of change; the version that it returns lacks only what
+// follows from the certificate.
 //
 // The version id is minted here, for this attempt alone, and names the chain
 // blob that is written first. The transaction picks the winner; a loser takes
 // its own blob away again, once its transaction can no longer be applied.
-func (v *Vault) complete(ctx context.Context, n Name, h *head, chain []*x509.Certificate, allow func(*head) (*version, error)) (*head, error) {
+func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.Certificate, decide func(*head, *Tx) (*version, error)) (*head, error) {
 	id := v.newID()
 	blob := chainBlob(n, id)
 	if err := v.cfg.Store.PutBlob(ctx, blob, encodePEM(chain)); err != nil {
 		return nil, unavailable(err)
 	}
-	leaf := chain[0]
-	thumbprint := sha1.Sum(leaf.Raw)
 	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
-		ver, err := allow(h)
+		ver, err := decide(h, tx)
 		if err != nil {
 			return err
 		}
 		now := v.now()
-		ver.Schema, ver.ID, ver.Created, ver.Updated = schema, id, now, now
-		ver.NotBefore, ver.Expires = leaf.NotBefore, leaf.NotAfter
-		ver.Leaf, ver.Thumbprint, ver.Chain = leaf.Raw, thumbprint[:], blob
+		ver.ID, ver.Created, ver.Updated = id, now, now
+		ver.setLeaf(n, chain[0])
 		tx.add(row(versionKey(n, id), "", ver))
 		h.Latest = ver
-		h.Operation.end(StatusCompleted, nil)
 		return nil
 	})
 	var storage *Error
@@ -78,6 +88,14 @@ func (v *Vault) complete(ctx context.Context, n Name, h *head, chain []*x509.Cer
 		}
 	}
 	return next, err
+}
+
+// setLeaf sets what follows from the version's id and certificate.
+func (ver *version) setLeaf(n Name, leaf *x509.Certificate) {
+	thumbprint := sha1.Sum(leaf.Raw)
+	ver.Schema = schema
+	ver.Leaf, ver.Thumbprint, ver.Chain = leaf.Raw, thumbprint[:], chainBlob(n, ver.ID)
+	ver.NotBefore, ver.Expires = leaf.NotBefore, leaf.NotAfter
 }
 
 func encodePEM(chain []*x509.Certificate) []byte {
