@@ -333,7 +333,9 @@ func TestWhatAnIssuerReturnsIsChecked(t *testing.T) {
 		"garbage":     vault.Issued([][]byte{[]byte("garbage")}),
 		"another key": vault.Issued([][]byte{sign(t, key.Public(), key, 1)}),
 	} {
-		p := &provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) { return nil, out }}
+		p := &provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+			return nil, out
+		}}
 		h := newHarness(t, map[string]vault.Issuer{"ca": p})
 		h.mustSetIssuer("ca", "ca")
 		h.mustCreate("web", "ca")
