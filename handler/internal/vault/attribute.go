@@ -10,9 +10,12 @@ import (
 	"unicode/utf8"
 )
 
+// arcs are an object identifier.
+type arcs = asn1.ObjectIdentifier
+
 // attributeType is a type of naming attribute that has a keyword.
 type attributeType struct {
-	oid      string
+	oid      arcs
 	keywords string // separated by spaces; the first is the one that is printed
 	syntax   attributeSyntax
 	max      int // characters; X.520 upper bounds as in RFC 5280 appendix A.1
@@ -37,46 +40,46 @@ const maxAttribute = 512
 // What is printed is what Key Vault prints: .NET's choice, S for a state among
 // them.
 var attributeTypes = []attributeType{
-	{"2.5.4.3", "CN COMMONNAME", directoryString, 64},
-	{"2.5.4.4", "SN SURNAME", directoryString, maxAttribute},
-	{"2.5.4.5", "SERIALNUMBER", printableString, 64},
-	{"2.5.4.6", "C COUNTRY COUNTRYNAME", countryName, 2},
-	{"2.5.4.7", "L LOCALITY LOCALITYNAME", directoryString, 128},
-	{"2.5.4.8", "S ST STATE STATEORPROVINCENAME", directoryString, 128},
-	{"2.5.4.9", "STREET STREETADDRESS", directoryString, 128},
-	{"2.5.4.10", "O ORGANIZATION ORGANIZATIONNAME", directoryString, 64},
-	{"2.5.4.11", "OU ORGANIZATIONALUNIT ORGANIZATIONALUNITNAME", directoryString, 64},
-	{"2.5.4.12", "T TITLE", directoryString, 64},
-	{"2.5.4.13", "Description", directoryString, maxAttribute},
-	{"2.5.4.15", "BusinessCategory", directoryString, 128},
-	{"2.5.4.17", "PostalCode", directoryString, 40},
-	{"2.5.4.18", "POBox POSTOFFICEBOX", directoryString, 40},
-	{"2.5.4.20", "Phone TELEPHONENUMBER", printableString, 32},
-	{"2.5.4.41", "Name", directoryString, maxAttribute},
-	{"2.5.4.42", "G GN GIVENNAME", directoryString, maxAttribute},
-	{"2.5.4.43", "I INITIALS", directoryString, maxAttribute},
-	{"2.5.4.44", "GenerationQualifier", directoryString, maxAttribute},
-	{"2.5.4.46", "dnQualifier DNQ", printableString, maxAttribute},
-	{"2.5.4.65", "Pseudonym", directoryString, 128},
-	{"2.5.4.97", "OrganizationIdentifier", directoryString, maxAttribute},
-	{"0.9.2342.19200300.100.1.1", "UID USERID", directoryString, 256},
-	{"0.9.2342.19200300.100.1.25", "DC DOMAINCOMPONENT", ia5String, 63},
-	{"1.2.840.113549.1.9.1", "E EMAIL EMAILADDRESS", ia5String, 255},
-	{"1.2.840.113549.1.9.2", "UnstructuredName", directoryString, 255},
-	{"1.2.840.113549.1.9.8", "UnstructuredAddress", directoryString, 255},
-	{"1.3.6.1.4.1.311.60.2.1.1", "jurisdictionL jurisdictionLocalityName", directoryString, 128},
-	{"1.3.6.1.4.1.311.60.2.1.2", "jurisdictionST jurisdictionS jurisdictionStateOrProvinceName", directoryString, 128},
-	{"1.3.6.1.4.1.311.60.2.1.3", "jurisdictionC jurisdictionCountryName", countryName, 2},
+	{arcs{2, 5, 4, 3}, "CN COMMONNAME", directoryString, 64},
+	{arcs{2, 5, 4, 4}, "SN SURNAME", directoryString, maxAttribute},
+	{arcs{2, 5, 4, 5}, "SERIALNUMBER", printableString, 64},
+	{arcs{2, 5, 4, 6}, "C COUNTRY COUNTRYNAME", countryName, 2},
+	{arcs{2, 5, 4, 7}, "L LOCALITY LOCALITYNAME", directoryString, 128},
+	{arcs{2, 5, 4, 8}, "S ST STATE STATEORPROVINCENAME", directoryString, 128},
+	{arcs{2, 5, 4, 9}, "STREET STREETADDRESS", directoryString, 128},
+	{arcs{2, 5, 4, 10}, "O ORGANIZATION ORGANIZATIONNAME", directoryString, 64},
+	{arcs{2, 5, 4, 11}, "OU ORGANIZATIONALUNIT ORGANIZATIONALUNITNAME", directoryString, 64},
+	{arcs{2, 5, 4, 12}, "T TITLE", directoryString, 64},
+	{arcs{2, 5, 4, 13}, "Description", directoryString, maxAttribute},
+	{arcs{2, 5, 4, 15}, "BusinessCategory", directoryString, 128},
+	{arcs{2, 5, 4, 17}, "PostalCode", directoryString, 40},
+	{arcs{2, 5, 4, 18}, "POBox POSTOFFICEBOX", directoryString, 40},
+	{arcs{2, 5, 4, 20}, "Phone TELEPHONENUMBER", printableString, 32},
+	{arcs{2, 5, 4, 41}, "Name", directoryString, maxAttribute},
+	{arcs{2, 5, 4, 42}, "G GN GIVENNAME", directoryString, maxAttribute},
+	{arcs{2, 5, 4, 43}, "I INITIALS", directoryString, maxAttribute},
+	{arcs{2, 5, 4, 44}, "GenerationQualifier", directoryString, maxAttribute},
+	{arcs{2, 5, 4, 46}, "dnQualifier DNQ", printableString, maxAttribute},
+	{arcs{2, 5, 4, 65}, "Pseudonym", directoryString, 128},
+	{arcs{2, 5, 4, 97}, "OrganizationIdentifier", directoryString, maxAttribute},
+	{arcs{0, 9, 2342, 19200300, 100, 1, 1}, "UID USERID", directoryString, 256},
+	{arcs{0, 9, 2342, 19200300, 100, 1, 25}, "DC DOMAINCOMPONENT", ia5String, 63},
+	{arcs{1, 2, 840, 113549, 1, 9, 1}, "E EMAIL EMAILADDRESS", ia5String, 255},
+	{arcs{1, 2, 840, 113549, 1, 9, 2}, "UnstructuredName", directoryString, 255},
+	{arcs{1, 2, 840, 113549, 1, 9, 8}, "UnstructuredAddress", directoryString, 255},
+	{arcs{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 1}, "jurisdictionL jurisdictionLocalityName", directoryString, 128},
+	{arcs{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 2}, "jurisdictionST jurisdictionS jurisdictionStateOrProvinceName", directoryString, 128},
+	{arcs{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 3}, "jurisdictionC jurisdictionCountryName", countryName, 2},
 }
 
 var (
 	attributeByKeyword = map[string]attributeType{} // upper-case keyword
-	attributeByOID     = map[string]attributeType{}
+	attributeByOID     = map[string]attributeType{} // dotted
 )
 
 func init() {
 	for _, t := range attributeTypes {
-		attributeByOID[t.oid] = t
+		attributeByOID[t.oid.String()] = t
 		for k := range strings.FieldsSeq(t.keywords) {
 			attributeByKeyword[strings.ToUpper(k)] = t
 		}
@@ -95,16 +98,22 @@ func parseAttributeType(key string) (attributeType, error) {
 	if err != nil {
 		return attributeType{}, fmt.Errorf("unknown attribute %q", key)
 	}
+	return attributeTypeOf(oid), nil
+}
+
+// attributeTypeOf is the type with this OID; types without a keyword are taken
+// for a DirectoryString.
+func attributeTypeOf(oid asn1.ObjectIdentifier) attributeType {
 	if t, ok := attributeByOID[oid.String()]; ok {
-		return t, nil
+		return t
 	}
-	return attributeType{oid: oid.String(), max: maxAttribute}, nil
+	return attributeType{oid: oid, max: maxAttribute}
 }
 
 // keyword is the key that attributes of this type are printed with.
 func (t attributeType) keyword() string {
 	if t.keywords == "" {
-		return "OID." + t.oid
+		return "OID." + t.oid.String()
 	}
 	first, _, _ := strings.Cut(t.keywords, " ")
 	return first

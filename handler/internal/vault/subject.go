@@ -89,12 +89,8 @@ func (p *subjectParser) attribute() (attribute, error) {
 	if p.rest != "" && !strings.ContainsRune(separators, rune(p.rest[0])) {
 		return attribute{}, fmt.Errorf("value of %s is followed by %q", t.keyword(), p.rest)
 	}
-	a := attribute{}
-	if a.Type, err = parseOID(t.oid); err != nil {
-		return attribute{}, err
-	}
-	a.Value, err = t.encode(text)
-	return a, err
+	value, err := t.encode(text)
+	return attribute{t.oid, value}, err
 }
 
 const separators = ",;+"
@@ -221,18 +217,14 @@ func formatSubject(der []byte) (string, error) {
 
 // String is the attribute as key=value.
 func (a attribute) String() string {
-	oid := a.Type.String()
-	t, ok := attributeByOID[oid]
-	if !ok {
-		t.oid = oid
-	}
+	key := attributeTypeOf(a.Type).keyword()
 	text, ok := decodeString(a.Value.FullBytes)
 	if !ok {
-		return t.keyword() + "=#" + hex.EncodeToString(a.Value.FullBytes)
+		return key + "=#" + hex.EncodeToString(a.Value.FullBytes)
 	}
 	text = strings.ReplaceAll(text, `\`, `\\`)
 	if text == "" || strings.Trim(text, " ") != text || strings.ContainsAny(text, `,;+"<>=#`) {
 		text = `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
 	}
-	return t.keyword() + "=" + text
+	return key + "=" + text
 }

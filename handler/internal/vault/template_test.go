@@ -103,6 +103,23 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
+// What is not among Key Vault's extensions follows them.
+func TestTemplateOtherExtension(t *testing.T) {
+	t.Parallel()
+	other, usage := pkix.Extension{Id: []int{1, 2, 3}, Value: []byte{5, 0}}, pkix.Extension{Id: oidKeyUsage, Value: []byte{3, 2, 7, 0x80}}
+	csr := &x509.CertificateRequest{PublicKey: testKeys["P-256"]().Public(), Extensions: []pkix.Extension{other, usage}}
+	template, err := Template(csr, X509Properties{}, testTime, nil, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]pkix.Extension{usage, other}, template.ExtraExtensions[:2]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if csr.Extensions[0].Id.Equal(oidKeyUsage) {
+		t.Error("the CSR's extensions were reordered")
+	}
+}
+
 // The key identifier is what crypto/x509 gives a CA.
 func TestKeyID(t *testing.T) {
 	t.Parallel()

@@ -109,6 +109,7 @@ func TestParseX5CRefuses(t *testing.T) {
 		{"base64 of text", []string{std([]byte("not a certificate!"))}, badTag},
 		{"base64 of something", []string{"AAAA"}, badTag},
 		{"broken PEM", []string{"-----BEGIN CERTIFICATE-----\nMII"}, badTag},
+		{"PEM of no certificate", []string{string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}))}, badTag},
 		{"a cut certificate", []string{std(leaf.Raw[:100])}, badTag},
 		{"a good and a bad entry", []string{std(leaf.Raw), "garbage!"}, badTag},
 		{"too many wrappings", []string{std([]byte(std([]byte(std([]byte(std(leaf.Raw)))))))}, badTag},
