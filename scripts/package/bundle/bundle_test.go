@@ -20,15 +20,11 @@ import (
 // binaryLimit is the budget of the stripped binary, in bytes.
 const binaryLimit = 15 << 20
 
-// build returns the folder and the zip file of this working copy's app.
-func build(t *testing.T) (string, []byte) {
+// build returns the folder and the zip file of the app of the sources at root.
+func build(t *testing.T, root string) (string, []byte) {
 	t.Helper()
-	tree, err := checkout.Find(".")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := filepath.Join(t.TempDir(), "app")
-	if err := bundle.Build(t.Context(), tree.Root, dir, bundle.Azure); err != nil {
+	if err := bundle.Build(t.Context(), root, dir, bundle.Azure); err != nil {
 		t.Fatal(err)
 	}
 	var content bytes.Buffer
@@ -38,39 +34,72 @@ func build(t *testing.T) (string, []byte) {
 	return dir, content.Bytes()
 }
 
-func TestTwoBuildsAreTheSame(t *testing.T) {
-	t.Parallel()
-	_, first := build(t)
-	dir, second := build(t)
-	if !bytes.Equal(first, second) {
-		t.Error("two packages of the same sources differ")
-	}
-	// Neither the time nor the mode of what is zipped may matter.
-	if err := os.Chmod(filepath.Join(dir, "host.json"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var third bytes.Buffer
-	if err := bundle.Zip(dir, &third); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(second, third.Bytes()) {
-		t.Error("the zip file depends on the mode of a file")
-	}
-}
-
-func TestPackageHoldsTheAppAndNothingElse(t *testing.T) {
-	t.Parallel()
-	_, content := build(t)
-	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"handler", "host.json"}
+// workingCopy returns the root of this working copy.
+func workingCopy(t *testing.T) string {
+	t.Helper()
 	tree, err := checkout.Find(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	functions, err := os.ReadDir(filepath.Join(tree.Root, "functions"))
+	return tree.Root
+}
+
+// clone copies what the app is made of to another folder.
+func clone(t *testing.T, root string) string {
+	t.Helper()
+	to := t.TempDir()
+	for _, dir := range []string{"functions", "handler"} {
+		if err := os.CopyFS(filepath.Join(to, dir), os.DirFS(filepath.Join(root, dir))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"go.mod", "go.sum", "host.json"} {
+		content, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(to, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+func TestPackage(t *testing.T) {
+	t.Parallel()
+	root := clone(t, workingCopy(t))
+	dir, content := build(t, root)
+
+	t.Run("another folder gives the same bytes", func(t *testing.T) {
+		if _, other := build(t, clone(t, root)); !bytes.Equal(content, other) {
+			t.Error("two packages of the same sources differ")
+		}
+		// Neither the time nor the mode of what is zipped may matter.
+		if err := os.Chmod(filepath.Join(dir, "host.json"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var again bytes.Buffer
+		if err := bundle.Zip(dir, &again); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(content, again.Bytes()) {
+			t.Error("the zip file depends on the mode of a file")
+		}
+	})
+
+	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("the app and nothing else", func(t *testing.T) { checkFiles(t, archive, root) })
+	t.Run("the binary is static, for Linux on x86-64", func(t *testing.T) { checkBinary(t, archive, root) })
+}
+
+// checkFiles checks names and modes.
+func checkFiles(t *testing.T, archive *zip.Reader, root string) {
+	t.Helper()
+	want := []string{"handler", "host.json"}
+	functions, err := os.ReadDir(filepath.Join(root, "functions"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,13 +124,8 @@ func TestPackageHoldsTheAppAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestBinaryIsStaticLinuxAMD64(t *testing.T) {
-	t.Parallel()
-	_, content := build(t)
-	archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content)))
-	if err != nil {
-		t.Fatal(err)
-	}
+func checkBinary(t *testing.T, archive *zip.Reader, root string) {
+	t.Helper()
 	file, err := archive.Open(bundle.Binary)
 	if err != nil {
 		t.Fatal(err)
@@ -125,12 +149,8 @@ func TestBinaryIsStaticLinuxAMD64(t *testing.T) {
 	if len(binary) > binaryLimit {
 		t.Errorf("the binary has %d bytes, over the budget of %d", len(binary), binaryLimit)
 	}
-	tree, err := checkout.Find(".")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Contains(binary, []byte(tree.Root+"/")) {
-		t.Errorf("the binary holds the path %s", tree.Root)
+	if bytes.Contains(binary, []byte(root+"/")) {
+		t.Errorf("the binary holds the path %s", root)
 	}
 }
 
