@@ -117,14 +117,16 @@ func app(t *testing.T) string {
 	return dir
 }
 
-// start starts a local cloud and waits until it is ready.
-func start(t *testing.T) *runningCloud {
+// start starts a local cloud, with more in its environment, and waits until it
+// is ready.
+func start(t *testing.T, environ ...string) *runningCloud {
 	t.Helper()
 	state := checkout.Checkout{Root: t.TempDir()}
 	r := &runningCloud{
 		cmd: child(t, state, "up", "-free-ports", "-app", app(t)), state: state,
 		ready: make(chan struct{}), output: &transcript{}, ended: make(chan struct{}),
 	}
+	r.cmd.Env = append(r.cmd.Env, environ...)
 	stdout, err := r.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -215,6 +217,18 @@ func (r *runningCloud) get(t *testing.T, address string) (seen, error) {
 		return seen{}, fmt.Errorf("%s: %w", response.Status, err)
 	}
 	return s, nil
+}
+
+// coreTools makes a `func` that starts the stand-in in its working directory, and
+// returns the PATH with it.
+func coreTools(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	script := "#!/bin/sh\necho \"func $*\"\nexec " + quote(os.Args[0]) + " functionshost -port \"$3\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "func"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return "PATH=" + dir + string(filepath.ListSeparator) + os.Getenv("PATH")
 }
 
 // descendants returns the ids of all processes that a process has started and

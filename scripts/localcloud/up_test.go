@@ -184,7 +184,10 @@ func TestEndOfOnePartEndsAll(t *testing.T) {
 
 func TestHandlerThatKeepsCrashingEndsAll(t *testing.T) {
 	t.Parallel()
-	r := start(t)
+	r := start(t, coreTools(t))
+	if port := r.environment["CERTWRIGHT_HOST_URL"][len("http://127.0.0.1:"):]; !strings.Contains(r.output.String(), "func start --port "+port) {
+		t.Errorf("the installed Functions host was not used:\n%s", r.output)
+	}
 	address := r.environment["CERTWRIGHT_URL"] + "/certificates/crash"
 	for range 3 { // at the third crash the Functions host gives up, if not before
 		if _, err := r.get(t, address); err == nil {
