@@ -21,6 +21,10 @@ type Search struct {
 	// killed process does: between two calls, or after a call was applied but
 	// before its answer came.
 	Crashes int
+	// Preemptions bounds how often a schedule takes the turn from a worker that
+	// could go on; 0: no bound. Most bugs need one or two of them, and schedules
+	// with so few are few enough to be enumerated where all would be too many.
+	Preemptions int
 	// Limit bounds the schedules that are enumerated, depth first.
 	Limit int
 	// Samples is how many random schedules follow when Limit was too low.
@@ -50,7 +54,7 @@ type Worker struct {
 // Report says how much a search has seen.
 type Report struct {
 	Enumerated int  // schedules in depth-first order
-	Exhaustive bool // these were all
+	Exhaustive bool // these were all, within the bound of preemptions
 	Sampled    int  // random schedules after them
 	MaxCalls   int  // in the longest schedule
 }
@@ -146,7 +150,7 @@ func (s Search) try(ctx context.Context, c chooser, report *Report) (counts bool
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	trace, counts, err := run(ctx, s.Setup(), s.Crashes, c)
+	trace, counts, err := s.run(ctx, s.Setup(), c)
 	if errors.Is(err, errDiverged) {
 		return false, err
 	}

@@ -98,6 +98,49 @@ func schedules(calls []int, crashes int) int {
 	return orders
 }
 
+func TestPreemptionsAreBounded(t *testing.T) {
+	t.Parallel()
+	orders := func(preemptions int) map[string]bool {
+		seen := map[string]bool{}
+		search := vaulttest.Search{Preemptions: preemptions, Limit: 10_000, Setup: func() vaulttest.Scenario {
+			var order string
+			s := vaulttest.Scenario{Store: new(vaulttest.Memory)}
+			for _, name := range []string{"a", "b", "c"} {
+				s.Workers = append(s.Workers, vaulttest.Worker{Name: name, Run: func(ctx context.Context, store vault.Store) {
+					for range 3 {
+						_, _ = store.Get(ctx, "c:"+name)
+						order += name
+					}
+				}})
+			}
+			s.Check = func(*vaulttest.Memory) error { seen[order] = true; return nil }
+			return s
+		}}
+		if report, err := vaulttest.Interleave(t.Context(), search); err != nil || !report.Exhaustive || report.Enumerated != len(seen) {
+			t.Errorf("at most %d preemptions: %d orders, %v, %v", preemptions, len(seen), report, err)
+		}
+		return seen
+	}
+	all := orders(0)
+	for bound := 1; bound <= 4; bound++ {
+		want := map[string]bool{}
+		for order := range all {
+			preemptions := 0
+			for i := 1; i < len(order); i++ {
+				if order[i] != order[i-1] && strings.IndexByte(order[i:], order[i-1]) >= 0 {
+					preemptions++
+				}
+			}
+			if preemptions <= bound {
+				want[order] = true
+			}
+		}
+		if diff := cmp.Diff(want, orders(bound)); diff != "" {
+			t.Errorf("orders with at most %d preemptions (-want +got):\n%s", bound, diff)
+		}
+	}
+}
+
 // increment adds one to the counter c:n; safely is with If-Match.
 func increment(name string, safely bool) vaulttest.Worker {
 	return vaulttest.Worker{Name: name, Run: func(ctx context.Context, store vault.Store) {

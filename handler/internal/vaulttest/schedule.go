@@ -39,19 +39,29 @@ type worker struct {
 
 // run plays one schedule to its end. It reports false when another schedule is
 // equal: a worker that was to stop before its next call had none.
-func run(ctx context.Context, scenario Scenario, crashes int, c chooser) (trace []Step, counts bool, err error) {
+func (search Search) run(ctx context.Context, scenario Scenario, c chooser) (trace []Step, counts bool, err error) {
 	s := &schedule{events: make(chan event)}
 	defer s.stopAll()
+	crashes, preemptions := search.Crashes, search.Preemptions
 	for _, w := range scenario.Workers {
 		if err := s.start(ctx, scenario.Store, w); err != nil {
 			return nil, false, err
 		}
 	}
+	var last *worker
 	for waiting := s.waiting(); len(waiting) > 0; waiting = s.waiting() {
+		goesOn := last != nil && last.waiting != nil
+		if goesOn && search.Preemptions > 0 && preemptions == 0 {
+			waiting = []*worker{last}
+		}
 		w, stop, err := c.choose(waiting, crashes > 0)
 		if err != nil {
 			return trace, false, err
 		}
+		if goesOn && w != last {
+			preemptions--
+		}
+		last = w
 		step := Step{Worker: w.name, Call: *w.waiting, Stop: stop}
 		step.Call.Number = len(trace) + 1
 		err = s.turn(w, stop)
