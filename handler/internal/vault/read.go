@@ -209,8 +209,7 @@ func (v *Vault) ofVersion(h *head, ver *version) Certificate {
 // shell is a certificate that was never completed: disabled, with the validity
 // that was asked for.
 func (v *Vault) shell(h *head) Certificate {
-	notBefore := h.Created.Add(-10 * time.Minute)
-	expires := h.Created.AddDate(0, h.Policy.X509.ValidityMonths, 0)
+	notBefore, expires := h.Policy.X509.Validity(h.Created)
 	c := Certificate{
 		Name:       h.Name,
 		Version:    h.Provisional,
