@@ -45,7 +45,7 @@ func listVersions(ctx context.Context, c *call) (reply, error) {
 }
 
 func getCertificate(ctx context.Context, c *call) (reply, error) {
-	return c.showLatest(c.vault.Certificate(ctx, c.name))
+	return c.showCertificate(c.vault.Certificate(ctx, c.name))
 }
 
 func getVersion(ctx context.Context, c *call) (reply, error) {
@@ -53,11 +53,7 @@ func getVersion(ctx context.Context, c *call) (reply, error) {
 	if !valid {
 		return reply{}, &vault.Error{Reason: vault.CertificateNotFound, Name: c.name.String() + "/" + c.version}
 	}
-	cert, err := c.vault.CertificateVersion(ctx, c.name, version)
-	if err != nil {
-		return reply{}, err
-	}
-	return ok(c.bundle(cert)), nil
+	return c.showCertificate(c.vault.CertificateVersion(ctx, c.name, version))
 }
 
 func getPolicy(ctx context.Context, c *call) (reply, error) {
@@ -69,24 +65,24 @@ func getPolicy(ctx context.Context, c *call) (reply, error) {
 }
 
 func deleteCertificate(ctx context.Context, c *call) (reply, error) {
-	return c.showLatest(c.vault.Delete(ctx, c.name))
+	return c.showCertificate(c.vault.Delete(ctx, c.name))
 }
 
 func getDeleted(ctx context.Context, c *call) (reply, error) {
-	return c.showLatest(c.vault.Deleted(ctx, c.name))
+	return c.showCertificate(c.vault.Deleted(ctx, c.name))
 }
 
 func recoverDeleted(ctx context.Context, c *call) (reply, error) {
-	return c.showLatest(c.vault.Recover(ctx, c.name))
+	return c.showCertificate(c.vault.Recover(ctx, c.name))
 }
 
 func purgeDeleted(ctx context.Context, c *call) (reply, error) {
 	return reply{status: http.StatusNoContent}, c.vault.Purge(ctx, c.name)
 }
 
-func (c *call) showLatest(cert vault.Certificate, err error) (reply, error) {
+func (c *call) showCertificate(cert vault.Certificate, err error) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(c.latest(cert)), nil
+	return ok(c.bundle(cert)), nil
 }

@@ -71,7 +71,7 @@ func mergeCertificate(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	rep := newReply(http.StatusCreated, c.latest(cert))
+	rep := newReply(http.StatusCreated, c.bundle(cert))
 	rep.header.Set("Location", c.links.certificate(cert.Name)+"?api-version="+c.api.String())
 	return rep, nil
 }

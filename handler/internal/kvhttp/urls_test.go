@@ -20,6 +20,7 @@ func TestVaultURLs(t *testing.T) {
 		"first.example:8443":                "https://first.example", // not in the list: the first
 		"localhost:8443":                    "https://localhost:8443",
 		"localhost":                         "https://first.example",
+		"localhost:84430":                   "https://first.example",
 		"plain.example":                     "https://plain.example",
 		"[::1]:8443":                        "https://[::1]:8443",
 		"myvault.vault.azure.net":           "https://myvault.vault.azure.net",

@@ -13,7 +13,7 @@ type bundle struct {
 	Certificate   string            `json:"cer,omitempty"` // base64
 	Attributes    attributes        `json:"attributes"`
 	Tags          map[string]string `json:"tags,omitempty"`
-	Policy        *policy           `json:"policy,omitempty"`
+	Policy        *policy           `json:"policy,omitempty"`  // with the latest version, like the next
 	Pending       *link             `json:"pending,omitempty"` // while there is a pending object
 	PreserveOrder *bool             `json:"preserveCertOrder,omitempty"`
 }
@@ -71,9 +71,10 @@ type view struct {
 	api   apiVersion
 }
 
-// bundle shows one version of a certificate, without its policy.
+// bundle shows a certificate by one of its versions.
 func (v view) bundle(c vault.Certificate) bundle {
 	out := bundle{
+		deletion:   v.deletion(c),
 		ID:         v.links.version(c.Name, c.Version),
 		Attributes: v.attributes(c.Attributes),
 		Tags:       c.Tags,
@@ -84,22 +85,14 @@ func (v view) bundle(c vault.Certificate) bundle {
 		out.Thumbprint = urlBase64(c.Thumbprint)
 		out.Certificate = stdBase64(c.Leaf)
 	}
-	if v.api >= sincePreserveOrder {
-		out.PreserveOrder = &c.PreserveOrder
-	}
-	return out
-}
-
-// latest shows a certificate by its latest version, with policy and pending
-// object, and when it is deleted, until when it can be recovered.
-func (v view) latest(c vault.Certificate) bundle {
-	out := v.bundle(c)
-	out.deletion = v.deletion(c)
 	if c.Policy != nil {
 		out.Policy = v.policy(c.Name, c.Policy)
 	}
 	if c.Pending {
 		out.Pending = &link{v.links.pending(c.Name)}
+	}
+	if v.api >= sincePreserveOrder {
+		out.PreserveOrder = &c.PreserveOrder
 	}
 	return out
 }

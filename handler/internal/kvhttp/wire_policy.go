@@ -126,8 +126,8 @@ func (v view) policy(name string, p *vault.Policy) *policy {
 		X509: &x509Props{
 			Subject:          unlessZero(p.X509.Subject),
 			SANs:             v.sans(p.X509.SANs),
-			EKUs:             unlessNil(p.X509.EKUs),
-			KeyUsage:         unlessNil(p.X509.KeyUsage),
+			EKUs:             p.X509.EKUs,
+			KeyUsage:         p.X509.KeyUsage,
 			ValidityMonths:   &p.X509.ValidityMonths,
 			BasicConstraints: &basicConstraints{CA: &p.X509.CA},
 		},
@@ -165,12 +165,4 @@ func unlessZero(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-// unlessNil shows a list that has nothing in it as [].
-func unlessNil(s []string) []string {
-	if s == nil {
-		return []string{}
-	}
-	return s
 }
