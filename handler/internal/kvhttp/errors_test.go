@@ -1,0 +1,279 @@
+package kvhttp
+
+import (
+	"context"
+	"crypto"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/vaulttest"
+)
+
+// refusal is an error answer as it must be, byte for byte.
+func refusal(code, message, inner string) string {
+	if inner != "" {
+		inner = `,"innererror":{"code":"` + inner + `"}`
+	}
+	return `{"error":{"code":"` + code + `","message":"` + message + `"` + inner + `}}`
+}
+
+const (
+	seeRecover = " was not found in this key vault. If you recently deleted this certificate you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
+	inProgress = "A new key vault certificate can not be created or imported while a pending key vault certificate's status is inProgress."
+	deletedBut = " is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the certificate can only be recovered or purged."
+)
+
+// Every refusal of a request, with the live service's words where they are
+// known. That the store stays as it was is checked by do.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	s := newService(t, options{})
+	s.script("myca", "hold")
+	s.create("manual", "Unknown")
+	s.create("held", "myca")
+	s.complete("done")
+	s.complete("shell")
+	s.must("DELETE", "/certificates/shell/pending"+v74, "")
+	s.create("removed", "Unknown")
+	s.must("DELETE", "/certificates/removed"+v74, "")
+	s.create("cancelled", "Unknown")
+	s.must("PATCH", "/certificates/cancelled/pending"+v74, `{"cancellation_requested":true}`)
+	s.clock.Advance(vaultGrace)
+	if a := s.must("GET", "/certificates/cancelled/pending"+v74, ""); a.field(t, "status") != "cancelled" {
+		t.Fatalf("got %s, want it cancelled", a.body)
+	}
+	otherLeaf := issue(t, otherCSR(t), s.clock.Now())
+	absentVersion := strings.Repeat("0", 32)
+
+	for _, tt := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"GET", "/certificates/none", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
+		{"GET", "/certificates/none/", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
+		{"GET", "/certificates/none/policy", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
+		{"GET", "/certificates/none/versions", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
+		{"DELETE", "/certificates/none", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
+		{"GET", "/certificates/removed", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) removed"+seeRecover, "")},
+		{"GET", "/certificates/done/" + absentVersion, "", 404, refusal("CertificateNotFound", "A certificate with (name/id) done/"+absentVersion+seeRecover, "")},
+		{"GET", "/certificates/done/1", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) done/1"+seeRecover, "")},
+		{"GET", "/deletedcertificates/done", "", 404, refusal("CertificateNotFound", "Deleted Certificate not found: done", "")},
+		{"POST", "/deletedcertificates/none/recover", "", 404, refusal("CertificateNotFound", "Deleted Certificate not found: none", "")},
+		{"DELETE", "/deletedcertificates/done", "", 404, refusal("CertificateNotFound", "Deleted Certificate not found: done", "")},
+
+		{"GET", "/certificates/none/pending", "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: none", "")},
+		{"GET", "/certificates/shell/pending", "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: shell", "")},
+		{"GET", "/certificates/removed/pending", "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: removed", "")},
+		{"GET", "/certificates/manual/pending?request_id=" + absentVersion, "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: manual", "")},
+		{"PATCH", "/certificates/manual/pending?request_id=" + absentVersion, `{"cancellation_requested":true}`, 404, refusal("PendingCertificateNotFound", "Pending certificate not found: manual", "")},
+		{"DELETE", "/certificates/manual/pending?request_id=" + absentVersion, "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: manual", "")},
+		{"PATCH", "/certificates/none/pending", `{"cancellation_requested":true}`, 404, refusal("PendingCertificateNotFound", "Pending certificate not found: none", "")},
+		{"DELETE", "/certificates/none/pending", "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: none", "")},
+		{"POST", "/certificates/none/pending/merge", `{"x5c":["` + otherLeaf + `"]}`, 404, refusal("PendingCertificateNotFound", "Pending certificate not found: none", "")},
+
+		{"GET", "/certificates/issuers/none", "", 404, refusal("CertificateIssuerNotFound", "Issuer not found", "")},
+		{"PATCH", "/certificates/issuers/none", `{}`, 404, refusal("CertificateIssuerNotFound", "Issuer not found", "")},
+		{"DELETE", "/certificates/issuers/none", "", 404, refusal("CertificateIssuerNotFound", "Issuer not found", "")},
+
+		{"POST", "/certificates/removed/create", policyOf("Self"), 409, refusal("Conflict", "Certificate removed"+deletedBut, "ObjectIsDeletedButRecoverable")},
+		{"POST", "/certificates/manual/create", policyOf("Self"), 409, refusal("Forbidden", inProgress, "")},
+		{"POST", "/certificates/held/create", policyOf("Self"), 409, refusal("Forbidden", inProgress, "")},
+		{"POST", "/certificates/held/pending/merge", `{"x5c":["` + otherLeaf + `"]}`, 403, refusal("Forbidden", "Merge is forbidden on pending object created with issuer : myca while it is in progess.", "")},
+		{"PATCH", "/certificates/done/pending", `{"cancellation_requested":true}`, 403, refusal("Forbidden", "Pending status must be in progress to allow update.", "")},
+		{"PATCH", "/certificates/cancelled/pending", `{"cancellation_requested":true}`, 403, refusal("Forbidden", "Pending status must be in progress to allow update.", "")},
+
+		{"PATCH", "/certificates/manual/pending", `{}`, 400, refusal("BadParameter", "Property cancellation_requested has invalid value: is required", "")},
+		{"PATCH", "/certificates/manual/pending", `{"cancellation_requested":null}`, 400, refusal("BadParameter", "Property cancellation_requested has invalid value: is required", "")},
+		{"PATCH", "/certificates/manual/pending", "", 400, refusal("BadParameter", "The request body is missing.", "")},
+		{"POST", "/certificates/manual/pending/merge", `{"x5c":[]}`, 400, refusal("BadParameter", "Property x5c has invalid value X5C must has at least one valid item", "")},
+		{"POST", "/certificates/manual/pending/merge", `{}`, 400, refusal("BadParameter", "Property x5c has invalid value X5C must has at least one valid item", "")},
+		{"POST", "/certificates/manual/pending/merge", `{"x5c":["bm90IGEgY2VydGlmaWNhdGU="]}`, 400, refusal("BadParameter", "ASN1 bad tag value met.", "")},
+		{"POST", "/certificates/new/create", "", 400, refusal("BadParameter", "The request body is missing.", "")},
+		{"POST", "/certificates/new/create", `{"policy":{"x509_props":{"subject":"not a name"}}}`, 400, refusal("BadParameter", `Property policy.x509_props has invalid value. Invalid X.500 distinguished name\r\n`, "")},
+		{"POST", "/certificates/new/create", `{"policy":{"x509_props":{"subject":"CN=a"}},"attributes":{"exp":253402300800}}`, 400, refusal("BadParameter", "Property attributes.exp has invalid value: must be a time in seconds since 1970-01-01", "")},
+		{"POST", "/certificates/new/create", `{"policy":{"x509_props":{"subject":"CN=a"}},"attributes":{"nbf":-1}}`, 400, refusal("BadParameter", "Property attributes.nbf has invalid value: must be a time in seconds since 1970-01-01", "")},
+		{"POST", "/certificates/new/create", policyOf("nobody"), 400, refusal("BadParameter", "Property policy.issuer.name has invalid value: there is no issuer nobody in this vault; set it first, or use Self or Unknown", "")},
+		{"PUT", "/certificates/issuers/myca", `{}`, 400, refusal("BadParameter", "Property provider has invalid value: is required", "")},
+	} {
+		target := tt.path + v74
+		if strings.Contains(tt.path, "?") {
+			target = tt.path + "&" + v74[1:]
+		}
+		if a := s.do(tt.method, target, tt.body); a.status != tt.status || a.body != tt.want {
+			t.Errorf("%s %s %s:\n got %d %s\nwant %d %s", tt.method, tt.path, tt.body, a.status, a.body, tt.status, tt.want)
+		}
+	}
+
+	a := s.do("POST", "/certificates/manual/pending/merge"+v74, `{"x5c":["`+otherLeaf+`"]}`)
+	mismatch := `{"error":{"code":"BadParameter","message":"The public key of the end-entity certificate in the specified X.509 certificate content does not match the public part of the specified private key. Please check if certificate is valid.`
+	if a.status != http.StatusBadRequest || !strings.HasPrefix(a.body, mismatch) {
+		t.Errorf("merge of another key's certificate: got %d %s, want 400 %s...", a.status, a.body, mismatch)
+	}
+}
+
+// Every reason has a place on the wire, and only the foreseen ones tell the
+// client more than that something failed.
+func TestAsFailure(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("secret detail")
+	for r := vault.BadParameter; r <= vault.Unavailable; r++ {
+		f := asFailure(fmt.Errorf("doing it: %w", &vault.Error{Reason: r, Name: "n", Issuer: "i", Detail: "d", Err: cause}), "DeleteCertificateOperation")
+		if f.status == http.StatusInternalServerError || strings.ContainsAny(f.message, "{}") || strings.Contains(f.message, "secret") {
+			t.Errorf("reason %d: got %v", r, f)
+		}
+		if !errors.Is(f, cause) {
+			t.Errorf("reason %d: the cause is lost for the log", r)
+		}
+	}
+	for _, err := range []error{cause, &vault.Error{Reason: vault.Unavailable + 1, Err: cause}, vault.ErrNotFound} {
+		if f := asFailure(err, ""); f.status != http.StatusInternalServerError || strings.Contains(f.message, "secret") || !errors.Is(f, err) {
+			t.Errorf("error %v: got %v with cause %v, want a general 500", err, f, f.cause)
+		}
+	}
+	got := asFailure(&vault.Error{Reason: vault.BeingDeleted, Name: "n"}, "CreateCertificate")
+	if want := "409 Conflict: Certificate n is currently being deleted and cannot be re-created; retry later."; got.Error() != want || got.inner != "ObjectIsBeingDeleted" {
+		t.Errorf("got %q, inner %q, want %q", got, got.inner, want)
+	}
+	got = asFailure(&vault.Error{Reason: vault.ConcurrentChange, Name: "n"}, "DeleteCertificateOperation")
+	if want := "409 Conflict: There was a conflict while deleting the pending certificate 'n'. This can happen when multiple operations are performed in parallel against the pending certificate. To avoid this error, perform operations against the pending certificate in a sequential manner."; got.Error() != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestLongMessageIsCut(t *testing.T) {
+	t.Parallel()
+	s := newService(t, options{})
+	a := s.do("POST", "/certificates/"+strings.Repeat("%C3%A4", 1200)+"/create"+v74, "")
+	if message := a.field(t, "error.message").(string); a.status != http.StatusBadRequest || len(message) > maxMessage+3 || len(message) < maxMessage {
+		t.Errorf("got %d with a message of %d bytes, want at most about %d", a.status, len(message), maxMessage)
+	}
+	a = s.do("GET", "/certificates/"+strings.Repeat("a", maxURI)+v74, "")
+	if want := refusal("BadParameter", "The request URI is longer than 8192 bytes.", ""); a.status != http.StatusBadRequest || a.body != want {
+		t.Errorf("got %d %s, want 400 %s", a.status, a.body, want)
+	}
+}
+
+// unreachable is a store that cannot be reached.
+type unreachable struct{ vault.Store }
+
+func (unreachable) Get(context.Context, string) (vault.Row, error) {
+	return vault.Row{}, &vault.Error{Reason: vault.Unavailable, Err: errors.New("no route to storage.internal")}
+}
+
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	want := refusal("ServiceUnavailable", "The service is temporarily unavailable. Please retry the request.", "")
+	for name, opts := range map[string]options{
+		"storage": {store: func(m *vaulttest.Memory) vault.Store { return unreachable{m} }},
+		"keys":    {noKeys: true},
+	} {
+		s := newService(t, opts)
+		a := s.do("GET", "/certificates/a"+v74, "")
+		if a.status != http.StatusServiceUnavailable || a.body != want || a.header.Get("Retry-After") != "2" {
+			t.Errorf("%s: got %d %s, Retry-After %q, want 503 %s", name, a.status, a.body, a.header.Get("Retry-After"), want)
+		}
+		line := s.log.lines(t)[0]
+		if line["level"] != "ERROR" || line["error"] == nil {
+			t.Errorf("%s: log %v, want an error with its cause", name, line)
+		}
+	}
+}
+
+// stubborn is a store that, once told to, keeps blobs and lets no change through
+// because others are always faster.
+type stubborn struct {
+	vault.Store
+	keepBlobs, contend *atomic.Bool
+}
+
+func (s stubborn) DeleteBlob(ctx context.Context, name string) error {
+	if s.keepBlobs.Load() {
+		return &vault.Error{Reason: vault.Unavailable}
+	}
+	return s.Store.DeleteBlob(ctx, name)
+}
+
+func (s stubborn) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+	if s.contend.Load() {
+		return "", &vault.ConflictError{Key: tx.Actions[0].Row.Key}
+	}
+	return s.Store.Commit(ctx, tx)
+}
+
+func TestConflicts(t *testing.T) {
+	t.Parallel()
+	var keepBlobs, contend atomic.Bool
+	s := newService(t, options{store: func(m *vaulttest.Memory) vault.Store { return stubborn{m, &keepBlobs, &contend} }})
+	s.complete("purging")
+	s.complete("a")
+	s.complete("removed")
+	s.script("myca", "hold")
+	s.must("DELETE", "/certificates/removed"+v74, "")
+
+	// A purge has begun and cannot be finished.
+	keepBlobs.Store(true)
+	s.must("DELETE", "/certificates/purging"+v74, "")
+	s.must("DELETE", "/deletedcertificates/purging"+v74, "")
+	a := s.do("POST", "/certificates/purging/create"+v74, policyOf("Self"))
+	if want := refusal("Conflict", "Certificate purging is currently being deleted and cannot be re-created; retry later.", "ObjectIsBeingDeleted"); a.status != http.StatusConflict || a.body != want {
+		t.Errorf("create: got %d %s, want 409 %s", a.status, a.body, want)
+	}
+
+	contend.Store(true)
+	for _, tt := range []struct{ method, path, body, doing, object, name string }{
+		{"POST", "/certificates/new/create", policyOf("Self"), "creating", "certificate", "new"},
+		{"DELETE", "/certificates/a/pending", "", "deleting", "pending certificate", "a"},
+		{"DELETE", "/certificates/a", "", "deleting", "certificate", "a"},
+		{"POST", "/deletedcertificates/removed/recover", "", "recovering", "soft-deleted certificate", "removed"},
+		{"DELETE", "/deletedcertificates/removed", "", "purging", "soft-deleted certificate", "removed"},
+	} {
+		a := s.do(tt.method, tt.path+v74, tt.body)
+		want := refusal("Conflict", "There was a conflict while "+tt.doing+" the "+tt.object+" '"+tt.name+"'. This can happen when multiple operations are performed in parallel against the "+tt.object+
+			". To avoid this error, perform operations against the "+tt.object+" in a sequential manner.", "")
+		if a.status != http.StatusConflict || a.body != want {
+			t.Errorf("%s %s: got %d %s, want 409 %s", tt.method, tt.path, a.status, a.body, want)
+		}
+	}
+}
+
+// A panic is one request's failure. The cause is in the log, with the request
+// id that the client was told, and the server goes on.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	broken.Store(true)
+	s := newService(t, options{newKey: func(p vault.KeyProperties) (crypto.Signer, error) {
+		if broken.Load() {
+			panic("key ceremony went wrong")
+		}
+		return pooledKey(p)
+	}})
+	a := s.do("POST", "/certificates/a/create"+v74, policyOf("Self"))
+	want := refusal("InternalServerError", "An internal error occurred. Use the x-ms-request-id of this answer to find it in the log.", "")
+	if a.status != http.StatusInternalServerError || a.body != want {
+		t.Errorf("got %d %s, want 500 %s", a.status, a.body, want)
+	}
+	lines := s.log.lines(t)
+	if len(lines) != 1 || lines[0]["request_id"] != a.header.Get("x-ms-request-id") || !strings.Contains(fmt.Sprint(lines[0]["error"]), "panic: key ceremony went wrong\ngoroutine") {
+		t.Errorf("log %v, want one line for request %s with the panic and its stack", lines, a.header.Get("x-ms-request-id"))
+	}
+	broken.Store(false)
+	s.create("a", "Self")
+}
+
+// otherCSR is a CSR for a key that no operation has.
+func otherCSR(t testing.TB) string {
+	t.Helper()
+	key, err := vault.GenerateKey(vault.KeyProperties{Type: vault.KeyEC, Size: 256, Curve: "P-256"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(newCSR(t, key))
+}

@@ -1,0 +1,227 @@
+package kvhttp
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
+	"pgregory.net/rapid"
+)
+
+// Every row of the route table, in an order in which each can succeed.
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	s := newService(t, options{})
+	s.complete("done")
+	version := strings.TrimPrefix(s.must("GET", "/certificates/done"+v74, "").field(t, "id").(string), testURL)
+	s.create("gone", "Unknown")
+	s.create("back", "Unknown")
+	s.must("DELETE", "/certificates/back"+v74, "")
+	s.log.lines(t)
+
+	seen := map[string]bool{}
+	for _, tt := range []struct {
+		route, method, path, body string
+		status                    int
+	}{
+		{"GetCertificates", "GET", "/certificates", "", 200},
+		{"GetCertificates", "GET", "//Certificates/", "", 200},
+		{"SetCertificateIssuer", "PUT", "/certificates/issuers/myca", `{"provider":"Test","org_details":{"id":"hold"}}`, 200},
+		{"UpdateCertificateIssuer", "PATCH", "/certificates/issuers/myca", `{"attributes":{"enabled":true}}`, 200},
+		{"GetCertificateIssuer", "GET", "/certificates/issuers/myca", "", 200},
+		{"GetCertificateIssuers", "GET", "/certificates/issuers", "", 200},
+		{"GetCertificateIssuers", "GET", "/certificates/issuers/", "", 200}, // .NET
+		{"CreateCertificate", "POST", "/certificates/new/create", policyOf("Unknown"), 202},
+		{"CreateCertificate", "POST", "/certificates//double/create", policyOf("Unknown"), 202}, // .NET before 4.8
+		{"GetCertificateOperation", "GET", "/certificates/new/pending", "", 200},
+		{"UpdateCertificateOperation", "PATCH", "/certificates/new/pending", `{"cancellation_requested":true}`, 200},
+		{"MergeCertificate", "POST", "/certificates/new/pending/merge", `{"x5c":[]}`, 400},
+		{"DeleteCertificateOperation", "DELETE", "/certificates/new/pending", "", 200},
+		{"GetCertificatePolicy", "GET", "/certificates/done/policy", "", 200},
+		{"GetCertificateVersions", "GET", "/certificates/done/versions", "", 200},
+		{"GetCertificate", "GET", "/certificates/done", "", 200},
+		{"GetCertificate", "GET", "/certificates/done/", "", 200}, // Go, Python, JavaScript, Java
+		{"GetCertificateVersion", "GET", version, "", 200},
+		{"DeleteCertificate", "DELETE", "/certificates/gone", "", 200},
+		{"GetDeletedCertificates", "GET", "/deletedcertificates", "", 200},
+		{"GetDeletedCertificate", "GET", "/deletedcertificates/gone", "", 200},
+		{"PurgeDeletedCertificate", "DELETE", "/deletedcertificates/gone", "", 204},
+		{"RecoverDeletedCertificate", "POST", "/deletedcertificates/back/recover", "", 200},
+		{"DeleteCertificateIssuer", "DELETE", "/certificates/issuers/myca", "", 200},
+	} {
+		a := s.do(tt.method, tt.path+v74, tt.body)
+		line := s.log.lines(t)
+		if a.status != tt.status || len(line) != 1 || line[0]["route"] != tt.route || line[0]["status"] != float64(tt.status) {
+			t.Errorf("%s %s: got %d %s, log %v, want %d by %s", tt.method, tt.path, a.status, a.body, line, tt.status, tt.route)
+		}
+		seen[tt.route] = true
+	}
+	for _, r := range routes {
+		if !seen[r.name] {
+			t.Errorf("route %s has no test", r.name)
+		}
+	}
+}
+
+// Every route asks for its permission and no other.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	s := newService(t, options{})
+	s.create("a", "Unknown")
+	readers := map[string]string{
+		"Key Vault Reader":             "certificates/get certificates/list certificates/getissuers certificates/listissuers",
+		"Key Vault Certificate User":   "certificates/get certificates/list",
+		"Key Vault Purge Operator":     "certificates/purge",
+		"Key Vault Secrets User":       "",
+		"Key Vault Certificates Users": "", // no such role
+	}
+	for role, may := range readers {
+		token := s.sign(jwt.MapClaims{"roles": []string{role}, "appid": "app-1"})
+		for _, r := range routes {
+			target := strings.NewReplacer("{name}", "a", "{issuer}", "myca", "{version}", "0").Replace("/"+r.path) + v74
+			a := s.do(r.method, target, "not read", func(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token) })
+			allowed := slices.Contains(strings.Fields(may), string(r.permission))
+			if allowed != (a.status != http.StatusForbidden) {
+				t.Errorf("%s as %s: got %d %s, want it allowed: %v", r.name, role, a.status, a.body, allowed)
+			}
+			want := `{"error":{"code":"Forbidden","message":"The user, group or application 'appid=app-1;oid=` + testOID + `;numgroups=0;iss=` + testIssuer + `' does not have certificates ` +
+				strings.TrimPrefix(string(r.permission), "certificates/") + ` permission on key vault 'mykeyvault;location=westus'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287","innererror":{"code":"ForbiddenByPolicy"}}}`
+			if !allowed && a.body != want {
+				t.Errorf("%s as %s: got %s, want %s", r.name, role, a.body, want)
+			}
+		}
+	}
+}
+
+func TestUnrouted(t *testing.T) {
+	t.Parallel()
+	s := newService(t, options{})
+	s.complete("a")
+	for _, tt := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"GET", "/", 404, ""},
+		{"GET", "/health/x", 404, ""},
+		{"POST", "/AdvanceIssuance", 404, ""},
+		{"GET", "/secrets/a", 404, ""},
+		{"GET", "/keys/a", 404, ""},
+		{"GET", "/certificates/contacts", 404, ""},
+		{"DELETE", "/certificates/Contacts/", 404, ""},
+		{"POST", "/certificates/restore", 404, ""},
+		{"GET", "/certificates/contacts/pending", 404, ""},
+		{"GET", "/certificates/a/pending/merge/x", 404, ""},
+		{"POST", "/certificates//create", 405, "GET, DELETE"}, // no name
+		{"POST", "/certificates/create", 405, "GET, DELETE"},
+		{"PUT", "/certificates/issuers/", 405, "GET"},
+		{"POST", "/certificates", 405, "GET"},
+		{"GET", "/certificates/a/create", 405, "POST"},
+		{"PUT", "/certificates/a/pending", 405, "GET, PATCH, DELETE"},
+		{"GET", "/certificates/a/pending/merge", 405, "POST"},
+		{"POST", "/certificates/a/policy", 405, "GET"},
+		{"POST", "/certificates/a/import", 405, "GET"},
+		{"POST", "/certificates/issuers/a", 405, "GET, PUT, PATCH, DELETE"},
+		{"GET", "/deletedcertificates/a/recover", 405, "POST"},
+		{"OPTIONS", "/certificates/a", 405, "GET, DELETE"},
+		{"PROPFIND", "/certificates/a", 405, "GET, DELETE"},
+	} {
+		a := s.do(tt.method, tt.path+v74, "")
+		want := `{"error":{"code":"NotFound","message":"The requested resource was not found."}}`
+		if tt.status == 405 {
+			want = `{"error":{"code":"MethodNotAllowed","message":"HTTP ` + tt.method + ` not allowed"}}`
+		}
+		if a.status != tt.status || a.body != want || a.header.Get("Allow") != tt.allow {
+			t.Errorf("%s %s: got %d %s, Allow %q, want %d %s, Allow %q", tt.method, tt.path, a.status, a.body, a.header.Get("Allow"), tt.status, want, tt.allow)
+		}
+	}
+	if a := s.do("HEAD", "/certificates/a"+v74, ""); a.status != 405 || a.body != "" {
+		t.Errorf("HEAD: got %d %q, want 405 without body", a.status, a.body)
+	}
+}
+
+// Every route that changes something has words for a conflict.
+func TestConflictWords(t *testing.T) {
+	t.Parallel()
+	for _, r := range routes {
+		if _, ok := conflicts[r.name]; ok != (r.method != "GET") {
+			t.Errorf("route %s %s: words for a conflict: %v", r.method, r.name, ok)
+		}
+	}
+	for name := range conflicts {
+		if !slices.ContainsFunc(routes, func(r route) bool { return r.name == name }) {
+			t.Errorf("conflicts has words for %q, which is no route", name)
+		}
+	}
+}
+
+// Whatever path and verb is asked for, nothing breaks, nothing is redirected,
+// and no route gets a request whose path is not its own.
+func TestRandomPaths(t *testing.T) {
+	t.Parallel()
+	s := newService(t, options{})
+	s.script("myca", "hold")
+	own := map[string]*regexp.Regexp{}
+	for _, r := range routes {
+		pattern := strings.NewReplacer("{name}", "[0-9A-Za-z-]+", "{issuer}", "[0-9A-Za-z-]+", "{version}", "[^/]+").Replace(r.path)
+		own[r.name] = regexp.MustCompile("(?i)^/*" + strings.ReplaceAll(pattern, "/", "/+") + "/*$")
+	}
+	segment := rapid.OneOf(
+		rapid.SampledFrom([]string{"", "certificates", "CERTIFICATES", "deletedcertificates", "issuers", "contacts", "restore", "create", "pending", "merge", "policy", "versions", "recover",
+			"a", "myca", "5fb678d710f367fb289d04f4291941fe", ".", "..", "%2e%2e", "..%2FAdvanceIssuance", "a%2Fcreate", "a%5Cb", "%00", "%", "%zz", "a.b", "ä", "%C3%A4", "a%20b", ";", "*"}),
+		rapid.StringMatching(`[ -"$->@-~]{0,12}`),
+	)
+	method := rapid.SampledFrom([]string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+	rapid.Check(t, func(t *rapid.T) {
+		path := "/" + strings.Join(rapid.SliceOfN(segment, 0, 6).Draw(t, "segments"), "/")
+		r := &http.Request{Method: method.Draw(t, "method"), Host: testHost, RequestURI: path + v74, Header: http.Header{"Authorization": {"Bearer " + s.token}}, Body: http.NoBody}
+		var err error
+		if r.URL, err = url.ParseRequestURI(r.RequestURI); err != nil {
+			t.Skip("net/http refuses this request line")
+		}
+		w := httptest.NewRecorder()
+		s.log.lines(s.t)
+		s.handler.ServeHTTP(w, r)
+		line := s.log.lines(s.t)[0]
+		if w.Code >= 500 || w.Code >= 300 && w.Code < 400 {
+			t.Fatalf("%s %s: got %d %s", r.Method, path, w.Code, w.Body)
+		}
+		route := line["route"].(string)
+		invalidName := w.Code == 400 && strings.Contains(w.Body.String(), "invalid name")
+		if route != "" && !invalidName && !own[route].MatchString(r.URL.Path) {
+			t.Fatalf("%s %s reached %s", r.Method, path, route)
+		}
+		if (w.Code == 404 || w.Code == 405 || w.Code == 400) && !strings.HasPrefix(w.Body.String(), `{"error":{"code":"`) {
+			t.Fatalf("%s %s: got %d without an envelope: %q", r.Method, path, w.Code, w.Body)
+		}
+	})
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	s := newService(t, options{})
+	for _, name := range []string{"a.b", "a_b", "%C3%A4", "a%20b", strings.Repeat("a", 128), "%00", "*.example.com", "a;b", "..a"} {
+		for _, target := range []string{"/certificates/" + name + "/create", "/certificates/" + name + "/pending/merge"} {
+			a := s.do("POST", target+v74, policyOf("Self"))
+			if a.status != http.StatusBadRequest || !strings.HasPrefix(a.field(t, "error.message").(string), "The request URI contains an invalid name: ") || a.field(t, "error.code") != "BadParameter" {
+				t.Errorf("POST %s: got %d %s, want the name refused", target, a.status, a.body)
+			}
+		}
+	}
+	// A name keeps the case of its first use in its ids.
+	long := strings.Repeat("a", 126) + "Z"
+	s.create(long, "Unknown")
+	if got, want := s.must("GET", "/certificates/"+strings.ToLower(long)+"/"+v74, "").field(t, "pending.id"), testURL+"/certificates/"+long+"/pending"; got != want {
+		t.Errorf("got pending id %v, want %s", got, want)
+	}
+	for _, name := range []string{"Self", "unknown", "a.b"} {
+		if a := s.do("PUT", "/certificates/issuers/"+name+v74, `{"provider":"Test"}`); a.status != http.StatusBadRequest || a.field(t, "error.code") != "BadParameter" {
+			t.Errorf("issuer %s: got %d %s, want it refused", name, a.status, a.body)
+		}
+	}
+}
