@@ -114,7 +114,7 @@ func (f failure) rowOf(tx vault.Tx) string {
 // about the request.
 func (f failure) unavailable() bool {
 	switch f.status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusTooManyRequests:
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout:
 		return true
 	case http.StatusNotFound: // of the table or container, and they could not be created
 		return true
@@ -125,9 +125,16 @@ func (f failure) unavailable() bool {
 	}
 }
 
+// throttled reports whether the service asks for fewer requests: of this account,
+// or of the vault's partition (REST page "Query timeout and pagination";
+// https://learn.microsoft.com/azure/storage/tables/scalability-targets).
+func (f failure) throttled() bool {
+	return f.status == http.StatusTooManyRequests || f.status == http.StatusServiceUnavailable && f.code == string(bloberror.ServerBusy)
+}
+
 // explain turns an error of the SDK that is neither a conflict nor a missing row
-// or blob into one of the contract: unavailable, or a request that the service
-// does not understand, which is a fault of this program.
+// or blob into one of the contract: throttled, unavailable, or a request that the
+// service does not understand, which is a fault of this program.
 func explain(ctx context.Context, doing string, err error) error {
 	f := failureOf(err)
 	switch {
@@ -135,6 +142,8 @@ func explain(ctx context.Context, doing string, err error) error {
 		return unavailable(doing, ctx.Err())
 	case f == failure{}:
 		return unavailable(doing, err)
+	case f.throttled():
+		return &vault.Error{Reason: vault.Throttled, Err: fmt.Errorf("%s: %w", doing, f)}
 	case f.unavailable():
 		return unavailable(doing, f)
 	default:

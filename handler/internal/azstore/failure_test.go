@@ -31,10 +31,16 @@ var calls = map[string]func(ctx context.Context, store *azstore.Store) error{
 	"delete blob": func(ctx context.Context, s *azstore.Store) error { return s.DeleteBlob(ctx, "a/1.pem") },
 }
 
-func isUnavailable(err error) bool {
+// reasonOf is the reason of an error that the contract knows, zero for any other.
+func reasonOf(err error) vault.Reason {
 	var e *vault.Error
-	return errors.As(err, &e) && e.Reason == vault.Unavailable
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return 0
 }
+
+func isUnavailable(err error) bool { return reasonOf(err) == vault.Unavailable }
 
 // wantClean demands that an error says nothing that a log must not hold, and
 // shows no type of the SDK.
@@ -61,22 +67,23 @@ func openInCloud(t *testing.T, network roundTripper) *azstore.Store {
 func TestRefusalsOfTheService(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		status      int
-		code        string
-		tries       int
-		unavailable bool
+		status int
+		code   string
+		tries  int
+		reason vault.Reason
 	}{
-		{503, "ServerBusy", 3, true},
-		{500, "InternalError", 3, true},
-		{500, "OperationTimedOut", 3, true},
-		{429, "TooManyRequests", 3, true},
-		{408, "RequestTimeout", 3, true},
-		{401, "InvalidAuthenticationInfo", 1, true},
-		{403, "AuthorizationPermissionMismatch", 1, true},
-		{409, "TableBeingDeleted", 1, true},
-		{409, "ContainerBeingDeleted", 1, true},
-		{400, "InvalidInput", 1, false},
-		{413, "RequestBodyTooLarge", 1, false},
+		{503, "ServerBusy", 3, vault.Throttled},
+		{503, "ServiceUnavailable", 3, vault.Unavailable},
+		{500, "InternalError", 3, vault.Unavailable},
+		{500, "OperationTimedOut", 3, vault.Unavailable},
+		{429, "TooManyRequests", 3, vault.Throttled},
+		{408, "RequestTimeout", 3, vault.Unavailable},
+		{401, "InvalidAuthenticationInfo", 1, vault.Unavailable},
+		{403, "AuthorizationPermissionMismatch", 1, vault.Unavailable},
+		{409, "TableBeingDeleted", 1, vault.Unavailable},
+		{409, "ContainerBeingDeleted", 1, vault.Unavailable},
+		{400, "InvalidInput", 1, 0},
+		{413, "RequestBodyTooLarge", 1, 0},
 	} {
 		for name, call := range calls {
 			synctest.Test(t, func(t *testing.T) { // the waits between tries cost nothing
@@ -88,8 +95,8 @@ func TestRefusalsOfTheService(t *testing.T) {
 				})
 				doing := fmt.Sprintf("%s answered with %d %s", name, test.status, test.code)
 				err := call(t.Context(), store)
-				if err == nil || isUnavailable(err) != test.unavailable || tries != test.tries {
-					t.Errorf("%s: %v after %d tries; want unavailable: %t after %d", doing, err, tries, test.unavailable, test.tries)
+				if err == nil || reasonOf(err) != test.reason || tries != test.tries {
+					t.Errorf("%s: %v after %d tries; want reason %d after %d", doing, err, tries, test.reason, test.tries)
 					return
 				}
 				wantClean(t, doing, err)
@@ -200,21 +207,21 @@ Content-Type: application/json;odata=minimalmetadata;streaming=true;charset=utf-
 	}
 	const tail = "\nRequestId:7f3cc1a4\nTime:2026-09-01T00:00:00.0000000Z"
 	for name, test := range map[string]struct {
-		body        string
-		conflict    bool
-		key         string
-		unavailable bool
+		body     string
+		conflict bool
+		key      string
+		reason   vault.Reason
 	}{
-		"added row is there":        {inner(409, "EntityAlreadyExists", "0:The specified entity already exists."+tail), true, "c:0000", false},
-		"replaced row has changed":  {inner(412, "UpdateConditionNotSatisfied", "11:The update condition specified in the request was not satisfied."+tail), true, "c:0011", false},
-		"removed row is gone":       {inner(404, "ResourceNotFound", "2:The specified resource does not exist."+tail), true, "c:0002", false},
-		"row not named":             {inner(412, "UpdateConditionNotSatisfied", "The update condition specified in the request was not satisfied."+tail), true, "", false},
-		"row beyond the last":       {inner(412, "UpdateConditionNotSatisfied", "99:The update condition specified in the request was not satisfied."+tail), true, "", false},
-		"partition is busy":         {inner(503, "ServerBusy", "0:The server is busy."+tail), false, "", true},
-		"operation timed out":       {inner(500, "OperationTimedOut", "0:Operation could not be completed within the permitted time."+tail), false, "", true},
-		"request is not understood": {inner(400, "InvalidInput", "0:One of the request inputs is not valid."+tail), false, "", false},
-		"duplicate row":             {inner(400, "InvalidDuplicateRow", "1:The batch request contains multiple changes with same row key."+tail), false, "", false},
-		"body without an answer":    {"HTTP/1.1 409 Conflict\n\nnot JSON", false, "", false},
+		"added row is there":        {inner(409, "EntityAlreadyExists", "0:The specified entity already exists."+tail), true, "c:0000", 0},
+		"replaced row has changed":  {inner(412, "UpdateConditionNotSatisfied", "11:The update condition specified in the request was not satisfied."+tail), true, "c:0011", 0},
+		"removed row is gone":       {inner(404, "ResourceNotFound", "2:The specified resource does not exist."+tail), true, "c:0002", 0},
+		"row not named":             {inner(412, "UpdateConditionNotSatisfied", "The update condition specified in the request was not satisfied."+tail), true, "", 0},
+		"row beyond the last":       {inner(412, "UpdateConditionNotSatisfied", "99:The update condition specified in the request was not satisfied."+tail), true, "", 0},
+		"partition is busy":         {inner(503, "ServerBusy", "0:The server is busy."+tail), false, "", vault.Throttled},
+		"operation timed out":       {inner(500, "OperationTimedOut", "0:Operation could not be completed within the permitted time."+tail), false, "", vault.Unavailable},
+		"request is not understood": {inner(400, "InvalidInput", "0:One of the request inputs is not valid."+tail), false, "", 0},
+		"duplicate row":             {inner(400, "InvalidDuplicateRow", "1:The batch request contains multiple changes with same row key."+tail), false, "", 0},
+		"body without an answer":    {"HTTP/1.1 409 Conflict\n\nnot JSON", false, "", 0},
 	} {
 		store := openInCloud(t, func(r *http.Request) (*http.Response, error) {
 			header := http.Header{"Content-Type": {"multipart/mixed; boundary=batchresponse_4c637ba4"}}
@@ -225,8 +232,8 @@ Content-Type: application/json;odata=minimalmetadata;streaming=true;charset=utf-
 		switch {
 		case err == nil:
 			t.Errorf("%s: no error", name)
-		case errors.As(err, &conflict) != test.conflict, test.conflict && conflict.Key != test.key, isUnavailable(err) != test.unavailable:
-			t.Errorf("%s: %v; want conflict %t on row %q, unavailable %t", name, err, test.conflict, test.key, test.unavailable)
+		case errors.As(err, &conflict) != test.conflict, test.conflict && conflict.Key != test.key, reasonOf(err) != test.reason:
+			t.Errorf("%s: %v; want conflict %t on row %q, reason %d", name, err, test.conflict, test.key, test.reason)
 		default:
 			wantClean(t, name, err)
 		}

@@ -154,6 +154,11 @@ var refusals = map[vault.Reason]failure{
 		status: http.StatusConflict, code: "Conflict",
 		message: "There was a conflict while {doing} the {object} '{name}'. This can happen when multiple operations are performed in parallel against the {object}. To avoid this error, perform operations against the {object} in a sequential manner.",
 	},
+	vault.Throttled: {
+		status: http.StatusTooManyRequests, code: "Throttled",
+		message: "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached",
+		header:  http.Header{"Retry-After": {"5"}},
+	},
 }
 
 // conflicts says what each route that changes something does to what, for the

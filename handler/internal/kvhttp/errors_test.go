@@ -160,28 +160,43 @@ func TestLongMessageIsCut(t *testing.T) {
 	}
 }
 
-// unreachable is a store that cannot be reached.
-type unreachable struct{ vault.Store }
-
-func (unreachable) Get(context.Context, string) (vault.Row, error) {
-	return vault.Row{}, &vault.Error{Reason: vault.Unavailable, Err: errors.New("no route to storage.internal")}
+// failing is a store that answers every read with this error.
+type failing struct {
+	vault.Store
+	err error
 }
 
+func (f failing) Get(context.Context, string) (vault.Row, error) { return vault.Row{}, f.err }
+
+func failsWith(err error) func(*vaulttest.Memory) vault.Store {
+	return func(m *vaulttest.Memory) vault.Store { return failing{m, err} }
+}
+
+// What is no fault of the request says when to send it again.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
-	want := refusal("ServiceUnavailable", "The service is temporarily unavailable. Please retry the request.", "")
-	for name, opts := range map[string]options{
-		"storage": {store: func(m *vaulttest.Memory) vault.Store { return unreachable{m} }},
-		"keys":    {noKeys: true},
+	cause := errors.New("storage.internal answered 503")
+	unavailable := refusal("ServiceUnavailable", "The service is temporarily unavailable. Please retry the request.", "")
+	throttled := refusal("Throttled", "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached", "")
+	for name, tt := range map[string]struct {
+		opts       options
+		status     int
+		want       string
+		retryAfter string
+		level      string
+	}{
+		"storage is away":     {options{store: failsWith(&vault.Error{Reason: vault.Unavailable, Err: cause})}, 503, unavailable, "2", "ERROR"},
+		"storage throttles":   {options{store: failsWith(&vault.Error{Reason: vault.Throttled, Err: cause})}, 429, throttled, "5", "INFO"},
+		"token keys are away": {options{noKeys: true}, 503, unavailable, "2", "ERROR"},
 	} {
-		s := newService(t, opts)
+		s := newService(t, tt.opts)
 		a := s.do("GET", "/certificates/a"+v74, "")
-		if a.status != http.StatusServiceUnavailable || a.body != want || a.header.Get("Retry-After") != "2" {
-			t.Errorf("%s: got %d %s, Retry-After %q, want 503 %s", name, a.status, a.body, a.header.Get("Retry-After"), want)
+		if a.status != tt.status || a.body != tt.want || a.header.Get("Retry-After") != tt.retryAfter {
+			t.Errorf("%s: got %d %s, Retry-After %q, want %d %s", name, a.status, a.body, a.header.Get("Retry-After"), tt.status, tt.want)
 		}
 		line := s.log.lines(t)[0]
-		if line["level"] != "ERROR" || line["error"] == nil {
-			t.Errorf("%s: log %v, want an error with its cause", name, line)
+		if line["level"] != tt.level || line["error"] == nil {
+			t.Errorf("%s: log %v, want it at level %s with its cause", name, line, tt.level)
 		}
 	}
 }

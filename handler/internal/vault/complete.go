@@ -80,8 +80,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.C
 		h.Latest = ver
 		return nil
 	})
-	var storage *Error
-	if err != nil && !(errors.As(err, &storage) && (storage.Reason == Unavailable || storage.Reason == ConcurrentChange)) {
+	if err != nil && !reasonOf(err).uncertain() {
 		// Refused on a head that is not the one that the commit relied on.
 		if err := v.cfg.Store.DeleteBlob(ctx, blob); err != nil {
 			v.cfg.Log.WarnContext(ctx, "unused chain blob stays", "blob", blob, "error", err)

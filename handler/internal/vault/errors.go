@@ -32,6 +32,7 @@ const (
 	MergeForbidden                           // the issuer Issuer is still at work
 	OperationNotInProgress                   // cancel of what has ended
 	ConcurrentChange                         // others kept changing Name; nothing was changed here
+	Throttled                                // storage asks for fewer requests; Err says which
 	Unavailable                              // storage or a key service cannot be reached; Err says why
 )
 
@@ -73,11 +74,18 @@ var reasonText = map[Reason]string{
 	MergeForbidden:         "merge forbidden while the issuer works",
 	OperationNotInProgress: "operation not in progress",
 	ConcurrentChange:       "concurrent changes",
+	Throttled:              "throttled",
 	Unavailable:            "unavailable",
 }
 
 func badParameter(field, format string, args ...any) *Error {
 	return &Error{Reason: BadParameter, Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+// uncertain reports whether a change that failed for this reason may have been
+// applied all the same, or may yet be.
+func (r Reason) uncertain() bool {
+	return r == ConcurrentChange || r == Throttled || r == Unavailable
 }
 
 // reasonOf is the reason of an Error, zero for any other error.

@@ -1,0 +1,52 @@
+package vault_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// busy is a store that, once told to, applies one more transaction and answers
+// nothing but that it is too busy.
+type busy struct {
+	vault.Store
+	soon, now bool
+}
+
+var tooBusy = &vault.Error{Reason: vault.Throttled}
+
+func (b *busy) Get(ctx context.Context, key string) (vault.Row, error) {
+	if b.now {
+		return vault.Row{}, tooBusy
+	}
+	return b.Store.Get(ctx, key)
+}
+
+func (b *busy) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+	etag, err := b.Store.Commit(ctx, tx)
+	if b.soon && err == nil {
+		b.now = true
+		return "", tooBusy
+	}
+	return etag, err
+}
+
+// Throttling says as little as silence about what became of a change: the chain
+// of a version that may be there stays.
+func TestThrottledMergeKeepsItsChain(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	store := &busy{Store: h.store}
+	v := open(t, store, h.clock, nil)
+	op := h.mustCreate("a", "Unknown")
+	x5c := []string{signed(t, op.CSR, 1)}
+	store.soon = true
+	if _, err := v.Merge(t.Context(), name(t, "a"), vault.MergeParams{X5C: x5c}); reason(t, err) != vault.Throttled {
+		t.Fatalf("merge on a store that is too busy: got %v, want it throttled", err)
+	}
+	// The harness would have reported a version without its chain.
+	if got, err := h.Certificate(t.Context(), name(t, "a")); err != nil || got.Leaf == nil {
+		t.Errorf("got %+v, %v, want the merged certificate", got, err)
+	}
+}
