@@ -17,8 +17,10 @@ type CreateParams struct {
 	ClientRequestID string // x-ms-client-request-id
 }
 
-// AttributeParams are attributes as sent. A certificate that is created or
-// merged has its validity from X.509: there only Enabled counts.
+// AttributeParams are attributes as sent. A certificate has its validity from
+// X.509, where nobody can change it: only Enabled counts.
+//
+// Key Vault page: About certificates, Attributes.
 type AttributeParams struct {
 	Enabled            *bool
 	NotBefore, Expires *time.Time

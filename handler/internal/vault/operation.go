@@ -21,6 +21,7 @@ type Operation struct {
 	Tags          map[string]string `json:"tags,omitempty"`
 	PreserveOrder bool              `json:"preserveOrder,omitempty"`
 	Created       time.Time         `json:"created"`
+	Updated       time.Time         `json:"updated,omitzero"` // when attributes or tags were changed; zero: never
 
 	// ClientRequestID recognises a create that an SDK sends again because the
 	// answer to the first was lost.

@@ -217,8 +217,11 @@ func (v *Vault) shell(h *head) Certificate {
 		Pending:    h.Operation != nil,
 		Deletion:   h.Deletion,
 	}
-	if h.Operation != nil {
-		c.Tags, c.PreserveOrder = h.Operation.Tags, h.Operation.PreserveOrder
+	if op := h.Operation; op != nil {
+		c.Tags, c.PreserveOrder = op.Tags, op.PreserveOrder
+		if op.Updated.After(h.Created) {
+			c.Attributes.Updated = op.Updated
+		}
 	}
 	return c
 }
