@@ -76,7 +76,7 @@ func (p *policy) params() *vault.PolicyParams {
 		out.Key = &vault.KeyParams{Exportable: k.Exportable, Type: k.Type, Size: k.Size, Curve: k.Curve, Reuse: k.Reuse}
 	}
 	if s := p.Secret; s != nil {
-		out.Secret, out.ContentType = true, s.ContentType
+		out.ContentType = s.ContentType
 	}
 	if x := p.X509; x != nil {
 		out.X509 = &vault.X509Params{

@@ -90,7 +90,6 @@ const (
 type PolicyParams struct {
 	Key             *KeyParams
 	ContentType     *string // secret_props.contentType
-	Secret          bool    // secret_props was sent
 	X509            *X509Params
 	LifetimeActions []LifetimeAction // nil: not sent
 	Issuer          *IssuerParams
