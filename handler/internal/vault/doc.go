@@ -44,6 +44,7 @@
 //	x:<name>                       marker of a soft-deleted certificate
 //	r:<request_id>                 release job: what an ended operation left at its CA
 //	i:<name>                       issuer object, its password sealed
+//	s:contacts                     people to tell
 //	s:heartbeat                    the last tick
 //
 // and one blob per version, <name>/<version>.pem, the chain, leaf first. A blob

@@ -34,6 +34,7 @@ const (
 	ConcurrentChange                         // others kept changing Name; nothing was changed here
 	Throttled                                // storage asks for fewer requests; Err says which
 	Unavailable                              // storage or a key service cannot be reached; Err says why
+	ContactsNotFound                         // the vault has none
 )
 
 // Error is a failure that the caller can act on.
@@ -76,6 +77,7 @@ var reasonText = map[Reason]string{
 	ConcurrentChange:       "concurrent changes",
 	Throttled:              "throttled",
 	Unavailable:            "unavailable",
+	ContactsNotFound:       "contacts not found",
 }
 
 func badParameter(field, format string, args ...any) *Error {

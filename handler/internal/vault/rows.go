@@ -20,7 +20,10 @@ func markerKey(n Name) string             { return "x:" + n.key() }
 func issuerKey(n Name) string             { return "i:" + n.key() }
 func releaseKey(requestID string) string  { return "r:" + requestID }
 
-const heartbeatKey = "s:heartbeat"
+const (
+	heartbeatKey = "s:heartbeat"
+	contactsKey  = "s:contacts"
+)
 
 func chainBlob(n Name, versionID string) string { return n.key() + "/" + versionID + ".pem" }
 

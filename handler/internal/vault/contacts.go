@@ -1,0 +1,95 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// Contact is a person to tell about a vault's certificates.
+type Contact struct {
+	Email string `json:"email"`
+	Name  string `json:"name,omitempty"`
+	Phone string `json:"phone,omitempty"`
+}
+
+// contactsRecord is the document of the contacts row.
+type contactsRecord struct {
+	Schema   int       `json:"schema"`
+	Contacts []Contact `json:"contacts"`
+}
+
+// Limits of a vault's contacts.
+const (
+	maxContacts    = 100
+	maxContactText = 320 // bytes; the longest e-mail address
+)
+
+// Contacts returns the vault's contacts.
+//
+// REST page: Get Certificate Contacts.
+func (v *Vault) Contacts(ctx context.Context) ([]Contact, error) {
+	r, _, err := v.contacts(ctx)
+	return r.Contacts, err
+}
+
+func (v *Vault) contacts(ctx context.Context) (contactsRecord, ETag, error) {
+	var r contactsRecord
+	etag, err := v.get(ctx, contactsKey, &r)
+	if errors.Is(err, ErrNotFound) {
+		err = &Error{Reason: ContactsNotFound}
+	}
+	return r, etag, err
+}
+
+// SetContacts replaces the vault's contacts, at least one, and returns them.
+//
+// REST page: Set Certificate Contacts.
+func (v *Vault) SetContacts(ctx context.Context, contacts []Contact) ([]Contact, error) {
+	if len(contacts) == 0 || len(contacts) > maxContacts {
+		return nil, badParameter("contacts", "has %d entries: must be 1 to %d", len(contacts), maxContacts)
+	}
+	for _, c := range contacts {
+		if c.Email == "" {
+			return nil, badParameter("contacts.email", "is required")
+		}
+		for _, text := range []string{c.Email, c.Name, c.Phone} {
+			if len(text) > maxContactText || !isText(text) {
+				return nil, badParameter("contacts", "must be text of at most %d bytes", maxContactText)
+			}
+		}
+	}
+	var tx Tx
+	tx.put(row(contactsKey, "", contactsRecord{schema, contacts}))
+	if _, err := v.cfg.Store.Commit(ctx, tx); err != nil {
+		return nil, unavailable(err)
+	}
+	return slices.Clone(contacts), nil
+}
+
+// DeleteContacts deletes the vault's contacts and returns them.
+//
+// REST page: Delete Certificate Contacts.
+func (v *Vault) DeleteContacts(ctx context.Context) ([]Contact, error) {
+	var lastErr error
+	var deleted []Contact // by a try whose answer may have been lost
+	for range maxTries {
+		r, etag, err := v.contacts(ctx)
+		if reasonOf(err) == ContactsNotFound && deleted != nil {
+			return deleted, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		deleted = r.Contacts
+		var tx Tx
+		tx.delete(contactsKey, etag)
+		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil {
+			return deleted, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, unavailable(lastErr)
+}
