@@ -31,7 +31,7 @@ func decode(body io.Reader, in any) error {
 	blankTrailingCommas(data)
 	err = json.Unmarshal(data, in)
 	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return badProperty(kind.Field, "a JSON "+kind.Value+" is not allowed here")
+		return badProperty(kind.Field, "a JSON "+kind.Value+" in the place of another type")
 	}
 	if err != nil {
 		return badRequest("The request body is not valid JSON: %v.", err)

@@ -89,8 +89,8 @@ func TestRefusals(t *testing.T) {
 		{"PATCH", "/certificates/done/pending", `{"cancellation_requested":true}`, 403, refusal("Forbidden", "Pending status must be in progress to allow update.", "")},
 		{"PATCH", "/certificates/cancelled/pending", `{"cancellation_requested":true}`, 403, refusal("Forbidden", "Pending status must be in progress to allow update.", "")},
 
-		{"PATCH", "/certificates/manual/pending", `{}`, 400, refusal("BadParameter", "Property cancellation_requested has invalid value: is required", "")},
-		{"PATCH", "/certificates/manual/pending", `{"cancellation_requested":null}`, 400, refusal("BadParameter", "Property cancellation_requested has invalid value: is required", "")},
+		{"PATCH", "/certificates/manual/pending", `{}`, 400, refusal("BadParameter", "Property cancellation_requested has invalid value: must be present", "")},
+		{"PATCH", "/certificates/manual/pending", `{"cancellation_requested":null}`, 400, refusal("BadParameter", "Property cancellation_requested has invalid value: must be present", "")},
 		{"PATCH", "/certificates/manual/pending", "", 400, refusal("BadParameter", "The request body is missing.", "")},
 		{"POST", "/certificates/manual/pending/merge", `{"x5c":[]}`, 400, refusal("BadParameter", "Property x5c has invalid value X5C must has at least one valid item", "")},
 		{"POST", "/certificates/manual/pending/merge", `{}`, 400, refusal("BadParameter", "Property x5c has invalid value X5C must has at least one valid item", "")},
@@ -99,8 +99,13 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/certificates/new/create", `{"policy":{"x509_props":{"subject":"not a name"}}}`, 400, refusal("BadParameter", `Property policy.x509_props has invalid value. Invalid X.500 distinguished name\r\n`, "")},
 		{"POST", "/certificates/new/create", `{"policy":{"x509_props":{"subject":"CN=a"}},"attributes":{"exp":253402300800}}`, 400, refusal("BadParameter", "Property attributes.exp has invalid value: must be a time in seconds since 1970-01-01", "")},
 		{"POST", "/certificates/new/create", `{"policy":{"x509_props":{"subject":"CN=a"}},"attributes":{"nbf":-1}}`, 400, refusal("BadParameter", "Property attributes.nbf has invalid value: must be a time in seconds since 1970-01-01", "")},
-		{"POST", "/certificates/new/create", policyOf("nobody"), 400, refusal("BadParameter", "Property policy.issuer.name has invalid value: there is no issuer nobody in this vault; set it first, or use Self or Unknown", "")},
-		{"PUT", "/certificates/issuers/myca", `{}`, 400, refusal("BadParameter", "Property provider has invalid value: is required", "")},
+		{"POST", "/certificates/new/create", policyOf("nobody"), 400, refusal("BadParameter", `Property policy.issuer.name has invalid value: \"nobody\": must be Self, Unknown or an issuer that was set in this vault`, "")},
+		{"POST", "/certificates/new/create", `{"policy":{"x509_props":{"subject":"CN=a"}},"tags":{"":"a"}}`, 400, refusal("BadParameter", `Property tags has invalid value: \"\": must be a name of 1 to 256 characters with a value of at most 256`, "")},
+		{"POST", "/certificates/new/create", `{"tags":{"a":"b"}}`, 400, refusal("BadParameter", "Property policy has invalid value: must be present to create the first version of a certificate", "")},
+		{"PUT", "/certificates/issuers/myca", `{"provider":"Other"}`, 400, refusal("BadParameter", `Property provider has invalid value: \"Other\": must be a provider of this vault, which has test`, "")},
+		{"PATCH", "/certificates/issuers/myca", `{"org_details":{"id":"` + strings.Repeat("a", 1025) + `"}}`, 400, refusal("BadParameter", "Property org_details.id has invalid value: a text of 1025 bytes: must be at most 1024", "")},
+		{"PATCH", "/certificates/issuers/myca", `{"org_details":{"admin_details":[{"phone":"` + strings.Repeat("1", 1025) + `"}]}}`, 400, refusal("BadParameter", "Property org_details.admin_details has invalid value: a text of 1025 bytes: must be at most 1024", "")},
+		{"PUT", "/certificates/issuers/myca", `{}`, 400, refusal("BadParameter", "Property provider has invalid value: must be present", "")},
 	} {
 		target := tt.path + v74
 		if strings.Contains(tt.path, "?") {

@@ -41,7 +41,7 @@ func updateOperation(ctx context.Context, c *call) (reply, error) {
 		return reply{}, err
 	}
 	if in.CancellationRequested == nil {
-		return reply{}, badProperty("cancellation_requested", "is required")
+		return reply{}, badProperty("cancellation_requested", "must be present")
 	}
 	op, err := c.vault.Cancel(ctx, c.name, c.query.Get("request_id"), *in.CancellationRequested)
 	if err != nil {

@@ -47,11 +47,11 @@ func (v *Vault) contacts(ctx context.Context) (contactsRecord, ETag, error) {
 // REST page: Set Certificate Contacts.
 func (v *Vault) SetContacts(ctx context.Context, contacts []Contact) ([]Contact, error) {
 	if len(contacts) == 0 || len(contacts) > maxContacts {
-		return nil, badParameter("contacts", "has %d entries: must be 1 to %d", len(contacts), maxContacts)
+		return nil, badParameter("contacts", "%d entries: must be 1 to %d", len(contacts), maxContacts)
 	}
 	for _, c := range contacts {
 		if c.Email == "" {
-			return nil, badParameter("contacts.email", "is required")
+			return nil, badParameter("contacts.email", "must be present")
 		}
 		for _, text := range []string{c.Email, c.Name, c.Phone} {
 			if len(text) > maxContactText || !isText(text) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -58,7 +57,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		}
 		switch {
 		case p.Policy == nil && !h.stored():
-			return badParameter("policy", "is required to create the first version of a certificate")
+			return badParameter("policy", "must be present to create the first version of a certificate")
 		case p.Policy == nil:
 			policy = h.Policy
 		case h.stored():
@@ -217,11 +216,11 @@ func later(now, old time.Time) time.Time {
 // checkTags bounds tags as Key Vault does: 15 of at most 256 characters each.
 func checkTags(tags map[string]string) error {
 	if len(tags) > 15 {
-		return badParameter("tags", "has %d entries; at most 15 are allowed", len(tags))
+		return badParameter("tags", "%d entries: must be at most 15", len(tags))
 	}
 	for k, val := range tags {
 		if k == "" || len([]rune(k)) > 256 || len([]rune(val)) > 256 {
-			return badParameter("tags", "names and values must have at most 256 characters, and names at least one: %q", strings.ToValidUTF8(truncate(k, 64), "?"))
+			return badParameter("tags", "%q: must be a name of 1 to 256 characters with a value of at most 256", truncate(k, 64))
 		}
 	}
 	return nil

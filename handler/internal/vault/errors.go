@@ -43,7 +43,7 @@ type Error struct {
 	Name   string // certificate or issuer
 	Issuer string // for MergeForbidden
 	Field  string // for BadParameter: path of the field as on the wire, e.g. policy.x509_props.subject; may be empty
-	Detail string // for BadParameter: what is wrong with it
+	Detail string // for BadParameter: the offending value, where that helps, and the rule: "0 entries: must be 1 to 100"
 	Err    error  // cause, for the log only
 }
 

@@ -39,7 +39,7 @@ type IssuerSet struct {
 // REST page: Set Certificate Issuer.
 func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerObject, error) {
 	if set.Provider == nil || *set.Provider == "" {
-		return IssuerObject{}, badParameter("provider", "is required")
+		return IssuerObject{}, badParameter("provider", "must be present")
 	}
 	return v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		r := &issuerRecord{Name: n.text, Enabled: true, Created: v.now(), ID: v.newID()}
@@ -87,7 +87,7 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 	}
 	if set.Password != nil {
 		if len(*set.Password) > maxPassword {
-			return badParameter("credentials.pwd", "is longer than %d bytes", maxPassword)
+			return badParameter("credentials.pwd", "must be at most %d bytes", maxPassword)
 		}
 		id := v.newID()
 		sealed, err := v.cfg.Seal(ctx, sealedCredential, n.key(), id, []byte(*set.Password))
@@ -98,7 +98,7 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 	}
 	provider, ok := v.provider(r.Provider)
 	if !ok {
-		return badParameter("provider", "%q is not a provider of this vault; it has %s", truncate(r.Provider, 64), v.providerNames())
+		return badParameter("provider", "%q: must be a provider of this vault, which has %s", truncate(r.Provider, 64), v.providerNames())
 	}
 	r.Schema, r.Updated = schema, later(v.now(), r.Updated)
 	if c, ok := provider.(Checker); ok {
@@ -115,19 +115,18 @@ const (
 )
 
 func (r *issuerRecord) check() error {
-	texts := []string{r.Provider, r.Org.ID}
-	if r.AccountID != nil {
-		texts = append(texts, *r.AccountID)
-	}
 	if len(r.Org.Admins) > maxAdmins {
-		return badParameter("org_details.admin_details", "has %d entries; at most %d are allowed", len(r.Org.Admins), maxAdmins)
+		return badParameter("org_details.admin_details", "%d entries: must be at most %d", len(r.Org.Admins), maxAdmins)
 	}
+	texts := [][2]string{{"provider", r.Provider}, {"credentials.account_id", deref(r.AccountID)}, {"org_details.id", r.Org.ID}}
 	for _, a := range r.Org.Admins {
-		texts = append(texts, a.FirstName, a.LastName, a.Email, a.Phone)
+		for _, s := range []string{a.FirstName, a.LastName, a.Email, a.Phone} {
+			texts = append(texts, [2]string{"org_details.admin_details", s})
+		}
 	}
-	for _, s := range texts {
-		if len(s) > maxIssuerText {
-			return badParameter("", "a text of the issuer is longer than %d bytes", maxIssuerText)
+	for _, text := range texts {
+		if len(text[1]) > maxIssuerText {
+			return badParameter(text[0], "a text of %d bytes: must be at most %d", len(text[1]), maxIssuerText)
 		}
 	}
 	return nil
@@ -288,11 +287,11 @@ func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
 	}
 	n, err := ParseIssuerName(p.Issuer.Name)
 	if err != nil {
-		return pin{}, badParameter("policy.issuer.name", "is not the name of an issuer")
+		return pin{}, badParameter("policy.issuer.name", "%q: must be the name of an issuer", truncate(p.Issuer.Name, maxEcho))
 	}
 	r, err := v.issuerRecord(ctx, n)
 	if reasonOf(err) == IssuerNotFound {
-		return pin{}, badParameter("policy.issuer.name", "there is no issuer %s in this vault; set it first, or use Self or Unknown", n)
+		return pin{}, badParameter("policy.issuer.name", "%q: must be Self, Unknown or an issuer that was set in this vault", n)
 	}
 	if err != nil {
 		return pin{}, err
@@ -300,9 +299,9 @@ func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
 	provider, ok := v.provider(r.Provider)
 	switch {
 	case !ok:
-		return pin{}, badParameter("policy.issuer.name", "the provider %s of issuer %s is not configured in this vault", r.Provider, n)
+		return pin{}, badParameter("policy.issuer.name", "%q: must be an issuer of a provider that this vault has, which %s is not", n, r.Provider)
 	case !r.Enabled:
-		return pin{}, badParameter("policy.issuer.name", "the issuer %s is disabled", n)
+		return pin{}, badParameter("policy.issuer.name", "%q: must be an issuer that is enabled", n)
 	}
 	if c, ok := provider.(Checker); ok {
 		if err := c.CheckPolicy(r.object(), p); err != nil {

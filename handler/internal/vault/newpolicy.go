@@ -109,19 +109,19 @@ func newKeyProperties(p KeyParams) (KeyProperties, error) {
 	if p.Type != nil {
 		var ok bool
 		if k.Type, ok = canonical(*p.Type, KeyRSA, KeyRSAHSM, KeyEC, KeyECHSM); !ok {
-			return KeyProperties{}, badParameter(field+"kty", "%q is no key type of a certificate: must be RSA, RSA-HSM, EC or EC-HSM", truncate(*p.Type, maxEcho))
+			return KeyProperties{}, badParameter(field+"kty", "%q: must be RSA, RSA-HSM, EC or EC-HSM", truncate(*p.Type, maxEcho))
 		}
 	}
 	switch k.Type {
 	case KeyRSA, KeyRSAHSM:
 		if k.Curve != "" {
-			return KeyProperties{}, badParameter(field+"crv", "%q: an RSA key has no curve", truncate(k.Curve, maxEcho))
+			return KeyProperties{}, badParameter(field+"crv", "%q: must be absent for an RSA key", truncate(k.Curve, maxEcho))
 		}
 		if p.Size == nil {
 			k.Size = defaultRSASize
 		}
 		if !slices.Contains(rsaSizes, k.Size) {
-			return KeyProperties{}, badParameter(field+"key_size", "%d: an RSA key has 2048, 3072 or 4096 bits", k.Size)
+			return KeyProperties{}, badParameter(field+"key_size", "%d: must be 2048, 3072 or 4096 for an RSA key", k.Size)
 		}
 	case KeyEC, KeyECHSM:
 		if k.Curve == "" {
@@ -134,12 +134,12 @@ func newKeyProperties(p KeyParams) (KeyProperties, error) {
 		}
 		name, ok := canonical(k.Curve, "P-256", "P-384", "P-521")
 		if !ok {
-			return KeyProperties{}, badParameter(field+"crv", "%q is not supported: must be P-256, P-384 or P-521", truncate(k.Curve, maxEcho))
+			return KeyProperties{}, badParameter(field+"crv", "%q: must be P-256, P-384 or P-521", truncate(k.Curve, maxEcho))
 		}
 		k.Curve = name
 		size := curves[name].Params().BitSize
 		if p.Size != nil && k.Size != size {
-			return KeyProperties{}, badParameter(field+"key_size", "%d: an EC key on %s has %d bits", k.Size, name, size)
+			return KeyProperties{}, badParameter(field+"key_size", "%d: must be %d for an EC key on %s", k.Size, size, name)
 		}
 		k.Size = size
 	}
@@ -199,7 +199,7 @@ func newX509Properties(p X509Params) (X509Properties, error) {
 	}
 	for _, eku := range x.EKUs {
 		if _, err := parseOID(eku); err != nil {
-			return X509Properties{}, badParameter(field+".ekus", "%v", err)
+			return X509Properties{}, badParameter(field+".ekus", "%q: must be a dotted OID", truncate(eku, maxEcho))
 		}
 	}
 	var err error
@@ -239,7 +239,7 @@ func newIssuerParameters(p IssuerParams) (IssuerParameters, error) {
 	if p.Name != nil {
 		issuer.Name = *p.Name
 		if _, err := parseName(issuer.Name); err != nil {
-			return IssuerParameters{}, badParameter("policy.issuer.name", "%q is no name of an issuer", truncate(issuer.Name, maxEcho))
+			return IssuerParameters{}, badParameter("policy.issuer.name", "%q: must be the name of an issuer", truncate(issuer.Name, maxEcho))
 		}
 	}
 	if len(issuer.CertificateType) > maxCertificateType || !isText(issuer.CertificateType) {

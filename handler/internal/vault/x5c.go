@@ -47,7 +47,7 @@ func parseX5C(entries []string) ([]*x509.Certificate, error) {
 			}
 		}
 		if len(certs) > maxChain {
-			return nil, badParameter("x5c", "more than %d certificates", maxChain)
+			return nil, badParameter("x5c", "must have at most %d certificates", maxChain)
 		}
 	}
 	if len(certs) == 0 {
@@ -116,7 +116,7 @@ func decodeDER(der []byte) ([]*x509.Certificate, error) {
 	}
 	// Among these are certificates of keys on curves that crypto/x509 does not
 	// have, secp256k1 for one.
-	return nil, badParameter("x5c", "a certificate cannot be read: %v", err)
+	return nil, badParameter("x5c", "a certificate that cannot be read: %v", err)
 }
 
 // isContentInfo reports whether BER starts like a PKCS #7 ContentInfo: a
@@ -141,7 +141,7 @@ func decodeBundle(ber []byte) ([]*x509.Certificate, error) {
 	}
 	bundle, err := pkcs7.Parse(ber)
 	if err != nil {
-		return nil, badParameter("x5c", "a PKCS #7 bundle cannot be read: %v", err)
+		return nil, badParameter("x5c", "a PKCS #7 bundle that cannot be read: %v", err)
 	}
 	return bundle.Certificates, nil
 }
