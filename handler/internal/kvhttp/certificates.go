@@ -57,11 +57,11 @@ func getVersion(ctx context.Context, c *call) (reply, error) {
 }
 
 func getPolicy(ctx context.Context, c *call) (reply, error) {
-	p, err := c.vault.Policy(ctx, c.name)
+	cert, err := c.vault.Certificate(ctx, c.name)
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(c.policy(c.name.String(), &p)), nil
+	return ok(c.policy(cert.Name, cert.Policy)), nil
 }
 
 func deleteCertificate(ctx context.Context, c *call) (reply, error) {

@@ -23,7 +23,7 @@ func createCertificate(ctx context.Context, c *call) (reply, error) {
 	}
 	rep := c.poll(op)
 	rep.status = http.StatusAccepted
-	rep.header.Set("Location", c.links.pending(c.name.String())+"?api-version="+c.api.String()+"&request_id="+op.RequestID)
+	rep.header.Set("Location", c.links.pending(op.Name)+"?api-version="+c.api.String()+"&request_id="+op.RequestID)
 	return rep, nil
 }
 
@@ -47,7 +47,7 @@ func updateOperation(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(c.operation(c.name.String(), op)), nil
+	return ok(c.operation(op)), nil
 }
 
 func deleteOperation(ctx context.Context, c *call) (reply, error) {
@@ -55,7 +55,7 @@ func deleteOperation(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(c.operation(c.name.String(), op)), nil
+	return ok(c.operation(op)), nil
 }
 
 func mergeCertificate(ctx context.Context, c *call) (reply, error) {
@@ -78,7 +78,7 @@ func mergeCertificate(ctx context.Context, c *call) (reply, error) {
 
 // poll shows an operation to a client that will look again, and says when.
 func (c *call) poll(op vault.Operation) reply {
-	rep := ok(c.operation(c.name.String(), op))
+	rep := ok(c.operation(op))
 	if op.Status == vault.StatusInProgress {
 		rep.header.Set("Retry-After", retryAfter(op))
 	}

@@ -219,6 +219,21 @@ func TestNames(t *testing.T) {
 	if got, want := s.must("GET", "/certificates/"+strings.ToLower(long)+"/"+v74, "").field(t, "pending.id"), testURL+"/certificates/"+long+"/pending"; got != want {
 		t.Errorf("got pending id %v, want %s", got, want)
 	}
+	short := "/certificates/" + strings.ToLower(long)
+	for _, tt := range []struct{ method, path, body string }{
+		{"GET", "/pending", ""},
+		{"PATCH", "/pending", `{"cancellation_requested":true}`},
+		{"GET", "/policy", ""},
+		{"DELETE", "/pending", ""},
+	} {
+		if got, want := s.must(tt.method, short+tt.path+v74, tt.body).field(t, "id"), testURL+"/certificates/"+long+tt.path; got != want {
+			t.Errorf("%s %s: got id %v, want %s", tt.method, tt.path, got, want)
+		}
+	}
+	again := s.must("POST", short+"/create"+v74, policyOf("Unknown"))
+	if got, want := again.field(t, "id"), testURL+"/certificates/"+long+"/pending"; got != want || !strings.HasPrefix(again.header.Get("Location"), want+"?") {
+		t.Errorf("create again: got id %v, Location %s, want %s", got, again.header.Get("Location"), want)
+	}
 	for _, name := range []string{"Self", "unknown", "a.b"} {
 		if a := s.do("PUT", "/certificates/issuers/"+name+v74, `{"provider":"Test"}`); a.status != http.StatusBadRequest || a.field(t, "error.code") != "BadParameter" {
 			t.Errorf("issuer %s: got %d %s, want it refused", name, a.status, a.body)

@@ -25,10 +25,10 @@ type operationUpdate struct {
 	CancellationRequested *bool `json:"cancellation_requested"`
 }
 
-// operation shows the pending object of the certificate called name.
-func (v view) operation(name string, op vault.Operation) operation {
+// operation shows a pending object.
+func (v view) operation(op vault.Operation) operation {
 	out := operation{
-		ID:                    v.links.pending(name),
+		ID:                    v.links.pending(op.Name),
 		Issuer:                issuerParams{Name: &op.Policy.Issuer.Name},
 		CSR:                   stdBase64(op.CSR),
 		CancellationRequested: op.CancellationRequested,
@@ -39,7 +39,7 @@ func (v view) operation(name string, op vault.Operation) operation {
 	case vault.StatusInProgress, vault.StatusFailed:
 		out.StatusDetails = new(op.StatusDetails())
 	case vault.StatusCompleted:
-		out.Target = v.links.certificate(name)
+		out.Target = v.links.certificate(op.Name)
 	}
 	if op.Error != nil {
 		out.Error = &operationError{op.Error.Code, op.Error.Message}

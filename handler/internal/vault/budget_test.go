@@ -44,7 +44,6 @@ func TestStorageCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect("get version", 2, func() error { return second(h.CertificateVersion(ctx, n, cert.Version)) })
-	expect("get policy", 1, func() error { return second(h.Policy(ctx, n)) })
 	expect("list", 1, func() error { _, _, err := h.Certificates(ctx, vault.Page{Max: 25}, false); return err })
 	expect("list versions", 2, func() error { _, _, err := h.Versions(ctx, n, vault.Page{Max: 25}); return err })
 	expect("delete operation", 2, func() error { return second(h.DeleteOperation(ctx, n, "")) })

@@ -49,7 +49,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 	}
 	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
 		if op := h.Operation; op != nil && p.resends(op, now) {
-			created = *op
+			created = h.operation()
 			return errResent
 		}
 		if err := h.checkFree(n); err != nil {
@@ -81,6 +81,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		}
 		h.Policy = policy
 		created = Operation{
+			Name:            h.Name,
 			RequestID:       requestID,
 			Policy:          policy,
 			CSR:             key.csr,

@@ -50,6 +50,13 @@ type version struct {
 	PreserveOrder bool              `json:"preserveOrder,omitempty"`
 }
 
+// operation is the pending object as a caller gets it.
+func (h *head) operation() Operation {
+	op := *h.Operation
+	op.Name = h.Name
+	return op
+}
+
 func (h *head) stored() bool { return h.Name != "" }
 
 // Labels of head rows: what a list shows of them.

@@ -394,7 +394,6 @@ func TestDeleteRecoverPurge(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"get":    second(h.Certificate(ctx, n)),
-		"policy": second(h.Policy(ctx, n)),
 		"delete": second(h.Delete(ctx, n)),
 	} {
 		if reason(t, err) != vault.CertificateNotFound {

@@ -12,6 +12,7 @@ import (
 //
 // REST page: Get Certificate Operation.
 type Operation struct {
+	Name          string            `json:"-"` // of the certificate, as first written; the head has it
 	RequestID     string            `json:"requestId"`
 	Policy        Policy            `json:"policy"` // as it was at create; later changes concern later requests
 	CSR           []byte            `json:"csr"`    // DER

@@ -27,7 +27,7 @@ func (v *Vault) Operation(ctx context.Context, n Name, requestID string) (Operat
 			h = next
 		}
 	}
-	return *h.Operation, nil
+	return h.operation(), nil
 }
 
 func (v *Vault) operationHead(ctx context.Context, n Name, requestID string) (*head, error) {
@@ -67,12 +67,12 @@ func (v *Vault) mayPollAdvance(op *Operation) bool {
 // REST page: Update Certificate Operation.
 func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested bool) (Operation, error) {
 	now := v.now()
-	var op *Operation
+	var asked Operation
 	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
 		if err := h.checkOperation(n, requestID); err != nil {
 			return err
 		}
-		op = h.Operation
+		op := h.Operation
 		if op.Status != StatusInProgress {
 			return &Error{Reason: OperationNotInProgress, Name: n.text}
 		}
@@ -83,12 +83,10 @@ func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested 
 				op.Due = soonest
 			}
 		}
+		asked = h.operation()
 		return nil
 	})
-	if err != nil {
-		return Operation{}, err
-	}
-	return *op, nil
+	return asked, err
 }
 
 // DeleteOperation forgets an operation, whatever its state, and returns it. What
@@ -102,7 +100,7 @@ func (v *Vault) DeleteOperation(ctx context.Context, n Name, requestID string) (
 		if err := h.checkOperation(n, requestID); err != nil {
 			return err
 		}
-		deleted = *h.Operation
+		deleted = h.operation()
 		v.releaseLater(tx, n, h.Operation)
 		h.dropKey(tx, n)
 		h.Operation = nil

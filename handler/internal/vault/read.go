@@ -91,17 +91,6 @@ func (v *Vault) headAndVersion(ctx context.Context, n Name, id string) (h *head,
 	}
 }
 
-// Policy returns a certificate's policy.
-//
-// REST page: Get Certificate Policy.
-func (v *Vault) Policy(ctx context.Context, n Name) (Policy, error) {
-	h, err := v.liveHead(ctx, n)
-	if err != nil {
-		return Policy{}, err
-	}
-	return h.Policy, nil
-}
-
 // Certificates lists the latest versions of certificates by name, and where the
 // next page begins. Certificates that were never completed are listed only with
 // includePending.

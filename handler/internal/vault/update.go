@@ -87,20 +87,20 @@ func (v *Vault) updateShell(n Name, h *head, p UpdateParams) error {
 	return nil
 }
 
-// UpdatePolicy replaces those groups of a certificate's policy that are sent. It
-// concerns the next version: an operation in progress keeps the policy that it
-// began with.
+// UpdatePolicy replaces those groups of a certificate's policy that are sent, and
+// returns the certificate with it. It concerns the next version: an operation in
+// progress keeps the policy that it began with.
 //
 // REST page: Update Certificate Policy.
-func (v *Vault) UpdatePolicy(ctx context.Context, n Name, p PolicyParams) (Policy, error) {
-	var updated Policy
+func (v *Vault) UpdatePolicy(ctx context.Context, n Name, p PolicyParams) (Certificate, error) {
+	var updated Certificate
 	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
 		err := h.checkLive(n)
 		if err != nil {
 			return err
 		}
 		h.Policy, err = h.Policy.Update(p, v.now())
-		updated = h.Policy
+		updated = v.latest(h)
 		return err
 	})
 	return updated, err

@@ -185,10 +185,10 @@ func TestUpdatePolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if updated.Key.Type != vault.KeyEC || updated.X509.Subject != before.X509.Subject || updated.Updated.Unix() <= before.Updated.Unix() {
-		t.Errorf("updated policy is %+v", updated)
+	if p := updated.Policy; p.Key.Type != vault.KeyEC || p.X509.Subject != before.X509.Subject || p.Updated.Unix() <= before.Updated.Unix() {
+		t.Errorf("updated policy is %+v", p)
 	}
-	stored, err := h.Policy(ctx, n)
+	stored, err := h.Certificate(ctx, n)
 	if diff := cmp.Diff(updated, stored); err != nil || diff != "" {
 		t.Errorf("stored policy: %v, differs by\n%s", err, diff)
 	}
@@ -204,7 +204,7 @@ func TestUpdatePolicy(t *testing.T) {
 	if reason(t, err) != vault.BadParameter {
 		t.Errorf("a bad key type: %v, want BadParameter", err)
 	}
-	if now, _ := h.Policy(ctx, n); now.Key.Type != vault.KeyEC {
+	if now := h.mustCertificate("web"); now.Policy.Key.Type != vault.KeyEC {
 		t.Error("a refused update changed the policy")
 	}
 }
