@@ -49,19 +49,57 @@ func getCertificate(ctx context.Context, c *call) (reply, error) {
 }
 
 func getVersion(ctx context.Context, c *call) (reply, error) {
-	version, valid := vault.ParseVersion(c.version)
-	if !valid {
-		return reply{}, &vault.Error{Reason: vault.CertificateNotFound, Name: c.name.String() + "/" + c.version}
+	version, err := c.parseVersion(vault.CertificateNotFound)
+	if err != nil {
+		return reply{}, err
 	}
 	return c.showCertificate(c.vault.CertificateVersion(ctx, c.name, version))
 }
 
-func getPolicy(ctx context.Context, c *call) (reply, error) {
-	cert, err := c.vault.Certificate(ctx, c.name)
+// parseVersion reads the path's version. One that cannot be is not found.
+func (c *call) parseVersion(notFound vault.Reason) (string, error) {
+	version, valid := vault.ParseVersion(c.version)
+	if !valid {
+		return "", &vault.Error{Reason: notFound, Name: c.name.String() + "/" + c.version}
+	}
+	return version, nil
+}
+
+func updateCertificate(ctx context.Context, c *call) (reply, error) {
+	return c.updateVersion(ctx, "")
+}
+
+func updateVersion(ctx context.Context, c *call) (reply, error) {
+	version, err := c.parseVersion(vault.CertificateNotFound)
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(c.policy(cert.Name, cert.Policy)), nil
+	return c.updateVersion(ctx, version)
+}
+
+// updateVersion updates a version, the latest if it is empty.
+func (c *call) updateVersion(ctx context.Context, version string) (reply, error) {
+	var in updateParams
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	params, err := in.params()
+	if err != nil {
+		return reply{}, err
+	}
+	return c.showCertificate(c.vault.UpdateVersion(ctx, c.name, version, params))
+}
+
+func getPolicy(ctx context.Context, c *call) (reply, error) {
+	return c.showPolicy(c.vault.Certificate(ctx, c.name))
+}
+
+func updatePolicy(ctx context.Context, c *call) (reply, error) {
+	var in policy
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	return c.showPolicy(c.vault.UpdatePolicy(ctx, c.name, *in.params()))
 }
 
 func deleteCertificate(ctx context.Context, c *call) (reply, error) {
@@ -78,6 +116,13 @@ func recoverDeleted(ctx context.Context, c *call) (reply, error) {
 
 func purgeDeleted(ctx context.Context, c *call) (reply, error) {
 	return reply{status: http.StatusNoContent}, c.vault.Purge(ctx, c.name)
+}
+
+func (c *call) showPolicy(cert vault.Certificate, err error) (reply, error) {
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(c.policy(cert.Name, cert.Policy)), nil
 }
 
 func (c *call) showCertificate(cert vault.Certificate, err error) (reply, error) {

@@ -130,6 +130,10 @@ var refusals = map[vault.Reason]failure{
 		status: http.StatusNotFound, code: "CertificateIssuerNotFound",
 		message: "Issuer not found",
 	},
+	vault.ContactsNotFound: {
+		status: http.StatusNotFound, code: "ContactsNotFound",
+		message: "Contacts not found",
+	},
 	vault.DeletedButRecoverable: {
 		status: http.StatusConflict, code: "Conflict", inner: "ObjectIsDeletedButRecoverable",
 		message: "Certificate {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the certificate can only be recovered or purged.",
@@ -169,6 +173,9 @@ var conflicts = map[string][2]string{
 	"UpdateCertificateOperation": {"updating", "pending certificate"},
 	"DeleteCertificateOperation": {"deleting", "pending certificate"},
 	"DeleteCertificate":          {"deleting", "certificate"},
+	"UpdateCertificate":          {"updating", "certificate"},
+	"UpdateCertificateVersion":   {"updating", "certificate"},
+	"UpdateCertificatePolicy":    {"updating", "certificate"},
 	"RecoverDeletedCertificate":  {"recovering", "soft-deleted certificate"},
 	"PurgeDeletedCertificate":    {"purging", "soft-deleted certificate"},
 	"SetCertificateIssuer":       {"setting", "certificate issuer"},

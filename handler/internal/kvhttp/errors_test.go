@@ -78,6 +78,14 @@ func TestRefusals(t *testing.T) {
 		{"DELETE", "/certificates/none/pending", "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: none", "")},
 		{"POST", "/certificates/none/pending/merge", `{"x5c":["` + otherLeaf + `"]}`, 404, refusal("PendingCertificateNotFound", "Pending certificate not found: none", "")},
 
+		{"PATCH", "/certificates/none", `{}`, 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
+		{"PATCH", "/certificates/none/policy", `{}`, 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
+		{"PATCH", "/certificates/removed", `{}`, 404, refusal("CertificateNotFound", "A certificate with (name/id) removed"+seeRecover, "")},
+		{"PATCH", "/certificates/done/" + absentVersion, `{}`, 404, refusal("CertificateNotFound", "A certificate with (name/id) done/"+absentVersion+seeRecover, "")},
+		{"PATCH", "/certificates/done/1", `{}`, 404, refusal("CertificateNotFound", "A certificate with (name/id) done/1"+seeRecover, "")},
+		{"GET", "/certificates/contacts", "", 404, refusal("ContactsNotFound", "Contacts not found", "")},
+		{"DELETE", "/certificates/contacts", "", 404, refusal("ContactsNotFound", "Contacts not found", "")},
+
 		{"GET", "/certificates/issuers/none", "", 404, refusal("CertificateIssuerNotFound", "Issuer not found", "")},
 		{"PATCH", "/certificates/issuers/none", `{}`, 404, refusal("CertificateIssuerNotFound", "Issuer not found", "")},
 		{"DELETE", "/certificates/issuers/none", "", 404, refusal("CertificateIssuerNotFound", "Issuer not found", "")},
@@ -105,6 +113,11 @@ func TestRefusals(t *testing.T) {
 		{"PUT", "/certificates/issuers/myca", `{"provider":"Other"}`, 400, refusal("BadParameter", `Property provider has invalid value: \"Other\": must be a provider of this vault, which has test`, "")},
 		{"PATCH", "/certificates/issuers/myca", `{"org_details":{"id":"` + strings.Repeat("a", 1025) + `"}}`, 400, refusal("BadParameter", "Property org_details.id has invalid value: a text of 1025 bytes: must be at most 1024", "")},
 		{"PATCH", "/certificates/issuers/myca", `{"org_details":{"admin_details":[{"phone":"` + strings.Repeat("1", 1025) + `"}]}}`, 400, refusal("BadParameter", "Property org_details.admin_details has invalid value: a text of 1025 bytes: must be at most 1024", "")},
+		{"PATCH", "/certificates/done", `{"attributes":{"nbf":-1}}`, 400, refusal("BadParameter", "Property attributes.nbf has invalid value: must be a time in seconds since 1970-01-01", "")},
+		{"PATCH", "/certificates/done", `{"policy":{"key_props":{"kty":"oct"}}}`, 400, refusal("BadParameter", `Property policy.key_props.kty has invalid value: \"oct\": must be RSA, RSA-HSM, EC or EC-HSM`, "")},
+		{"PATCH", "/certificates/done/policy", `{"secret_props":{"contentType":"text/plain"}}`, 400, refusal("BadParameter", `Property policy.secret_props.contentType has invalid value: \"text/plain\": must be application/x-pkcs12 or application/x-pem-file`, "")},
+		{"PUT", "/certificates/contacts", `{}`, 400, refusal("BadParameter", "Property contacts has invalid value: 0 entries: must be 1 to 100", "")},
+		{"PUT", "/certificates/contacts", `{"contacts":[{"name":"a"}]}`, 400, refusal("BadParameter", "Property contacts.email has invalid value: must be present", "")},
 		{"PUT", "/certificates/issuers/myca", `{}`, 400, refusal("BadParameter", "Property provider has invalid value: must be present", "")},
 	} {
 		target := tt.path + v74
@@ -128,7 +141,9 @@ func TestRefusals(t *testing.T) {
 func TestAsFailure(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("secret detail")
-	for r := vault.BadParameter; r <= vault.Unavailable; r++ {
+	last := vault.Reason(0)
+	for r := vault.BadParameter; isReason(r); r++ {
+		last = r
 		f := asFailure(fmt.Errorf("doing it: %w", &vault.Error{Reason: r, Name: "n", Issuer: "i", Detail: "d", Err: cause}), "DeleteCertificateOperation")
 		if f.status == http.StatusInternalServerError || strings.ContainsAny(f.message, "{}") || strings.Contains(f.message, "secret") {
 			t.Errorf("reason %d: got %v", r, f)
@@ -137,7 +152,10 @@ func TestAsFailure(t *testing.T) {
 			t.Errorf("reason %d: the cause is lost for the log", r)
 		}
 	}
-	for _, err := range []error{cause, &vault.Error{Reason: vault.Unavailable + 1, Err: cause}, vault.ErrNotFound} {
+	if last < vault.Unavailable {
+		t.Fatalf("the last reason is %d, less than %d", last, vault.Unavailable)
+	}
+	for _, err := range []error{cause, &vault.Error{Reason: last + 1, Err: cause}, vault.ErrNotFound} {
 		if f := asFailure(err, ""); f.status != http.StatusInternalServerError || strings.Contains(f.message, "secret") || !errors.Is(f, err) {
 			t.Errorf("error %v: got %v with cause %v, want a general 500", err, f, f.cause)
 		}
@@ -150,6 +168,13 @@ func TestAsFailure(t *testing.T) {
 	if want := "409 Conflict: There was a conflict while deleting the pending certificate 'n'. This can happen when multiple operations are performed in parallel against the pending certificate. To avoid this error, perform operations against the pending certificate in a sequential manner."; got.Error() != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// isReason reports whether there is such a reason: those that there are have a
+// text of their own.
+func isReason(r vault.Reason) bool {
+	none := &vault.Error{Name: "n"}
+	return (&vault.Error{Reason: r, Name: "n"}).Error() != none.Error()
 }
 
 func TestLongMessageIsCut(t *testing.T) {
@@ -250,6 +275,8 @@ func TestConflicts(t *testing.T) {
 	for _, tt := range []struct{ method, path, body, doing, object, name string }{
 		{"POST", "/certificates/new/create", policyOf("Self"), "creating", "certificate", "new"},
 		{"DELETE", "/certificates/a/pending", "", "deleting", "pending certificate", "a"},
+		{"PATCH", "/certificates/a", `{}`, "updating", "certificate", "a"},
+		{"PATCH", "/certificates/a/policy", `{}`, "updating", "certificate", "a"},
 		{"DELETE", "/certificates/a", "", "deleting", "certificate", "a"},
 		{"POST", "/deletedcertificates/removed/recover", "", "recovering", "soft-deleted certificate", "removed"},
 		{"DELETE", "/deletedcertificates/removed", "", "purging", "soft-deleted certificate", "removed"},

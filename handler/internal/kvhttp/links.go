@@ -21,4 +21,6 @@ func (l links) secret(name, version string) string {
 	return string(l) + "/secrets/" + name + "/" + version
 }
 
+func (l links) contacts() string { return string(l) + "/certificates/contacts" }
+
 func (l links) issuer(name string) string { return string(l) + "/certificates/issuers/" + name }

@@ -33,6 +33,10 @@ var routes = []route{
 	{"UpdateCertificateIssuer", "PATCH", "certificates/issuers/{issuer}", auth.CertificatesSetIssuers, maxBody, updateIssuer},
 	{"DeleteCertificateIssuer", "DELETE", "certificates/issuers/{issuer}", auth.CertificatesDeleteIssuers, 0, deleteIssuer},
 
+	{"GetCertificateContacts", "GET", "certificates/contacts", auth.CertificatesManageContacts, 0, getContacts},
+	{"SetCertificateContacts", "PUT", "certificates/contacts", auth.CertificatesManageContacts, maxBody, setContacts},
+	{"DeleteCertificateContacts", "DELETE", "certificates/contacts", auth.CertificatesManageContacts, 0, deleteContacts},
+
 	{"CreateCertificate", "POST", "certificates/{name}/create", auth.CertificatesCreate, maxBody, createCertificate},
 	{"GetCertificateOperation", "GET", "certificates/{name}/pending", auth.CertificatesGet, 0, getOperation},
 	{"UpdateCertificateOperation", "PATCH", "certificates/{name}/pending", auth.CertificatesUpdate, maxBody, updateOperation},
@@ -40,10 +44,13 @@ var routes = []route{
 	{"MergeCertificate", "POST", "certificates/{name}/pending/merge", auth.CertificatesCreate, maxBody, mergeCertificate},
 
 	{"GetCertificatePolicy", "GET", "certificates/{name}/policy", auth.CertificatesGet, 0, getPolicy},
+	{"UpdateCertificatePolicy", "PATCH", "certificates/{name}/policy", auth.CertificatesUpdate, maxBody, updatePolicy},
 	{"GetCertificateVersions", "GET", "certificates/{name}/versions", auth.CertificatesList, 0, listVersions},
 	{"GetCertificate", "GET", "certificates/{name}", auth.CertificatesGet, 0, getCertificate},
+	{"UpdateCertificate", "PATCH", "certificates/{name}", auth.CertificatesUpdate, maxBody, updateCertificate},
 	{"DeleteCertificate", "DELETE", "certificates/{name}", auth.CertificatesDelete, 0, deleteCertificate},
 	{"GetCertificateVersion", "GET", "certificates/{name}/{version}", auth.CertificatesGet, 0, getVersion},
+	{"UpdateCertificateVersion", "PATCH", "certificates/{name}/{version}", auth.CertificatesUpdate, maxBody, updateVersion},
 
 	{"GetDeletedCertificates", "GET", "deletedcertificates", auth.CertificatesList, 0, listDeleted},
 	{"RecoverDeletedCertificate", "POST", "deletedcertificates/{name}/recover", auth.CertificatesRecover, 0, recoverDeleted},

@@ -64,6 +64,17 @@ func (p *mergeParams) params() (vault.MergeParams, error) {
 	return vault.MergeParams{X5C: p.X5C, Attributes: attributes, Tags: p.Tags}, err
 }
 
+type updateParams struct {
+	Policy     *policy           `json:"policy"`
+	Attributes *attributes       `json:"attributes"`
+	Tags       map[string]string `json:"tags"` // {} removes all
+}
+
+func (p *updateParams) params() (vault.UpdateParams, error) {
+	attributes, err := p.Attributes.params()
+	return vault.UpdateParams{Policy: p.Policy.params(), Attributes: attributes, Tags: p.Tags}, err
+}
+
 // view is how a client is shown the vault: under which URL, in which version of
 // the API.
 type view struct {
