@@ -54,6 +54,11 @@ func TestStorageCalls(t *testing.T) {
 	op := h.mustOperation("merged")
 	x5c := []string{signed(t, op.CSR, 9)}
 	expect("merge", 3, func() error { return second(h.Merge(ctx, name(t, "merged"), vault.MergeParams{X5C: x5c})) })
+	imported := vault.ImportParams{Value: newExisting(t, ecP256, h.clock.Now()).pfx(t)}
+	expect("first import", 3, func() error { return second(h.Import(ctx, name(t, "imported"), imported)) })
+	expect("next import", 3, func() error { return second(h.Import(ctx, name(t, "imported"), imported)) })
+	expect("update latest version", 2, func() error { return second(h.UpdateVersion(ctx, n, "", vault.UpdateParams{})) })
+	expect("update policy", 2, func() error { return second(h.UpdatePolicy(ctx, n, vault.PolicyParams{})) })
 	expect("delete certificate", 2, func() error { return second(h.Delete(ctx, n)) })
 	expect("get deleted", 1, func() error { return second(h.Deleted(ctx, n)) })
 	expect("list deleted", 1, func() error { _, _, err := h.DeletedCertificates(ctx, vault.Page{Max: 25}, false); return err })

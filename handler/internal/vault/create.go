@@ -148,7 +148,7 @@ func (v *Vault) operationKey(ctx context.Context, n Name, h *head, p Policy, mad
 			return nil, err
 		}
 		csr, err := newCSR(p, signer)
-		return &newKey{id: l.KeyID, shared: true, csr: csr}, err
+		return &newKey{id: l.KeyID, shared: true, csr: csr}, asBadParameter("policy.x509_props", err)
 	}
 	if *made != nil {
 		return *made, nil
@@ -159,7 +159,8 @@ func (v *Vault) operationKey(ctx context.Context, n Name, h *head, p Policy, mad
 	}
 	csr, err := newCSR(p, signer)
 	if err != nil {
-		return nil, err
+		// An imported certificate may have a subject that cannot be asked for.
+		return nil, asBadParameter("policy.x509_props", err)
 	}
 	k := &newKey{id: v.newID(), csr: csr}
 	if k.row, err = v.sealKey(ctx, n, k.id, signer); err != nil {

@@ -16,6 +16,7 @@ type Certificate struct {
 	Tags          map[string]string
 	Leaf          []byte // DER; nil when never completed
 	Thumbprint    []byte // SHA-1 of Leaf
+	ContentType   string // of the backing secret; empty when never completed
 	PreserveOrder bool
 	Policy        *Policy   // of the latest version only
 	Pending       bool      // the certificate has a pending object
@@ -189,6 +190,7 @@ func (v *Vault) ofVersion(h *head, ver *version) Certificate {
 		Tags:          ver.Tags,
 		Leaf:          ver.Leaf,
 		Thumbprint:    ver.Thumbprint,
+		ContentType:   ver.ContentType,
 		PreserveOrder: ver.PreserveOrder,
 		Pending:       h.Operation != nil,
 		Deletion:      h.Deletion,

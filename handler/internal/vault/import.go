@@ -1,0 +1,81 @@
+package vault
+
+import (
+	"context"
+	"time"
+)
+
+// ImportParams are a certificate with its private key.
+type ImportParams struct {
+	Value         string        // base64 of PKCS #12, PEM, or base64 of PEM; which one is found out
+	Password      string        // of the PKCS #12 file
+	Policy        *PolicyParams // where it contradicts the certificate, the certificate counts
+	Attributes    AttributeParams
+	Tags          map[string]string
+	PreserveOrder *bool // the chain follows the leaf in the order in which it was sent
+}
+
+// Import makes a certificate that already exists, with its key and chain, the
+// latest version. It takes the place of an operation that has ended.
+//
+// REST page: Import Certificate.
+func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate, error) {
+	if err := checkTags(p.Tags); err != nil {
+		return Certificate{}, err
+	}
+	now := v.now()
+	pair, err := parseImport(p.Value, p.Password)
+	if err != nil {
+		return Certificate{}, err
+	}
+	preserve := p.PreserveOrder != nil && *p.PreserveOrder
+	chain, err := pair.chain(preserve)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if expired := chain[0].NotAfter; now.After(expired) {
+		return Certificate{}, refuseImport(badProperties+" The certificate expired at %s.", expired.UTC().Format(time.RFC3339))
+	}
+	policy, err := importedPolicy(deref(p.Policy), chain[0], pair, now)
+	if err != nil {
+		return Certificate{}, err
+	}
+	h, err := v.head(ctx, n)
+	if err != nil {
+		return Certificate{}, err
+	}
+	if err := h.checkFree(n); err != nil {
+		return Certificate{}, err
+	}
+	keyID := v.newID()
+	keyRow, err := v.sealKey(ctx, n, keyID, pair.key)
+	if err != nil {
+		return Certificate{}, err
+	}
+	h, err = v.addVersion(ctx, n, h, chain, func(h *head, tx *Tx) (*version, error) {
+		if err := h.checkFree(n); err != nil {
+			return nil, err
+		}
+		h.dropKey(tx, n)
+		h.Operation = nil
+		tx.add(keyRow)
+		if h.stored() {
+			policy.Created, policy.Updated = h.Policy.Created, later(now, h.Policy.Updated)
+		} else {
+			h.Name, h.Created = n.text, now
+		}
+		h.Policy = policy
+		return &version{
+			Enabled:       p.Attributes.Enabled == nil || *p.Attributes.Enabled,
+			Tags:          p.Tags,
+			KeyID:         keyID,
+			Key:           policy.Key,
+			ContentType:   policy.ContentType,
+			PreserveOrder: preserve,
+		}, nil
+	})
+	if err != nil {
+		return Certificate{}, err
+	}
+	return v.latest(h), nil
+}

@@ -1,0 +1,183 @@
+package vault
+
+import (
+	"crypto/x509"
+	encoding "encoding/asn1"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// importedPolicy is the policy of an imported certificate. What the certificate
+// and its key show is taken from there, whatever was sent; the rest is what was
+// sent, or the default.
+func importedPolicy(sent PolicyParams, leaf *x509.Certificate, pair keyPair, now time.Time) (Policy, error) {
+	policy := Policy{
+		Key:         importedKeyProperties(deref(sent.Key), pair.properties),
+		ContentType: pair.contentType,
+		Enabled:     sent.Enabled == nil || *sent.Enabled,
+		Created:     now,
+		Updated:     now,
+	}
+	var err error
+	if policy.X509, err = x509PropertiesOf(leaf); err != nil {
+		return Policy{}, &Error{Reason: BadParameter, Detail: badProperties, Err: err}
+	}
+	if sent.ContentType != nil {
+		if policy.ContentType, err = newContentType(sent.ContentType); err != nil {
+			return Policy{}, err
+		}
+	}
+	if policy.Issuer, err = newIssuerParameters(deref(sent.Issuer)); err != nil {
+		return Policy{}, err
+	}
+	actions := sent.LifetimeActions
+	if actions == nil {
+		actions = defaultLifetimeActions(policy.Issuer)
+	}
+	policy.LifetimeActions, err = newLifetimeActions(actions, policy.X509.ValidityMonths)
+	return policy, err
+}
+
+// importedKeyProperties are those of the key, which may be asked to be kept as
+// one of a module.
+func importedKeyProperties(sent KeyParams, k KeyProperties) KeyProperties {
+	k.Exportable = sent.Exportable == nil || *sent.Exportable
+	k.Reuse = deref(sent.Reuse)
+	if strings.EqualFold(deref(sent.Type), k.Type+"-HSM") {
+		k.Type += "-HSM"
+		k.Exportable = false // as in newKeyProperties
+	}
+	return k
+}
+
+// x509PropertiesOf are what a CSR would ask for to get a certificate like this.
+func x509PropertiesOf(c *x509.Certificate) (X509Properties, error) {
+	subject, err := printedSubject(c.RawSubject)
+	if err != nil {
+		return X509Properties{}, err
+	}
+	x := X509Properties{
+		Subject:        subject,
+		EKUs:           []string{},
+		KeyUsage:       keyUsageNames(c.KeyUsage),
+		ValidityMonths: validityMonths(c.NotBefore, c.NotAfter),
+		CA:             c.BasicConstraintsValid && c.IsCA,
+	}
+	for _, e := range c.Extensions {
+		switch {
+		case e.Id.Equal(oidExtKeyUsage):
+			var oids []encoding.ObjectIdentifier
+			if _, err := encoding.Unmarshal(e.Value, &oids); err != nil {
+				return X509Properties{}, fmt.Errorf("reading the extended key usage: %w", err)
+			}
+			for _, oid := range oids {
+				x.EKUs = append(x.EKUs, oid.String())
+			}
+		case e.Id.Equal(oidSubjectAltName):
+			if x.SANs, err = parseSANs(e.Value); err != nil {
+				return X509Properties{}, err
+			}
+		}
+	}
+	return x, nil
+}
+
+// printedSubject prints a Name as .NET does, and therefore Key Vault: the RDNs
+// in the reverse of their encoded order.
+func printedSubject(der []byte) (string, error) {
+	var name []rdnSET
+	if _, err := encoding.Unmarshal(der, &name); err != nil {
+		return "", fmt.Errorf("reading a distinguished name: %w", err)
+	}
+	slices.Reverse(name)
+	reversed, err := encoding.Marshal(name)
+	if err != nil {
+		return "", fmt.Errorf("encoding a distinguished name: %w", err)
+	}
+	return formatSubject(reversed)
+}
+
+// keyUsageNames are Key Vault's names of key usages, sorted; none when the
+// certificate lacks the extension.
+func keyUsageNames(usage x509.KeyUsage) []string {
+	names := []string{}
+	for bit, name := range keyUsages {
+		if usage&(1<<bit) != 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// validityMonths is a validity in months, a month that has begun counted whole,
+// at most what a policy can ask for.
+func validityMonths(notBefore, notAfter time.Time) int {
+	months := (notAfter.Year()-notBefore.Year())*12 + int(notAfter.Month()-notBefore.Month())
+	if notBefore.AddDate(0, months, 0).Before(notAfter) {
+		months++
+	}
+	return min(max(months, 1), maxValidityMonths)
+}
+
+// parseSANs reads a subject alternative name extension; nil when it has no name
+// of a kind that a policy knows.
+func parseSANs(extension []byte) (*SANs, error) {
+	errUnreadable := errors.New("the subject alternative names cannot be read")
+	input := cryptobyte.String(extension)
+	var list cryptobyte.String
+	if !input.ReadASN1(&list, asn1.SEQUENCE) {
+		return nil, errUnreadable
+	}
+	sans := new(SANs)
+	for !list.Empty() {
+		var value cryptobyte.String
+		var tag asn1.Tag
+		if !list.ReadAnyASN1(&value, &tag) {
+			return nil, errUnreadable
+		}
+		switch tag {
+		case tagEmail:
+			sans.Emails = append(sans.Emails, string(value))
+		case tagDNS:
+			sans.DNSNames = append(sans.DNSNames, string(value))
+		case tagURI:
+			sans.URIs = append(sans.URIs, string(value))
+		case tagIP:
+			if addr, ok := netip.AddrFromSlice(value); ok {
+				sans.IPAddresses = append(sans.IPAddresses, addr.String())
+			}
+		case tagOtherName:
+			if upn, ok := parseUPN(value); ok {
+				sans.UPNs = append(sans.UPNs, upn)
+			}
+		}
+	}
+	if sans.count() == 0 {
+		return nil, nil
+	}
+	return sans, nil
+}
+
+// More tags of GeneralName. RFC 5280 section 4.2.1.6.
+var (
+	tagOtherName = asn1.Tag(0).ContextSpecific().Constructed()
+	tagURI       = asn1.Tag(6).ContextSpecific()
+)
+
+// parseUPN reads an otherName if it is what addUPN writes.
+func parseUPN(otherName cryptobyte.String) (string, bool) {
+	var oid encoding.ObjectIdentifier
+	var explicit, text cryptobyte.String
+	ok := otherName.ReadASN1ObjectIdentifier(&oid) && oid.Equal(oidUPN) &&
+		otherName.ReadASN1(&explicit, asn1.Tag(0).ContextSpecific().Constructed()) &&
+		explicit.ReadASN1(&text, asn1.UTF8String) && isText(string(text))
+	return string(text), ok
+}

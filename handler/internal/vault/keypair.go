@@ -1,0 +1,242 @@
+package vault
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+	"software.sslmate.com/src/go-pkcs12"
+)
+
+// keyPair is what an import brings: a private key with the certificates that
+// came along, in their order, among them one of this key.
+type keyPair struct {
+	key         crypto.Signer
+	properties  KeyProperties // type, size and curve of key
+	certs       []*x509.Certificate
+	contentType string // ContentPKCS12 or ContentPEM
+}
+
+// Limits of an import, in bytes.
+const (
+	maxImport         = 1 << 20 // of the value as sent
+	maxImportPassword = 200
+	maxCertificate    = 32 << 10 // of one certificate's DER: a head holds one, as base64
+)
+
+// maxIterations bounds the password hashing that a PKCS #12 file asks for. The
+// most that a known program writes is 600,000.
+const maxIterations = 1_000_000
+
+// Key Vault's words for what cannot be imported.
+const (
+	badPKCS12     = "The specified PKCS#12 X.509 certificate content can not be read. Please check if certificate is in valid PKCS#12 format."
+	badPEM        = "The specified PEM X.509 certificate content is in an unexpected format. Please check if certificate is in valid PEM format."
+	noPrivateKey  = "No certificate with private key found in the specified X.509 certificate content. Please specify X.509 certificate content with only one certificate containing private key."
+	badProperties = "The specified X.509 certificate content is invalid. Error: One or more X.509 properties are invalid."
+	tooLong       = "The size of the X.509 certificate is too long."
+)
+
+func refuseImport(format string, args ...any) *Error {
+	return &Error{Reason: BadParameter, Detail: fmt.Sprintf(format, args...)}
+}
+
+// parseImport reads what clients send as the value of an import: base64 of
+// PKCS #12, PEM, or base64 of PEM. Whatever the policy says about it, the data
+// shows what it is. The error is a BadParameter.
+func parseImport(value, password string) (keyPair, error) {
+	switch {
+	case value == "":
+		return keyPair{}, badParameter("value", "must be present")
+	case len(value) > maxImport:
+		return keyPair{}, refuseImport(tooLong)
+	case len(password) > maxImportPassword:
+		return keyPair{}, badParameter("pwd", "%d bytes: must be at most %d", len(password), maxImportPassword)
+	}
+	data := []byte(value)
+	if !isPEM(data) {
+		var ok bool
+		if data, ok = decodeBase64(data); !ok {
+			return keyPair{}, refuseImport(badPKCS12)
+		}
+	}
+	if isPEM(data) {
+		return parseKeyPairPEM(data)
+	}
+	return parseKeyPairPKCS12(data, password)
+}
+
+func isPEM(data []byte) bool { return bytes.Contains(data, []byte("-----BEGIN ")) }
+
+// parseKeyPairPKCS12 reads a PKCS #12 file. RFC 7292.
+func parseKeyPairPKCS12(der []byte, password string) (keyPair, error) {
+	if err := checkIterations(der, 0); err != nil {
+		return keyPair{}, &Error{Reason: BadParameter, Detail: badPKCS12, Err: err}
+	}
+	key, first, rest, err := pkcs12.DecodeChain(der, password)
+	switch {
+	case errors.Is(err, pkcs12.ErrIncorrectPassword):
+		return keyPair{}, refuseImport(badPKCS12 + " Its password is not the specified one.")
+	case err != nil:
+		detail := badPKCS12
+		// The library tells these apart by their text alone.
+		if strings.Contains(err.Error(), "private key missing") || strings.Contains(err.Error(), "exactly one key bag") {
+			detail = noPrivateKey
+		}
+		return keyPair{}, &Error{Reason: BadParameter, Detail: detail, Err: err}
+	}
+	return newKeyPair(key, append([]*x509.Certificate{first}, rest...), ContentPKCS12)
+}
+
+// checkIterations refuses DER with an iteration count that would keep a
+// processor busy for long. In the parameters of all schemes of PKCS #12 and
+// PKCS #5 it is the INTEGER that follows the salt, an OCTET STRING; in keys and
+// certificates none does.
+func checkIterations(der cryptobyte.String, depth int) error {
+	const maxDepth = 32
+	if depth > maxDepth {
+		return errors.New("nested too deeply")
+	}
+	salt := false
+	for !der.Empty() {
+		var element cryptobyte.String
+		var tag asn1.Tag
+		whole := der
+		if !der.ReadAnyASN1(&element, &tag) {
+			return errors.New("not DER")
+		}
+		switch {
+		case tag == asn1.INTEGER && salt:
+			var count int64
+			if !whole.ReadASN1Integer(&count) || count > maxIterations {
+				return fmt.Errorf("an iteration count is more than %d", maxIterations)
+			}
+		case tag == asn1.OCTET_STRING:
+			// Either DER again or plain data.
+			if err := checkIterations(element, depth+1); err != nil && isSequence(element) {
+				return err
+			}
+		case tag&0x20 != 0: // constructed
+			if err := checkIterations(element, depth+1); err != nil {
+				return err
+			}
+		}
+		salt = tag == asn1.OCTET_STRING
+	}
+	return nil
+}
+
+// isSequence reports whether data is one SEQUENCE and nothing else.
+func isSequence(data cryptobyte.String) bool {
+	return data.SkipASN1(asn1.SEQUENCE) && data.Empty()
+}
+
+// parseKeyPairPEM reads certificates and a private key from PEM blocks in any
+// order. Blocks of other types are passed over, OpenSSL's EC PARAMETERS for one.
+func parseKeyPairPEM(data []byte) (keyPair, error) {
+	var certs []*x509.Certificate
+	var keys []any
+	for {
+		block, rest := pem.Decode(data)
+		if block == nil {
+			break
+		}
+		data = rest
+		var key any
+		var err error
+		switch block.Type {
+		case "CERTIFICATE", "X509 CERTIFICATE":
+			var c *x509.Certificate
+			if c, err = x509.ParseCertificate(block.Bytes); err == nil {
+				certs = append(certs, c)
+			}
+		case "PRIVATE KEY":
+			key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+		case "RSA PRIVATE KEY":
+			key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+		case "EC PRIVATE KEY":
+			key, err = x509.ParseECPrivateKey(block.Bytes)
+		case "ENCRYPTED PRIVATE KEY":
+			err = errors.New("the private key is encrypted")
+		}
+		if err != nil {
+			return keyPair{}, &Error{Reason: BadParameter, Detail: badPEM, Err: err}
+		}
+		if key != nil {
+			keys = append(keys, key)
+		}
+	}
+	switch {
+	case isPEM(data) || len(certs) == 0: // isPEM: a block without its end
+		return keyPair{}, refuseImport(badPEM)
+	case len(keys) != 1:
+		return keyPair{}, refuseImport(noPrivateKey)
+	}
+	return newKeyPair(keys[0], certs, ContentPEM)
+}
+
+// newKeyPair checks what was found.
+func newKeyPair(key any, certs []*x509.Certificate, contentType string) (keyPair, error) {
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return keyPair{}, refuseImport(noPrivateKey)
+	}
+	properties, err := keyPropertiesOf(signer.Public())
+	if err != nil {
+		return keyPair{}, &Error{Reason: BadParameter, Detail: badProperties + " " + err.Error() + ".", Err: err}
+	}
+	var each []*x509.Certificate
+	for _, c := range certs {
+		if len(c.Raw) > maxCertificate {
+			return keyPair{}, refuseImport(tooLong)
+		}
+		if !slices.ContainsFunc(each, c.Equal) {
+			each = append(each, c)
+		}
+	}
+	if len(each) > maxChain {
+		return keyPair{}, badParameter("value", "%d certificates: must be at most %d", len(each), maxChain)
+	}
+	return keyPair{signer, properties, each, contentType}, nil
+}
+
+// keyPropertiesOf describes a public key. The error says why a certificate of
+// this vault cannot have it.
+func keyPropertiesOf(pub crypto.PublicKey) (KeyProperties, error) {
+	switch pub := pub.(type) {
+	case *rsa.PublicKey:
+		size := pub.N.BitLen()
+		if !slices.Contains(rsaSizes, size) {
+			return KeyProperties{}, fmt.Errorf("an RSA key has 2048, 3072 or 4096 bits, not %d", size)
+		}
+		return KeyProperties{Type: KeyRSA, Size: size}, nil
+	case *ecdsa.PublicKey:
+		for name, curve := range curves {
+			if pub.Curve == curve {
+				return KeyProperties{Type: KeyEC, Size: curve.Params().BitSize, Curve: name}, nil
+			}
+		}
+		return KeyProperties{}, fmt.Errorf("an EC key is on P-256, P-384 or P-521, not on %s", pub.Params().Name)
+	}
+	return KeyProperties{}, errors.New("a key is RSA or EC")
+}
+
+// chain is the certificates, the one of the key first and the others in the
+// order of issuance, or in the order in which they came.
+func (p keyPair) chain(preserveOrder bool) ([]*x509.Certificate, error) {
+	chain, err := orderChain(p.certs, p.key.Public())
+	if err != nil || !preserveOrder {
+		return chain, err
+	}
+	leaf := chain[0]
+	return append(chain[:1], slices.DeleteFunc(slices.Clone(p.certs), leaf.Equal)...), nil
+}

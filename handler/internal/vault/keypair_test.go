@@ -1,0 +1,344 @@
+package vault
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"software.sslmate.com/src/go-pkcs12"
+)
+
+// keyPEM is a private key in one of its PEM forms, or another block.
+func keyPEM(t testing.TB, blockType string, key any) string {
+	t.Helper()
+	var der []byte
+	var err error
+	switch blockType {
+	case "PRIVATE KEY":
+		der, err = x509.MarshalPKCS8PrivateKey(key)
+	case "RSA PRIVATE KEY":
+		der = x509.MarshalPKCS1PrivateKey(key.(*rsa.PrivateKey))
+	case "EC PRIVATE KEY":
+		der, err = x509.MarshalECPrivateKey(key.(*ecdsa.PrivateKey))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: blockType, Bytes: der}))
+}
+
+func pfx(t testing.TB, enc *pkcs12.Encoder, password string, key any, certs ...*x509.Certificate) []byte {
+	t.Helper()
+	der, err := enc.Encode(key, certs[0], certs[1:], password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// opensslPFX has OpenSSL make a PKCS #12 file of PEM.
+func opensslPFX(t testing.TB, password, text string, args ...string) []byte {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "in.pem")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return openssl(t, nil, append([]string{"pkcs12", "-export", "-in", file, "-passout", "pass:" + password}, args...)...)
+}
+
+func TestParseImport(t *testing.T) {
+	t.Parallel()
+	root := newTestCA(t, "Root", nil)
+	issuing := newTestCA(t, "Issuing", root)
+	rsaKey, ecKey := testKeys["RSA"](), testKeys["P-256"]()
+	rsaLeaf := issuing.issue(t, leafTemplate("rsa.example.com"), rsaKey.Public())
+	ecLeaf := issuing.issue(t, leafTemplate("ec.example.com"), ecKey.Public())
+	rsaPEM := keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.cert, root.cert)
+	std := base64.StdEncoding.EncodeToString
+	wrapped := func(b []byte) string {
+		var lines strings.Builder
+		for chunk := range slices.Chunk([]byte(std(b)), 64) {
+			lines.Write(chunk)
+			lines.WriteString("\r\n")
+		}
+		return lines.String()
+	}
+	legacy := pfx(t, pkcs12.LegacyDES, "", rsaKey, rsaLeaf, issuing.cert, root.cert)
+	for name, c := range map[string]struct {
+		value, password string
+		leaf            *x509.Certificate
+		contentType     string
+	}{
+		"PKCS #12, 3DES, no password":     {std(legacy), "", rsaLeaf, ContentPKCS12},
+		"PKCS #12, base64 in lines":       {wrapped(legacy), "", rsaLeaf, ContentPKCS12},
+		"PKCS #12, base64url":             {base64.RawURLEncoding.EncodeToString(legacy), "", rsaLeaf, ContentPKCS12},
+		"PKCS #12, RC2":                   {std(pfx(t, pkcs12.LegacyRC2, "pw", rsaKey, rsaLeaf, issuing.cert, root.cert)), "pw", rsaLeaf, ContentPKCS12},
+		"PKCS #12, AES":                   {std(pfx(t, pkcs12.Modern2023, "pässword", ecKey, ecLeaf, issuing.cert, root.cert)), "pässword", ecLeaf, ContentPKCS12},
+		"PKCS #12, PBMAC1":                {std(pfx(t, pkcs12.Modern2026, "pw", ecKey, ecLeaf, issuing.cert, root.cert)), "pw", ecLeaf, ContentPKCS12},
+		"PKCS #12, the leaf last":         {std(pfx(t, pkcs12.LegacyDES, "", rsaKey, root.cert, issuing.cert, rsaLeaf)), "", rsaLeaf, ContentPKCS12},
+		"PKCS #12 of OpenSSL":             {std(opensslPFX(t, "pw", rsaPEM)), "pw", rsaLeaf, ContentPKCS12},
+		"PKCS #12 of OpenSSL, 3DES":       {std(opensslPFX(t, "", rsaPEM, "-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1")), "", rsaLeaf, ContentPKCS12},
+		"PKCS #12 of OpenSSL, bare":       {std(opensslPFX(t, "", rsaPEM, "-keypbe", "NONE", "-certpbe", "NONE", "-nomac")), "", rsaLeaf, ContentPKCS12},
+		"PEM":                             {rsaPEM, "", rsaLeaf, ContentPEM},
+		"PEM, a password for nothing":     {rsaPEM, "pw", rsaLeaf, ContentPEM},
+		"PEM, base64":                     {std([]byte(rsaPEM)), "", rsaLeaf, ContentPEM},
+		"PEM, lines of Windows":           {strings.ReplaceAll(rsaPEM, "\n", "\r\n"), "", rsaLeaf, ContentPEM},
+		"PEM, certificates reversed":      {pemOf(root.cert, issuing.cert, rsaLeaf) + keyPEM(t, "PRIVATE KEY", rsaKey), "", rsaLeaf, ContentPEM},
+		"PEM, the key in the middle":      {pemOf(issuing.cert, rsaLeaf) + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(root.cert), "", rsaLeaf, ContentPEM},
+		"PEM, a certificate twice":        {rsaPEM + pemOf(issuing.cert, rsaLeaf), "", rsaLeaf, ContentPEM},
+		"PEM, PKCS #1":                    {keyPEM(t, "RSA PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.cert, root.cert), "", rsaLeaf, ContentPEM},
+		"PEM, SEC 1":                      {keyPEM(t, "EC PRIVATE KEY", ecKey) + pemOf(ecLeaf, issuing.cert, root.cert), "", ecLeaf, ContentPEM},
+		"PEM, SEC 1 of OpenSSL":           {string(openssl(t, []byte(keyPEM(t, "PRIVATE KEY", ecKey)), "ec", "-param_enc", "named_curve")) + pemOf(ecLeaf, root.cert, issuing.cert), "", ecLeaf, ContentPEM},
+		"PEM, EC PARAMETERS before it":    {"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + keyPEM(t, "EC PRIVATE KEY", ecKey) + pemOf(ecLeaf, issuing.cert, root.cert), "", ecLeaf, ContentPEM},
+		"PEM, bag attributes of OpenSSL":  {string(openssl(t, legacy, "pkcs12", "-nodes", "-passin", "pass:")), "", rsaLeaf, ContentPEM},
+		"PEM, text before and between it": {"Hello\n" + pemOf(root.cert) + "\nsubject=CN\n" + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.cert), "", rsaLeaf, ContentPEM},
+	} {
+		pair, err := parseImport(c.value, c.password)
+		if err != nil {
+			t.Errorf("%s: %v (%v)", name, err, errors.Unwrap(err))
+			continue
+		}
+		chain, err := pair.chain(false)
+		want := []*x509.Certificate{c.leaf, issuing.cert, root.cert}
+		if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
+			t.Errorf("%s: chain %s, %v", name, names(chain), err)
+		}
+		if !samePublicKey(pair.key.Public(), c.leaf.PublicKey) || pair.contentType != c.contentType {
+			t.Errorf("%s: key %T, content type %s", name, pair.key, pair.contentType)
+		}
+	}
+}
+
+func TestParseImportRefuses(t *testing.T) {
+	t.Parallel()
+	ca := newTestCA(t, "Root", nil)
+	key, other := testKeys["P-256"](), testKeys["P-384"]()
+	leaf := ca.issue(t, leafTemplate("example.com"), key.Public())
+	_, ed25519Key, _ := ed25519.GenerateKey(nil)
+	edLeaf := ca.issue(t, leafTemplate("example.com"), ed25519Key.Public())
+	p224 := mustEC(t, elliptic.P224())
+	p224Leaf := ca.issue(t, leafTemplate("example.com"), p224.Public())
+	pkcs8 := keyPEM(t, "PRIVATE KEY", key)
+	whole := opensslPFX(t, "", pkcs8+pemOf(leaf))
+	big := leafTemplate("example.com")
+	big.OCSPServer = []string{"http://" + strings.Repeat("a", maxCertificate)}
+	var many string
+	for range maxChain {
+		many += pemOf(newTestCA(t, "CA", nil).cert)
+	}
+	trust, err := pkcs12.LegacyDES.EncodeTrustStore([]*x509.Certificate{leaf}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	encrypted := string(openssl(t, []byte(pkcs8), "pkcs8", "-topk8", "-passout", "pass:pw"))
+	const otherKey = "The public key of the end-entity certificate in the specified X.509 certificate content does not match the public part of the specified private key."
+	for name, c := range map[string]struct {
+		value, password, detail string
+	}{
+		"nothing":                      {"", "", "must be present"},
+		"too long":                     {strings.Repeat("A", maxImport+1), "", tooLong},
+		"a password that is too long":  {std(whole), strings.Repeat("p", maxImportPassword+1), "201 bytes: must be at most 200"},
+		"no base64":                    {"%%%", "", badPKCS12},
+		"no PKCS #12":                  {std([]byte("hello, world")), "", badPKCS12},
+		"PKCS #12 cut":                 {std(whole[:len(whole)-1]), "", badPKCS12},
+		"PKCS #12 without a key":       {std(opensslPFX(t, "", pemOf(leaf), "-nokeys")), "", noPrivateKey},
+		"PKCS #12 as a trust store":    {std(trust), "", noPrivateKey},
+		"wrong password":               {std(pfx(t, pkcs12.Modern2023, "pw", key, leaf)), "PW", badPKCS12 + " Its password is not the specified one."},
+		"no password":                  {std(pfx(t, pkcs12.LegacyDES, "pw", key, leaf)), "", badPKCS12 + " Its password is not the specified one."},
+		"PEM without a key":            {pemOf(leaf), "", noPrivateKey},
+		"PEM with two keys":            {pkcs8 + pemOf(leaf) + keyPEM(t, "PRIVATE KEY", other), "", noPrivateKey},
+		"PEM with one key twice":       {pkcs8 + pemOf(leaf) + pkcs8, "", noPrivateKey},
+		"PEM without a certificate":    {pkcs8, "", badPEM},
+		"PEM with an encrypted key":    {encrypted + pemOf(leaf), "pw", badPEM},
+		"PEM of garbage":               {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" + pkcs8, "", badPEM},
+		"PEM with its end cut":         {pkcs8 + pemOf(leaf) + "-----BEGIN CERTIFICATE-----\nAAAA", "", badPEM},
+		"only a beginning":             {"-----BEGIN ", "", badPEM},
+		"a key of another kind":        {keyPEM(t, "PRIVATE KEY", ed25519Key) + pemOf(edLeaf), "", badProperties + " a key is RSA or EC."},
+		"a curve of another kind":      {keyPEM(t, "PRIVATE KEY", p224) + pemOf(p224Leaf), "", badProperties + " an EC key is on P-256, P-384 or P-521, not on P-224."},
+		"a large certificate":          {pkcs8 + pemOf(ca.issue(t, big, key.Public())), "", tooLong},
+		"a long chain":                 {pkcs8 + pemOf(leaf) + many, "", "11 certificates: must be at most 10"},
+		"base64 of base64 of PKCS #12": {std([]byte(std(whole))), "", badPKCS12},
+		"a certificate of another key": {keyPEM(t, "PRIVATE KEY", other) + pemOf(leaf), "", otherKey},
+		"PKCS #12 of another key":      {std(pfx(t, pkcs12.LegacyDES, "", other, leaf)), "", otherKey},
+		"PEM that is no DER":           {"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + pemOf(leaf), "", badPEM},
+		"RSA with too few bits":        {rsaOf(t, ca, 1024), "", badProperties + " an RSA key has 2048, 3072 or 4096 bits, not 1024."},
+		"PKCS #12 with two keys":       {std(twoKeys(t, key, leaf)), "", noPrivateKey},
+	} {
+		pair, err := parseImport(c.value, c.password)
+		if err == nil {
+			_, err = pair.chain(false)
+		}
+		var e *Error
+		if !errors.As(err, &e) || e.Reason != BadParameter || !strings.HasPrefix(e.Detail, c.detail) || e.Detail != c.detail && c.detail != otherKey {
+			t.Errorf("%s: %v, want %q", name, err, c.detail)
+		}
+	}
+}
+
+func mustEC(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(curve, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func rsaOf(t testing.TB, ca *testCA, bits int) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(nil, bits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keyPEM(t, "PRIVATE KEY", key) + pemOf(ca.issue(t, leafTemplate("example.com"), key.Public()))
+}
+
+// twoKeys is a PKCS #12 file, without encryption, that holds a key twice.
+func twoKeys(t testing.TB, key any, leaf *x509.Certificate) []byte {
+	t.Helper()
+	type content struct { // RFC 5652 section 4, of type data
+		Type asn1.ObjectIdentifier
+		Data []byte `asn1:"tag:0,explicit"`
+	}
+	var file struct {
+		Version int
+		Safe    content
+	}
+	unmarshal := func(der []byte, v any) {
+		t.Helper()
+		if rest, err := asn1.Unmarshal(der, v); err != nil || len(rest) > 0 {
+			t.Fatal(err)
+		}
+	}
+	marshal := func(v any) []byte {
+		t.Helper()
+		der, err := asn1.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return der
+	}
+	unmarshal(pfx(t, pkcs12.Passwordless, "", key, leaf), &file)
+	var safe []content
+	unmarshal(file.Safe.Data, &safe)
+	var bags []asn1.RawValue
+	keys := &safe[len(safe)-1]
+	unmarshal(keys.Data, &bags)
+	keys.Data = marshal(append(bags, bags...))
+	file.Safe.Data = marshal(safe)
+	return marshal(file)
+}
+
+// TestChainKeepsOrder: with preserveCertOrder the leaf still comes first, and
+// the others as they were sent.
+func TestChainKeepsOrder(t *testing.T) {
+	t.Parallel()
+	root := newTestCA(t, "Root", nil)
+	issuing := newTestCA(t, "Issuing", root)
+	key := testKeys["P-256"]()
+	leaf := issuing.issue(t, leafTemplate("example.com"), key.Public())
+	pair, err := parseImport(keyPEM(t, "PRIVATE KEY", key)+pemOf(root.cert, leaf, issuing.cert), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for preserve, want := range map[bool][]*x509.Certificate{
+		false: {leaf, issuing.cert, root.cert},
+		true:  {leaf, root.cert, issuing.cert},
+	} {
+		for range 2 { // chain must not disturb the pair
+			chain, err := pair.chain(preserve)
+			if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
+				t.Errorf("preserve %v: %s, %v", preserve, names(chain), err)
+			}
+		}
+	}
+}
+
+// TestIterations: every iteration count in a file is bounded, wherever it is.
+func TestIterations(t *testing.T) {
+	t.Parallel()
+	key := testKeys["P-256"]()
+	leaf := newTestCA(t, "Root", nil).issue(t, leafTemplate("example.com"), key.Public())
+	few := []byte{2, 3, 0x01, 0x00, 0x01} // INTEGER 65537
+	for name, enc := range map[string]*pkcs12.Encoder{"3DES": pkcs12.LegacyDES, "AES": pkcs12.Modern2023, "PBMAC1": pkcs12.Modern2026} {
+		der := pfx(t, enc.WithIterations(65537), "pw", key, leaf)
+		if err := checkIterations(der, 0); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		counts := 0
+		for at := 0; ; counts++ {
+			i := bytes.Index(der[at:], few)
+			if i < 0 {
+				break
+			}
+			at += i
+			for _, count := range [][]byte{{0x7f, 0xff, 0xff}, {0x0f, 0x42, 0x41}} {
+				changed := bytes.Clone(der)
+				copy(changed[at+2:], count)
+				if checkIterations(changed, 0) == nil {
+					t.Errorf("%s: count %d may be %x", name, counts, count)
+				}
+			}
+			at++
+		}
+		if counts != 3 { // of the MAC, the certificates and the key
+			t.Errorf("%s: %d iteration counts found, want 3", name, counts)
+		}
+	}
+	deep := []byte{}
+	for range 40 {
+		deep = append([]byte{0x30, byte(len(deep))}, deep...)
+	}
+	if checkIterations(deep, 0) == nil {
+		t.Error("a file may be nested without end")
+	}
+}
+
+func FuzzParseImport(f *testing.F) {
+	ca := newTestCA(f, "Root", nil)
+	key := testKeys["P-256"]()
+	leaf := ca.issue(f, leafTemplate("example.com"), key.Public())
+	text := keyPEM(f, "EC PRIVATE KEY", key) + pemOf(leaf, ca.cert)
+	for _, value := range []string{
+		"", "%", "-----BEGIN ", text, std([]byte(text)), keyPEM(f, "PRIVATE KEY", key), pemOf(leaf),
+		std(pfx(f, pkcs12.LegacyDES.WithIterations(1), "", key, leaf, ca.cert)),
+		std(pfx(f, pkcs12.Modern2023.WithIterations(1), "", key, leaf)),
+		std(pfx(f, pkcs12.Passwordless, "", key, leaf, ca.cert)),
+	} {
+		f.Add(value, "")
+	}
+	f.Add(std(pfx(f, pkcs12.Modern2026.WithIterations(1), "pw", key, leaf)), "pw")
+	f.Fuzz(func(t *testing.T, value, password string) {
+		pair, err := parseImport(value, password)
+		var chain []*x509.Certificate
+		if err == nil {
+			chain, err = pair.chain(false)
+		}
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) || e.Reason != BadParameter || e.Detail == "" {
+				t.Fatalf("%v is no BadParameter", err)
+			}
+			return
+		}
+		if !samePublicKey(chain[0].PublicKey, pair.key.Public()) {
+			t.Fatal("the leaf is not the key's")
+		}
+		again, err := parseImport(keyPEM(t, "PRIVATE KEY", pair.key)+pemOf(chain...), "")
+		if err != nil || !slices.EqualFunc(again.certs, chain, (*x509.Certificate).Equal) {
+			t.Fatalf("what was read cannot be read again: %v", err)
+		}
+	})
+}

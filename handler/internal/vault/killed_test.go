@@ -1,0 +1,71 @@
+package vault_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/vaulttest"
+)
+
+// openRepeatable makes a vault that chooses the same ids every time and makes
+// one storage call at a time.
+func openRepeatable(t testing.TB, store vault.Store, clock *clock) *vault.Vault {
+	t.Helper()
+	sealer := testSealer(t)
+	v, err := vault.New(vault.Config{
+		Store:       store,
+		Seal:        sealer.Seal,
+		Open:        sealer.Open,
+		Issuers:     map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{Now: clock.Now})},
+		Concurrency: 1,
+		NewKey:      pooledKey,
+		Now:         clock.Now,
+		Sleep:       clock.Sleep,
+		Rand:        rand.NewChaCha8([32]byte{}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// killAnywhere kills the process of a call before and after each of its storage
+// calls, and after that the invariants and check must hold.
+func killAnywhere(t *testing.T, call func(context.Context, *vault.Vault) error, check func(*vaulttest.Memory, *clock) error) vaulttest.Report {
+	t.Helper()
+	report, err := vaulttest.Interleave(t.Context(), vaulttest.Search{
+		Setup: func() vaulttest.Scenario {
+			store, clock := new(vaulttest.Memory), newClock()
+			var broken error
+			store.OnCommit(func(_, after vaulttest.Contents) {
+				if err := vault.Invariants(after.Rows, after.Blobs); err != nil && broken == nil {
+					broken = fmt.Errorf("after a transaction: %w", err)
+				}
+			})
+			return vaulttest.Scenario{
+				Store: store,
+				Workers: []vaulttest.Worker{{Name: "call", Run: func(ctx context.Context, store vault.Store) {
+					if err := call(ctx, openRepeatable(t, store, clock)); err != nil {
+						t.Errorf("a call that nothing disturbs: %v", err)
+					}
+				}}},
+				Check: func(store *vaulttest.Memory) error {
+					if broken != nil {
+						return broken
+					}
+					return check(store, clock)
+				},
+			}
+		},
+		Crashes: 1,
+		Limit:   1000,
+	})
+	if err != nil || !report.Exhaustive {
+		t.Errorf("%v: %v", report, err)
+	}
+	return report
+}
