@@ -9,6 +9,7 @@
 // their own Functions hosts on it, each with a vault of its own.
 //
 //	wire_test.go     the requests of Key Vault's documents, by curl; the contract is in testdata/*.txt
+//	clients_test.go  the official Python, JavaScript and Go clients, through one list of steps
 //
 // Everything that a test starts is ended when the tests end, and by the kernel when
 // they are killed.
