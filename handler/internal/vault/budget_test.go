@@ -57,6 +57,12 @@ func TestStorageCalls(t *testing.T) {
 	imported := vault.ImportParams{Value: newExisting(t, ecP256, h.clock.Now()).pfx(t)}
 	expect("first import", 3, func() error { return second(h.Import(ctx, name(t, "imported"), imported)) })
 	expect("next import", 3, func() error { return second(h.Import(ctx, name(t, "imported"), imported)) })
+	expect("get secret", 3, func() error { return second(h.Secret(ctx, n, "")) })
+	expect("get secret of a version", 4, func() error { return second(h.Secret(ctx, n, cert.Version)) })
+	expect("get key", 1, func() error { return second(h.Key(ctx, n, "")) })
+	digest := make([]byte, 32)
+	expect("sign", 2, func() error { _, _, err := h.Sign(ctx, n, "", "RS256", digest); return err })
+	expect("verify", 1, func() error { return second(h.Verify(ctx, n, "", "RS256", digest, nil)) })
 	expect("update latest version", 2, func() error { return second(h.UpdateVersion(ctx, n, "", vault.UpdateParams{})) })
 	expect("update policy", 2, func() error { return second(h.UpdatePolicy(ctx, n, vault.PolicyParams{})) })
 	expect("delete certificate", 2, func() error { return second(h.Delete(ctx, n)) })

@@ -35,6 +35,13 @@ const (
 	Throttled                                // storage asks for fewer requests; Err says which
 	Unavailable                              // storage or a key service cannot be reached; Err says why
 	ContactsNotFound                         // the vault has none
+	SecretNotFound                           // Name; also of a certificate that was never completed
+	SecretDisabled                           // Name's version; Detail is the operation
+	KeyNotFound                              // as SecretNotFound
+	KeyDisabled                              // as SecretDisabled
+	KeyNotYetValid                           // before the certificate's validity; Detail is the operation
+	KeyExpired                               // after it
+	KeyOperationForbidden                    // by the certificate's key usage; Detail is the operation
 )
 
 // Error is a failure that the caller can act on.
@@ -43,7 +50,7 @@ type Error struct {
 	Name   string // certificate or issuer
 	Issuer string // for MergeForbidden
 	Field  string // for BadParameter: path of the field as on the wire, e.g. policy.x509_props.subject; may be empty
-	Detail string // for BadParameter: the offending value, where that helps, and the rule: "0 entries: must be 1 to 100"
+	Detail string // for BadParameter: the offending value, where that helps, and the rule: "0 entries: must be 1 to 100"; for secrets and keys: the operation
 	Err    error  // cause, for the log only
 }
 
@@ -78,6 +85,13 @@ var reasonText = map[Reason]string{
 	Throttled:              "throttled",
 	Unavailable:            "unavailable",
 	ContactsNotFound:       "contacts not found",
+	SecretNotFound:         "secret not found",
+	SecretDisabled:         "secret is disabled",
+	KeyNotFound:            "key not found",
+	KeyDisabled:            "key is disabled",
+	KeyNotYetValid:         "key is not yet valid",
+	KeyExpired:             "key is expired",
+	KeyOperationForbidden:  "key operation not permitted",
 }
 
 func badParameter(field, format string, args ...any) *Error {

@@ -1,0 +1,113 @@
+package vault
+
+import (
+	"cmp"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"sync"
+
+	"software.sslmate.com/src/go-pkcs12"
+)
+
+// Secret is the backing secret of a version: its certificates and, when the
+// policy says that it is exportable, its private key.
+type Secret struct {
+	Certificate
+	Value []byte // by ContentType: PKCS #12 with an empty password, or PEM with the key first
+}
+
+// Secret returns the backing secret of a version, of the latest when id is
+// empty. Its certificates are the leaf and then the chain in its order.
+//
+// REST page: Get Secret.
+func (v *Vault) Secret(ctx context.Context, n Name, id string) (Secret, error) {
+	h, ver, err := v.completed(ctx, n, id, SecretNotFound)
+	if err != nil {
+		return Secret{}, err
+	}
+	if !ver.Enabled {
+		return Secret{}, &Error{Reason: SecretDisabled, Name: n.text, Detail: "get"}
+	}
+	var key crypto.Signer
+	var keyErr error
+	var wg sync.WaitGroup
+	if ver.Key.Exportable {
+		wg.Go(func() { key, keyErr = v.privateKey(ctx, n, ver.KeyID) })
+	}
+	chain, err := v.chain(ctx, ver)
+	wg.Wait()
+	if err = cmp.Or(err, keyErr); err != nil {
+		return Secret{}, err
+	}
+	value, err := encodeSecret(ver.ContentType, chain, key)
+	if err != nil {
+		return Secret{}, fmt.Errorf("encoding the secret of %q: %w", n.text, err)
+	}
+	return Secret{v.ofVersion(h, ver), value}, nil
+}
+
+// completed finds a version of a certificate that is not deleted, the latest
+// when id is empty; notFound is the reason when there is none.
+func (v *Vault) completed(ctx context.Context, n Name, id string, notFound Reason) (*head, *version, error) {
+	var h *head
+	var ver *version
+	var err error
+	if id != "" {
+		h, ver, err = v.headAndVersion(ctx, n, id)
+	} else if h, err = v.liveHead(ctx, n); err == nil {
+		ver = h.Latest
+	}
+	if reasonOf(err) == CertificateNotFound || err == nil && ver == nil {
+		name := n.text
+		if id != "" {
+			name += "/" + id
+		}
+		err = &Error{Reason: notFound, Name: name}
+	}
+	return h, ver, err
+}
+
+// chain reads a version's certificates, leaf first.
+func (v *Vault) chain(ctx context.Context, ver *version) ([]*x509.Certificate, error) {
+	data, err := v.cfg.Store.GetBlob(ctx, ver.Chain)
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("reading the chain of version %q: %w", ver.ID, err)
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var der [][]byte
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		der = append(der, block.Bytes)
+	}
+	return parseChain(der)
+}
+
+// encodeSecret makes the value of a backing secret, without a key when key is
+// nil.
+func encodeSecret(contentType string, chain []*x509.Certificate, key crypto.Signer) ([]byte, error) {
+	switch {
+	case contentType == ContentPEM && key == nil:
+		return encodePEM(chain), nil
+	case contentType == ContentPEM:
+		der, err := marshalKey(key)
+		if err != nil {
+			return nil, err
+		}
+		defer clear(der)
+		return append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), encodePEM(chain)...), nil
+	case key == nil:
+		return secretEncoder.EncodeTrustStore(chain, "")
+	default:
+		return secretEncoder.Encode(key, chain[0], chain[1:], "")
+	}
+}
+
+// secretEncoder encrypts with 3DES and authenticates with HMAC-SHA-1, as Key
+// Vault does, iterations included. Under an empty password no algorithm protects
+// anything; these are the ones that every reader knows.
+var secretEncoder = pkcs12.LegacyDES.WithIterations(2000)
