@@ -1,0 +1,29 @@
+package egress
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// maxRetryAfter bounds what a server may ask for.
+const maxRetryAfter = 24 * time.Hour
+
+// RetryAfter is how long the sender of h wants to be left alone: its Retry-After
+// (RFC 9110 section 10.2.3), a date by its own clock, at most a day. It is 0 when
+// it does not say.
+func RetryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), maxRetryAfter)
+}
