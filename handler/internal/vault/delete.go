@@ -98,11 +98,21 @@ func (v *Vault) Recover(ctx context.Context, n Name) (Certificate, error) {
 
 // Purge removes a soft-deleted certificate with its keys for good. First the
 // head is marked, and from then on nothing can bring the certificate back; rows
-// and blobs go next, and a tick finishes what this call cannot.
+// and blobs go next, and a tick finishes what this call cannot. A vault with
+// purge protection refuses.
 //
 // REST page: Purge Deleted Certificate.
 func (v *Vault) Purge(ctx context.Context, n Name) error {
-	if err := v.startPurge(ctx, n, func(h *head) error { return h.checkDeleted(n) }); err != nil {
+	err := v.startPurge(ctx, n, func(h *head) error {
+		if err := h.checkDeleted(n); err != nil {
+			return err
+		}
+		if v.cfg.PurgeProtection {
+			return &Error{Reason: PurgeProtected, Name: n.text}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if err := v.finishPurge(ctx, n); err != nil {

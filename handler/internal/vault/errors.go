@@ -42,6 +42,7 @@ const (
 	KeyNotYetValid                           // before the certificate's validity; Detail is the operation
 	KeyExpired                               // after it
 	KeyOperationForbidden                    // by the certificate's key usage; Detail is the operation
+	PurgeProtected                           // the vault purges by date only
 )
 
 // Error is a failure that the caller can act on.
@@ -92,6 +93,7 @@ var reasonText = map[Reason]string{
 	KeyNotYetValid:         "key is not yet valid",
 	KeyExpired:             "key is expired",
 	KeyOperationForbidden:  "key operation not permitted",
+	PurgeProtected:         "purge protection is enabled",
 }
 
 func badParameter(field, format string, args ...any) *Error {

@@ -11,26 +11,32 @@ import (
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
-// openRepeatable makes a vault that chooses the same ids every time and makes
-// one storage call at a time.
-func openRepeatable(t testing.TB, store vault.Store, clock *clock) *vault.Vault {
+// openWith makes a vault whose configuration edit has changed.
+func openWith(t testing.TB, store vault.Store, clock *clock, edit func(*vault.Config)) *vault.Vault {
 	t.Helper()
 	sealer := testSealer(t)
-	v, err := vault.New(vault.Config{
-		Store:       store,
-		Seal:        sealer.Seal,
-		Open:        sealer.Open,
-		Issuers:     map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{Now: clock.Now})},
-		Concurrency: 1,
-		NewKey:      pooledKey,
-		Now:         clock.Now,
-		Sleep:       clock.Sleep,
-		Rand:        rand.NewChaCha8([32]byte{}),
-	})
+	cfg := vault.Config{
+		Store:   store,
+		Seal:    sealer.Seal,
+		Open:    sealer.Open,
+		Issuers: map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{Now: clock.Now})},
+		NewKey:  pooledKey,
+		Now:     clock.Now,
+		Sleep:   clock.Sleep,
+	}
+	edit(&cfg)
+	v, err := vault.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// repeatable makes a vault choose the same ids every time, and make one storage
+// call at a time.
+func repeatable(cfg *vault.Config) {
+	cfg.Concurrency = 1
+	cfg.Rand = rand.NewChaCha8([32]byte{})
 }
 
 // killAnywhere kills the process of a call before and after each of its storage
@@ -49,7 +55,7 @@ func killAnywhere(t *testing.T, call func(context.Context, *vault.Vault) error, 
 			return vaulttest.Scenario{
 				Store: store,
 				Workers: []vaulttest.Worker{{Name: "call", Run: func(ctx context.Context, store vault.Store) {
-					if err := call(ctx, openRepeatable(t, store, clock)); err != nil {
+					if err := call(ctx, openWith(t, store, clock, repeatable)); err != nil {
 						t.Errorf("a call that nothing disturbs: %v", err)
 					}
 				}}},

@@ -37,6 +37,10 @@ type Config struct {
 	// 90; 90 when zero.
 	RecoverableDays int
 
+	// PurgeProtection leaves purging to the date alone: nobody can purge a
+	// deleted certificate before it.
+	PurgeProtection bool
+
 	// MaxAge ends an operation that its CA has not answered by then; 30 days
 	// when zero. Operations that wait for a person (issuer Unknown) have no
 	// limit.
@@ -129,10 +133,16 @@ func (v *Vault) random(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// RecoveryLevel is the vault's soft-delete promise in Key Vault's words.
+// recoveryLevel is the vault's soft-delete promise in Key Vault's words.
+//
+// REST page: Get Certificate, DeletionRecoveryLevel.
 func (v *Vault) recoveryLevel() string {
-	if v.cfg.RecoverableDays == 90 {
-		return "Recoverable+Purgeable"
+	level := "Recoverable"
+	if v.cfg.RecoverableDays != 90 {
+		level = "CustomizedRecoverable"
 	}
-	return "CustomizedRecoverable+Purgeable"
+	if !v.cfg.PurgeProtection {
+		level += "+Purgeable"
+	}
+	return level
 }
