@@ -10,6 +10,9 @@
 //
 //	wire_test.go     the requests of Key Vault's documents, by curl; the contract is in testdata/*.txt
 //	clients_test.go  the official Python, JavaScript and Go clients, through one list of steps
+//	quickstart_test.go  the flow of the Python quickstart, twice with one name
+//	route_test.go    which function gets which request, and what refusals look like
+//	timer_test.go    no URL reaches the timer
 //
 // Everything that a test starts is ended when the tests end, and by the kernel when
 // they are killed.
