@@ -13,6 +13,7 @@ type Call struct {
 	Number  int // from 1, in the order in which the calls began
 	Kind    Kind
 	Key     string         // of the row or blob; where a Scan begins; the first row of a Commit
+	To      string         // of a Scan
 	Actions []vault.Action // of a Commit
 }
 
@@ -54,7 +55,7 @@ func (i *intercepted) Get(ctx context.Context, key string) (vault.Row, error) {
 
 // Scan implements vault.Store.
 func (i *intercepted) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
-	return intercept(ctx, i, Call{Kind: Scan, Key: r.From}, func(ctx context.Context) ([]vault.Row, error) {
+	return intercept(ctx, i, Call{Kind: Scan, Key: r.From, To: r.To}, func(ctx context.Context) ([]vault.Row, error) {
 		return i.store.Scan(ctx, r)
 	})
 }

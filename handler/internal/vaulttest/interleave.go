@@ -25,6 +25,11 @@ type Search struct {
 	// could go on; 0: no bound. Most bugs need one or two of them, and schedules
 	// with so few are few enough to be enumerated where all would be too many.
 	Preemptions int
+	// Independent tells calls of two workers whose order makes no difference:
+	// neither to the store nor through what the workers do between calls. Of
+	// schedules that differ only in the order of such calls one is enumerated.
+	// nil: every order counts. It must be nil where Preemptions is not 0.
+	Independent func(a, b Call) bool
 	// Limit bounds the schedules that are enumerated, depth first.
 	Limit int
 	// Samples is how many random schedules follow when Limit was too low.
@@ -118,7 +123,7 @@ var errDiverged = errors.New("the same choices led to different calls: a worker 
 // Counterexample, or until it is done or ctx has ended.
 func Interleave(ctx context.Context, s Search) (Report, error) {
 	var report Report
-	paths := &depthFirst{}
+	paths := &depthFirst{independent: s.Independent}
 	for report.Enumerated < s.Limit && !report.Exhaustive {
 		counts, err := s.try(ctx, paths, &report)
 		if err != nil {
@@ -151,6 +156,9 @@ func (s Search) try(ctx context.Context, c chooser, report *Report) (counts bool
 		return false, err
 	}
 	trace, counts, err := s.run(ctx, s.Setup(), c)
+	if errors.Is(err, errExplored) {
+		return false, nil
+	}
 	if errors.Is(err, errDiverged) {
 		return false, err
 	}
@@ -159,69 +167,4 @@ func (s Search) try(ctx context.Context, c chooser, report *Report) (counts bool
 	}
 	report.MaxCalls = max(report.MaxCalls, len(trace))
 	return counts, nil
-}
-
-// chooser makes the choices of a schedule: one of the workers that wait with a
-// call, and, where stops is true, one of the three ways to go on.
-type chooser interface {
-	choose(waiting []*worker, stops bool) (*worker, Stop, error)
-}
-
-// depthFirst enumerates all choices in lexical order.
-type depthFirst struct {
-	at      int // depth of the next choice
-	choices []choice
-}
-
-type choice struct {
-	taken, of int
-	kind      Kind // of the call that was taken
-	key       string
-}
-
-func (d *depthFirst) choose(waiting []*worker, stops bool) (*worker, Stop, error) {
-	ways := 1
-	if stops {
-		ways = int(Answered) + 1
-	}
-	if d.at == len(d.choices) {
-		d.choices = append(d.choices, choice{of: len(waiting) * ways})
-	}
-	c := &d.choices[d.at]
-	if c.of != len(waiting)*ways {
-		return nil, 0, errDiverged
-	}
-	w := waiting[c.taken/ways]
-	if last := d.at == len(d.choices)-1; last {
-		c.kind, c.key = w.waiting.Kind, w.waiting.Key
-	}
-	if c.kind != w.waiting.Kind || c.key != w.waiting.Key {
-		return nil, 0, errDiverged
-	}
-	d.at++
-	return w, Stop(c.taken % ways), nil
-}
-
-// next goes to the next schedule; it reports false after the last.
-func (d *depthFirst) next() bool {
-	d.at = 0
-	for last := len(d.choices) - 1; last >= 0; last-- {
-		if d.choices[last].taken++; d.choices[last].taken < d.choices[last].of {
-			return true
-		}
-		d.choices = d.choices[:last]
-	}
-	return false
-}
-
-// atRandom takes each worker with equal chance and lets it stop rarely, so that
-// most schedules come far.
-type atRandom struct{ rng *rand.Rand }
-
-func (r *atRandom) choose(waiting []*worker, stops bool) (*worker, Stop, error) {
-	w := waiting[r.rng.IntN(len(waiting))]
-	if stops && r.rng.IntN(16) == 0 {
-		return w, Unanswered + Stop(r.rng.IntN(2)), nil
-	}
-	return w, Goes, nil
 }
