@@ -15,11 +15,14 @@ func TestAPIVersion(t *testing.T) {
 	}
 	// As the JavaScript client sends it.
 	s.must("GET", "/certificates?api%2Dversion=2025-07-01", "")
+	s.must("GET", "/certificates?api-version=7.4&maxresults=5&api-version=7.4", "")
 	for _, tt := range []struct{ query, want string }{
 		{"api-version=7.3-preview", "The specified version (7.3-preview) is not recognized. Consider using the latest supported version (2026-04-01)."},
 		{"api-version=9.9", "The specified version (9.9) is not recognized. Consider using the latest supported version (2026-04-01)."},
 		{"api-version=", "The api-version query parameter is missing. Consider using the latest supported version (2026-04-01)."},
 		{"", "The api-version query parameter is missing. Consider using the latest supported version (2026-04-01)."},
+		{"api-version=7.4&api-version=7.5", "The query parameter api-version has several values."},
+		{"api-version=7.4&api-version=7.4&api-version=7.4&api-version=", "The query parameter api-version has several values."},
 		{"api-version=7.4;x", "The query of the request URI is malformed."},
 		{"api-version=7.4&x=%zz", "The query of the request URI is malformed."},
 	} {

@@ -18,8 +18,8 @@ const maxResults = 25
 // storage query.
 func (c *call) page(check func(key string) bool) (vault.Page, error) {
 	p := vault.Page{Max: maxResults}
-	if s := c.query.Get("maxresults"); s != "" {
-		n, err := strconv.Atoi(s)
+	if c.query.Has("maxresults") {
+		n, err := strconv.Atoi(c.query.Get("maxresults"))
 		if err != nil || n < 1 || n > maxResults {
 			return p, badRequest("The maxresults query parameter must be a number from 1 to %d.", maxResults)
 		}
@@ -50,8 +50,11 @@ func (c *call) issuerPage() (vault.Page, error) {
 // includePending reads whether certificates that were never completed are
 // listed.
 func (c *call) includePending() (bool, error) {
-	switch s := c.query.Get("includePending"); strings.ToLower(s) {
-	case "", "false":
+	if !c.query.Has("includePending") {
+		return false, nil
+	}
+	switch strings.ToLower(c.query.Get("includePending")) {
+	case "false":
 		return false, nil
 	case "true":
 		return true, nil

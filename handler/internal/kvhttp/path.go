@@ -2,11 +2,27 @@ package kvhttp
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // maxURI bounds path and query together, in bytes as sent.
 const maxURI = 8 << 10
+
+// parseQuery reads the query. Clients may repeat a parameter, such as the
+// api-version of a nextLink, but only with the same value.
+func parseQuery(raw string) (url.Values, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, badRequest("The query of the request URI is malformed.")
+	}
+	for name, values := range query {
+		if slices.ContainsFunc(values, func(v string) bool { return v != values[0] }) {
+			return nil, badRequest("The query parameter %s has several values.", name)
+		}
+	}
+	return query, nil
+}
 
 // segments splits a path as it came (url.URL.EscapedPath) and unescapes each
 // segment once. Empty segments are dropped: clients send doubled and trailing

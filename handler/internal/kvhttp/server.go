@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -116,9 +115,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *event) (reply,
 	if len(r.RequestURI) > maxURI {
 		return reply{}, badRequest("The request URI is longer than %d bytes.", maxURI)
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
-		return reply{}, badRequest("The query of the request URI is malformed.")
+		return reply{}, err
 	}
 	api, err := parseVersion(query.Get("api-version"))
 	if err != nil {
