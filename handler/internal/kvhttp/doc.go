@@ -12,9 +12,14 @@
 // A request that has got this far is finished even if its client goes away: it
 // runs under a deadline of its own.
 //
-// Read server.go first: it has the route table and the way through it. A route
-// is a function in certificates.go, operations.go or issuers.go; it decodes,
-// calls the vault once and shows the result. The wire files hold the JSON types
-// and their conversions, errors.go all failures, urls.go and links.go the
-// addresses, page.go the paging.
+// Read routes.go and server.go first: the route table and the way through it. A
+// route is a function in certificates.go, operations.go, issuers.go or
+// contacts.go; it decodes, calls the vault once and shows the result. The wire
+// files hold the JSON types and their conversions, errors.go all failures,
+// urls.go and links.go the addresses, page.go the paging.
+//
+// openapi.json describes all this in OpenAPI 3.1. It is made from the route table
+// and the wire types by openapi_test.go, which also fails when it is stale.
 package kvhttp
+
+//go:generate go test -run ^TestOpenAPI$ . -update

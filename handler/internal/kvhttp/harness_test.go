@@ -172,7 +172,8 @@ type answer struct {
 }
 
 // do sends a request with the administrator's token for the host testHost,
-// unless edit changes that. Whatever is refused must have changed nothing.
+// unless edit changes that. Whatever is refused must have changed nothing, and
+// every answer must be one that openapi.json describes.
 func (s *service) do(method, target, body string, edit ...func(*http.Request)) answer {
 	s.t.Helper()
 	r, err := http.NewRequest(method, s.url+target, strings.NewReader(body))
@@ -197,7 +198,9 @@ func (s *service) do(method, target, body string, edit ...func(*http.Request)) a
 	if resp.StatusCode >= 400 && resp.StatusCode < 500 && !reflect.DeepEqual(before, s.store.Contents()) {
 		s.t.Errorf("%s %s was refused with %d but changed the store", method, target, resp.StatusCode)
 	}
-	return answer{resp.StatusCode, resp.Header, string(data)}
+	a := answer{resp.StatusCode, resp.Header, string(data)}
+	a.conforms(s.t, method, target)
+	return a
 }
 
 var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

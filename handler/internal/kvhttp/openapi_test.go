@@ -1,0 +1,303 @@
+package kvhttp
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"net/http"
+	"os"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/certwright/certwright/handler/internal/auth"
+)
+
+// document is what openapi.json says of a route beyond the route table.
+type document struct {
+	status     int    // on success
+	body       any    // of the request; nil: none
+	answer     any    // on success; nil: none
+	parameters string // names of query parameters besides api-version, separated by spaces
+}
+
+const (
+	paging       = "maxresults skiptoken"
+	pendingPages = "maxresults skiptoken includePending"
+)
+
+var documents = map[string]document{
+	"GetCertificates": {200, nil, list[item]{}, pendingPages},
+
+	"GetCertificateIssuers":   {200, nil, list[issuerItem]{}, paging},
+	"GetCertificateIssuer":    {200, nil, issuer{}, ""},
+	"SetCertificateIssuer":    {200, issuerSet{}, issuer{}, ""},
+	"UpdateCertificateIssuer": {200, issuerSet{}, issuer{}, ""},
+	"DeleteCertificateIssuer": {200, nil, issuer{}, ""},
+
+	"GetCertificateContacts":    {200, nil, contacts{}, ""},
+	"SetCertificateContacts":    {200, contactsSet{}, contacts{}, ""},
+	"DeleteCertificateContacts": {200, nil, contacts{}, ""},
+
+	"CreateCertificate":          {202, createParams{}, operation{}, ""},
+	"GetCertificateOperation":    {200, nil, operation{}, "request_id"},
+	"UpdateCertificateOperation": {200, operationUpdate{}, operation{}, "request_id"},
+	"DeleteCertificateOperation": {200, nil, operation{}, "request_id"},
+	"MergeCertificate":           {201, mergeParams{}, bundle{}, ""},
+
+	"GetCertificatePolicy":     {200, nil, policy{}, ""},
+	"UpdateCertificatePolicy":  {200, policy{}, policy{}, ""},
+	"GetCertificateVersions":   {200, nil, list[item]{}, paging},
+	"GetCertificate":           {200, nil, bundle{}, ""},
+	"UpdateCertificate":        {200, updateParams{}, bundle{}, ""},
+	"DeleteCertificate":        {200, nil, bundle{}, ""},
+	"GetCertificateVersion":    {200, nil, bundle{}, ""},
+	"UpdateCertificateVersion": {200, updateParams{}, bundle{}, ""},
+
+	"GetDeletedCertificates":    {200, nil, list[item]{}, pendingPages},
+	"RecoverDeletedCertificate": {200, nil, bundle{}, ""},
+	"GetDeletedCertificate":     {200, nil, bundle{}, ""},
+	"PurgeDeletedCertificate":   {204, nil, nil, ""},
+}
+
+// failures are the statuses of refusals, and what they mean.
+var failures = map[int]string{
+	400: "Something about the request is wrong (BadParameter), or its api-version is not known.",
+	401: "The token is missing or was refused.",
+	403: "The caller lacks the permission, or the state of the object does not allow it.",
+	404: "There is no such object.",
+	405: "The path has no such method. An empty name in a client's URL makes it another path.",
+	409: "The object is in another state, or was changed meanwhile.",
+	413: "The body is larger than the operation takes.",
+	429: "Storage gets more requests than it serves.",
+	503: "Storage or a key service cannot be reached.",
+}
+
+// fails reports whether a route may answer with this status of failures.
+func (r *route) fails(status int) bool {
+	switch status {
+	case http.StatusConflict:
+		return r.method != http.MethodGet
+	case http.StatusRequestEntityTooLarge:
+		return r.body > 0
+	default:
+		return failures[status] != ""
+	}
+}
+
+// failureHeaders are the header fields that clients need, by status.
+var failureHeaders = map[int][]string{
+	401: {"WWW-Authenticate"},
+	405: {"Allow"},
+	429: {"Retry-After"},
+	503: {"Retry-After"},
+}
+
+func header(description, kind string) object {
+	return object{"description": description, "required": true, "schema": object{"type": kind}}
+}
+
+var headers = object{
+	"Location":         header("Where the object is.", "string"),
+	"Retry-After":      header("When to ask again, in seconds.", "integer"),
+	"WWW-Authenticate": header("Where to get a token, and for which resource.", "string"),
+	"Allow":            header("The methods of the path.", "string"),
+}
+
+func pathParameter(name, pattern, example, description string) object {
+	return object{"name": name, "in": "path", "required": true, "description": description, "example": example,
+		"schema": object{"type": "string", "pattern": pattern}}
+}
+
+func queryParameter(name, description string, schema object) object {
+	return object{"name": name, "in": "query", "description": description, "schema": schema}
+}
+
+var parameters = object{
+	"name":           pathParameter("name", "^[0-9a-zA-Z-]{1,127}$", "mycert1", "Name of a certificate."),
+	"issuer":         pathParameter("issuer", "^[0-9a-zA-Z-]{1,127}$", "myca", "Name of an issuer."),
+	"version":        pathParameter("version", "^[0-9a-fA-F]{32}$", strings.Repeat("0", 32), "Version of a certificate."),
+	"maxresults":     queryParameter("maxresults", "Size of a page.", object{"type": "integer", "minimum": 1, "maximum": maxResults, "default": maxResults}),
+	"skiptoken":      queryParameter("$skiptoken", "Where a page begins; from nextLink.", object{"type": "string"}),
+	"includePending": queryParameter("includePending", "List certificates that were never completed, too.", object{"type": "boolean", "default": false}),
+	"request_id":     queryParameter("request_id", "The operation that is meant; another one is not found.", object{"type": "string"}),
+	"api-version": object{"name": "api-version", "in": "query", "required": true, "example": latestVersion,
+		"description": "Fields that came later are left out of the answers of older versions.", "schema": object{"type": "string", "enum": apiVersions}},
+}
+
+func parameter(name string) object { return object{"$ref": "#/components/parameters/" + name} }
+
+// openAPI makes the document. OpenAPI Specification 3.1.
+func openAPI(t testing.TB) object {
+	t.Helper()
+	s := &schemas{t: t, components: object{}, used: map[string]bool{}}
+	responses := object{}
+	for status, description := range failures {
+		response := object{"description": description, "content": jsonOf(s.of(reflect.TypeFor[envelope](), answers))}
+		addHeaders(response, failureHeaders[status]...)
+		responses[strconv.Itoa(status)] = response
+	}
+	paths := object{}
+	for _, r := range routes {
+		path := "/" + r.path
+		if paths[path] == nil {
+			paths[path] = object{}
+		}
+		paths[path].(object)[strings.ToLower(r.method)] = s.operation(r)
+	}
+	for key := range keywords {
+		if !s.used[key] {
+			t.Errorf("keywords of %s are for no property", key)
+		}
+	}
+	return object{
+		"openapi": "3.1.0",
+		"info": object{
+			"title":       "Certwright",
+			"version":     latestVersion,
+			"description": "Azure Key Vault's REST API for certificates as Certwright serves it. Made from the route table and the wire types of this package; DIVERGENCES.md lists the differences from the live service.",
+			"license":     object{"name": "MIT", "identifier": "MIT"},
+		},
+		"servers":  []object{{"url": "https://{vault}", "variables": object{"vault": object{"default": "localhost:8443"}}}},
+		"security": []object{{"token": []string{}}},
+		"paths":    paths,
+		"components": object{
+			"schemas":         s.components,
+			"parameters":      parameters,
+			"responses":       responses,
+			"headers":         headers,
+			"securitySchemes": object{"token": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+		},
+	}
+}
+
+var pathParameters = regexp.MustCompile(`\{(\w+)\}`)
+
+// operation is a route in the document. The role that its token needs is the
+// permission.
+func (s *schemas) operation(r route) object {
+	d, ok := documents[r.name]
+	if !ok {
+		s.t.Fatalf("route %s has no document", r.name)
+	}
+	params := []object{parameter("api-version")}
+	for _, m := range pathParameters.FindAllStringSubmatch(r.path, -1) {
+		params = append(params, parameter(m[1]))
+	}
+	for name := range strings.FieldsSeq(d.parameters) {
+		params = append(params, parameter(name))
+	}
+	success := object{"description": http.StatusText(d.status)}
+	if d.answer != nil {
+		success["content"] = jsonOf(s.of(reflect.TypeOf(d.answer), answers))
+	}
+	addHeaders(success, successHeaders(r)...)
+	responses := object{strconv.Itoa(d.status): success}
+	for status := range failures {
+		if r.fails(status) {
+			responses[strconv.Itoa(status)] = object{"$ref": "#/components/responses/" + strconv.Itoa(status)}
+		}
+	}
+	tag, _, _ := strings.Cut(r.path, "/")
+	out := object{
+		"operationId": r.name,
+		"tags":        []string{tag},
+		"security":    []object{{"token": []auth.Permission{r.permission}}},
+		"parameters":  params,
+		"responses":   responses,
+	}
+	if d.body != nil {
+		out["requestBody"] = object{"required": true, "content": jsonOf(s.of(reflect.TypeOf(d.body), request))}
+	}
+	return out
+}
+
+func jsonOf(schema object) object { return object{"application/json": object{"schema": schema}} }
+
+func successHeaders(r route) []string {
+	switch r.name {
+	case "CreateCertificate":
+		return []string{"Location", "Retry-After"}
+	case "MergeCertificate":
+		return []string{"Location"}
+	default:
+		return nil
+	}
+}
+
+func addHeaders(response object, names ...string) {
+	for _, name := range names {
+		if response["headers"] == nil {
+			response["headers"] = object{}
+		}
+		response["headers"].(object)[name] = object{"$ref": "#/components/headers/" + name}
+	}
+}
+
+var update = flag.Bool("update", false, "write openapi.json anew")
+
+// openapi.json says what the route table and the wire types say.
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	var want bytes.Buffer
+	enc := json.NewEncoder(&want)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(openAPI(t)); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile("openapi.json", want.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.String(), string(got)); diff != "" {
+		t.Errorf("openapi.json is stale; go generate makes it anew (-want +got):\n%s", diff)
+	}
+	for name := range documents {
+		if !strings.Contains(string(got), `"operationId": "`+name+`"`) {
+			t.Errorf("documents has %q, which is no route", name)
+		}
+	}
+}
+
+// conforms checks an answer against the document: its status, and that its body
+// has no field that the document does not have.
+func (a answer) conforms(t testing.TB, method, target string) {
+	t.Helper()
+	rawPath, _, _ := strings.Cut(target, "?")
+	path, err := segments(rawPath)
+	if err != nil {
+		return
+	}
+	r, _, err := findRoute(method, path)
+	if err != nil {
+		return
+	}
+	d := documents[r.name]
+	body := reflect.New(reflect.TypeFor[envelope]())
+	switch {
+	case a.status == d.status && d.answer == nil:
+		return
+	case a.status == d.status:
+		body = reflect.New(reflect.TypeOf(d.answer))
+	case a.status == http.StatusInternalServerError:
+		// It must not happen, and tests make it happen.
+	case !r.fails(a.status):
+		t.Errorf("%s %s: status %d is not in the document of %s", method, target, a.status, r.name)
+		return
+	}
+	dec := json.NewDecoder(strings.NewReader(a.body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(body.Interface()); err != nil {
+		t.Errorf("%s %s: answer %s is not what the document says of %s: %v", method, target, a.body, r.name, err)
+	}
+}
