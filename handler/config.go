@@ -69,6 +69,10 @@ type config struct {
 	// CERTWRIGHT_RECOVERABLE_DAYS, 7 to 90, 90 unless set.
 	RecoverableDays int
 
+	// PurgeProtection keeps a deleted certificate until its purge date, whoever
+	// asks: CERTWRIGHT_PURGE_PROTECTION.
+	PurgeProtection bool
+
 	// ScriptedIssuer allows issuer objects of the provider Test, which do what
 	// their script says: CERTWRIGHT_SCRIPTED_ISSUER, development only.
 	ScriptedIssuer bool
@@ -95,6 +99,7 @@ func parseConfig(getenv func(string) string) (config, error) {
 		TokenAudiences:          s.list("CERTWRIGHT_TOKEN_AUDIENCES"),
 		TokenKeysURL:            s.text("CERTWRIGHT_TOKEN_KEYS_URL", ""),
 		RecoverableDays:         s.number("CERTWRIGHT_RECOVERABLE_DAYS", 90),
+		PurgeProtection:         s.flag("CERTWRIGHT_PURGE_PROTECTION"),
 		ScriptedIssuer:          s.flag("CERTWRIGHT_SCRIPTED_ISSUER"),
 	}
 	var err error

@@ -100,6 +100,7 @@ func build(cfg config, log *slog.Logger) (http.Handler, error) {
 		Open:            passing(sealer.Open),
 		Issuers:         issuers,
 		RecoverableDays: cfg.RecoverableDays,
+		PurgeProtection: cfg.PurgeProtection,
 		Log:             log,
 	})
 	if err != nil {
