@@ -125,6 +125,8 @@ func (h *head) checkFree(n Name) error {
 		return &Error{Reason: BeingDeleted, Name: n.text}
 	case h.Deletion != nil:
 		return &Error{Reason: DeletedButRecoverable, Name: n.text}
+	case h.Restore != nil:
+		return &Error{Reason: RestoreConflict, Name: n.text}
 	case h.Operation != nil && h.Operation.Status == StatusInProgress:
 		return &Error{Reason: OperationInProgress, Name: n.text}
 	}

@@ -126,21 +126,29 @@ func (v *Vault) startPurge(ctx context.Context, n Name, allow func(*head) error)
 		if err := allow(h); err != nil {
 			return err
 		}
+		now := v.now()
+		if h.Restore != nil { // nobody has seen it yet: there is no marker
+			h.Restore, h.Deletion = nil, &Deletion{At: now}
+		} else {
+			tx.remove(markerKey(n))
+		}
 		h.Purging = true
-		h.Deletion.PurgeAt = v.now()
-		tx.remove(markerKey(n))
+		h.Deletion.PurgeAt = now
 		return nil
 	})
 	return err
 }
 
 // purgeDue purges what is past its date, and finishes purges that were broken
-// off.
+// off. A restore that was broken off cannot be finished, because only its client
+// has the backup: it is purged too.
 func (v *Vault) purgeDue(ctx context.Context, n Name) error {
 	err := v.startPurge(ctx, n, func(h *head) error {
 		switch {
 		case h.Purging:
 			return errPurging
+		case h.Restore != nil && !v.now().Before(h.Restore.Until):
+			return nil
 		case h.Deletion == nil || v.now().Before(h.Deletion.PurgeAt):
 			return errLost
 		}
@@ -154,9 +162,9 @@ func (v *Vault) purgeDue(ctx context.Context, n Name) error {
 
 var errPurging = errors.New("purge has begun")
 
-// purgeBatch keeps a transaction of removals, with the head and its due rows,
+// maxBatch keeps a transaction of many rows, with the head and its due rows,
 // within the limit of actions.
-const purgeBatch = 90
+const maxBatch = 90
 
 // finishPurge removes the rows of a certificate whose head says purging, chain
 // blobs before the rows that name them, the head last.
@@ -183,7 +191,7 @@ func (v *Vault) purgeRows(ctx context.Context, n Name, prefix string) error {
 			if !h.Purging {
 				return errLost
 			}
-			rows, err := v.cfg.Store.Scan(ctx, within(prefix, purgeBatch))
+			rows, err := v.cfg.Store.Scan(ctx, within(prefix, maxBatch))
 			if err != nil {
 				return unavailable(err)
 			}

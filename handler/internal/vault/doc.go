@@ -1,6 +1,7 @@
 // Package vault is the story of a certificate: created, pending, advanced at its
-// issuer, completed; merged, cancelled, deleted, recovered, purged. It knows
-// nothing of HTTP, of Azure or of any CA's protocol. It reads front to back:
+// issuer, completed; merged, imported, cancelled, deleted, recovered, purged,
+// restored. It knows nothing of HTTP, of Azure or of any CA's protocol. It reads
+// front to back:
 //
 //	name.go policy.go newpolicy.go   what a caller asks for
 //	head.go operation.go             what is remembered
@@ -8,7 +9,10 @@
 //	pending.go                       2. meanwhile: poll, cancel, delete
 //	tick.go advance.go               3. due work; one step at an issuer
 //	complete.go merge.go             4. a chain becomes the latest version
-//	read.go delete.go                what there is; soft delete, recover, purge
+//	import.go keypair.go             a chain and its key from elsewhere
+//	read.go update.go delete.go      what there is; soft delete, recover, purge
+//	secret.go key.go                 the backing secret; signatures by the backing key
+//	backup.go restore.go             a certificate with its history, sealed
 //	issuer.go issuers.go             the contract of providers; issuer objects
 //	release.go                       what an ended operation left at its CA
 //	change.go rows.go store.go       how all of this is written down
@@ -40,7 +44,7 @@
 //	c:<name>                       head: certificate, policy, copy of the latest version, operation
 //	v:<name>:<version>             a version
 //	k:<name>:<key id>              a private key, sealed
-//	d:<class>:<due>:<name>:<kind>  work to do: class 0 advance and release, 3 purge; due in Unix milliseconds
+//	d:<class>:<due>:<name>:<kind>  work to do: class 0 advance and release, 3 purge (also of a broken restore); due in Unix milliseconds
 //	x:<name>                       marker of a soft-deleted certificate
 //	r:<request_id>                 release job: what an ended operation left at its CA
 //	i:<name>                       issuer object, its password sealed
@@ -61,7 +65,8 @@
 //     result is applied to the fresh head as long as the step's claim holds.
 //  4. A worker claims an operation before it sends anything to a CA. A claim
 //     that a dead worker left ends by itself.
-//  5. A purge is a state first. Rows go in batches, the head last.
+//  5. A purge and a restore are states first. Rows go, or come, in batches; the
+//     head is deleted, or becomes visible, last.
 //  6. What an ended operation may have left at its CA becomes a release job in
 //     the transaction that ends it.
 //
@@ -78,6 +83,7 @@
 //	the completing transaction
 //	after it                       the version is there and the operation completed
 //	in a purge                     the head says purging; its due row makes a tick finish
+//	in a restore                   the head says so and nobody sees it; its due row makes a tick purge it
 //	after a release, before its    the release is run again; taking back what is gone is no error
 //	row is deleted
 package vault

@@ -43,6 +43,8 @@ const (
 	KeyExpired                               // after it
 	KeyOperationForbidden                    // by the certificate's key usage; Detail is the operation
 	PurgeProtected                           // the vault purges by date only
+	MalformedBackup                          // Detail is what is wrong
+	RestoreConflict                          // Name exists, or is being restored
 )
 
 // Error is a failure that the caller can act on.
@@ -51,7 +53,7 @@ type Error struct {
 	Name   string // certificate or issuer
 	Issuer string // for MergeForbidden
 	Field  string // for BadParameter: path of the field as on the wire, e.g. policy.x509_props.subject; may be empty
-	Detail string // for BadParameter: the offending value, where that helps, and the rule: "0 entries: must be 1 to 100"; for secrets and keys: the operation
+	Detail string // for BadParameter: the offending value, where that helps, and the rule: "0 entries: must be 1 to 100"; for secrets and keys: the operation; for MalformedBackup: the message
 	Err    error  // cause, for the log only
 }
 
@@ -94,6 +96,8 @@ var reasonText = map[Reason]string{
 	KeyExpired:             "key is expired",
 	KeyOperationForbidden:  "key operation not permitted",
 	PurgeProtected:         "purge protection is enabled",
+	MalformedBackup:        "malformed backup",
+	RestoreConflict:        "certificate exists already or is being restored",
 }
 
 func badParameter(field, format string, args ...any) *Error {

@@ -63,7 +63,11 @@ func checkHead(h *head, r Row, rows map[string]Row, blobs map[string][]byte, exp
 	if h.Deletion != nil && !h.Purging {
 		expected[markerKey(n)] = true
 	}
-	if op := h.Operation; op != nil && !h.Purging {
+	partial := h.Purging || h.Restore != nil // rows go or come
+	if h.Restore != nil && (h.Operation != nil || h.Deletion != nil) {
+		wrong("%s is being restored and in another state too", h.Name)
+	}
+	if op := h.Operation; op != nil && !partial {
 		expected[keyRowKey(n, op.KeyID)] = true
 		if op.Status == StatusFailed && (op.Error == nil || op.Error.Code == "" || op.Error.Message == "") {
 			wrong("%s failed without an error", h.Name)
@@ -85,14 +89,14 @@ func checkHead(h *head, r Row, rows map[string]Row, blobs map[string][]byte, exp
 			wrong("%v", err)
 			continue
 		}
-		if !h.Purging {
+		if !partial {
 			expected[keyRowKey(n, ver.KeyID)] = true
 		}
-		if err := checkVersion(ver, id, blobs); err != nil && !h.Purging {
+		if err := checkVersion(ver, id, blobs); err != nil && !partial {
 			wrong("%s: %v", key, err)
 		}
 	}
-	if h.Purging {
+	if partial {
 		for key := range rows {
 			if strings.HasPrefix(key, keyRowKey(n, "")) {
 				expected[key] = true

@@ -14,6 +14,7 @@ type head struct {
 	Name        string     `json:"name"` // as first written
 	Created     time.Time  `json:"created"`
 	Purging     bool       `json:"purging,omitempty"` // for good: rows are going away
+	Restore     *restore   `json:"restore,omitempty"` // rows are coming, and nobody may see them
 	Deletion    *Deletion  `json:"deletion,omitempty"`
 	Policy      Policy     `json:"policy"`
 	Provisional string     `json:"provisional"`         // version id shown until the first version is complete
@@ -64,12 +65,15 @@ const (
 	labelCertificate = "certificate" // has a version
 	labelShell       = "shell"       // never completed
 	labelDeleted     = "deleted"
+	labelRestore     = "restore" // is being restored
 )
 
 func (h *head) label() string {
 	switch {
 	case h.Deletion != nil:
 		return labelDeleted
+	case h.Restore != nil:
+		return labelRestore
 	case h.Latest == nil:
 		return labelShell
 	default:

@@ -3,6 +3,7 @@ package vault_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"testing"
 
@@ -38,6 +39,10 @@ func repeatable(cfg *vault.Config) {
 	cfg.Concurrency = 1
 	cfg.Rand = rand.NewChaCha8([32]byte{})
 }
+
+// rivalRand is the source of other ids than a repeatable vault's, every time the
+// same too.
+func rivalRand() io.Reader { return rand.NewChaCha8([32]byte{1}) }
 
 // killAnywhere kills the process of a call before and after each of its storage
 // calls, and after that the invariants and check must hold.

@@ -92,7 +92,7 @@ func (v *Vault) liveHead(ctx context.Context, n Name) (*head, error) {
 }
 
 func (h *head) checkLive(n Name) error {
-	if !h.stored() || h.Deletion != nil {
+	if !h.stored() || h.Deletion != nil || h.Restore != nil {
 		return &Error{Reason: CertificateNotFound, Name: n.text}
 	}
 	return nil
@@ -144,6 +144,8 @@ func (h *head) due(n Name) []due {
 	case h.gone || !h.stored():
 	case h.Deletion != nil:
 		ds = append(ds, due{classPurge, h.Deletion.PurgeAt, n.key(), kindPurge, ""})
+	case h.Restore != nil:
+		ds = append(ds, due{classPurge, h.Restore.Until, n.key(), kindPurge, ""})
 	case h.Operation != nil && h.Operation.needsAdvance():
 		ds = append(ds, due{classAdvance, h.Operation.Due, n.key(), kindAdvance, h.Operation.Policy.Issuer.Name})
 	}
