@@ -42,8 +42,6 @@ func (h *harness) mustUpdate(n, version string, p vault.UpdateParams) vault.Cert
 	return c
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestUpdateVersionTags(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
@@ -96,7 +94,7 @@ func TestUpdateVersionDisables(t *testing.T) {
 	first := h.mustSelf("web")
 	second := h.mustSelf("web")
 	ctx := context.Background()
-	h.mustUpdate("web", first.Version, vault.UpdateParams{Attributes: vault.AttributeParams{Enabled: ptr(false)}})
+	h.mustUpdate("web", first.Version, vault.UpdateParams{Attributes: vault.AttributeParams{Enabled: new(false)}})
 	old, err := h.CertificateVersion(ctx, name(t, "web"), first.Version)
 	if err != nil || old.Attributes.Enabled {
 		t.Errorf("the old version is enabled %v, %v", old.Attributes.Enabled, err)
@@ -104,7 +102,7 @@ func TestUpdateVersionDisables(t *testing.T) {
 	if c := h.mustCertificate("web"); !c.Attributes.Enabled || c.Version != second.Version {
 		t.Error("the update of the old version touched the latest")
 	}
-	h.mustUpdate("web", strings.ToLower(second.Version), vault.UpdateParams{Attributes: vault.AttributeParams{Enabled: ptr(false)}})
+	h.mustUpdate("web", strings.ToLower(second.Version), vault.UpdateParams{Attributes: vault.AttributeParams{Enabled: new(false)}})
 	if c := h.mustCertificate("web"); c.Attributes.Enabled {
 		t.Error("the latest version, named by its id, is still enabled")
 	}
@@ -117,7 +115,7 @@ func TestUpdateVersionKeepsValidity(t *testing.T) {
 	h := newHarness(t, nil)
 	before := h.mustSelf("web")
 	after := h.mustUpdate("web", "", vault.UpdateParams{Attributes: vault.AttributeParams{
-		NotBefore: ptr(time.Unix(0, 0)), Expires: ptr(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)),
+		NotBefore: new(time.Unix(0, 0)), Expires: new(time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)),
 	}})
 	if !after.Attributes.NotBefore.Equal(*before.Attributes.NotBefore) || !after.Attributes.Expires.Equal(*before.Attributes.Expires) {
 		t.Errorf("validity became %v to %v", after.Attributes.NotBefore, after.Attributes.Expires)
@@ -131,7 +129,7 @@ func TestUpdateShell(t *testing.T) {
 	h := newHarness(t, nil)
 	h.mustCreate("web", "Self")
 	shell := h.mustCertificate("web")
-	p := vault.UpdateParams{Tags: map[string]string{"a": "1"}, Attributes: vault.AttributeParams{Enabled: ptr(false)}}
+	p := vault.UpdateParams{Tags: map[string]string{"a": "1"}, Attributes: vault.AttributeParams{Enabled: new(false)}}
 	updated := h.mustUpdate("web", shell.Version, p)
 	if updated.Tags["a"] != "1" || updated.Leaf != nil || updated.Attributes.Updated.Unix() <= shell.Attributes.Updated.Unix() {
 		t.Errorf("updated shell is %+v", updated)
@@ -180,7 +178,7 @@ func TestUpdatePolicy(t *testing.T) {
 	n := name(t, "web")
 	before := *h.mustSelf("web").Policy
 	op := h.mustCreate("web", "Self")
-	key := &vault.KeyParams{Type: ptr(vault.KeyEC), Curve: ptr("P-256")}
+	key := &vault.KeyParams{Type: new(vault.KeyEC), Curve: new("P-256")}
 	updated, err := h.UpdatePolicy(ctx, n, vault.PolicyParams{Key: key})
 	if err != nil {
 		t.Fatal(err)
@@ -200,7 +198,7 @@ func TestUpdatePolicy(t *testing.T) {
 	if next, err := h.Create(ctx, n, vault.CreateParams{}); err != nil || next.Policy.Key.Type != vault.KeyEC {
 		t.Errorf("the next operation has key %+v, %v", next.Policy.Key, err)
 	}
-	_, err = h.UpdatePolicy(ctx, n, vault.PolicyParams{Key: &vault.KeyParams{Type: ptr("oct")}})
+	_, err = h.UpdatePolicy(ctx, n, vault.PolicyParams{Key: &vault.KeyParams{Type: new("oct")}})
 	if reason(t, err) != vault.BadParameter {
 		t.Errorf("a bad key type: %v, want BadParameter", err)
 	}
@@ -214,11 +212,11 @@ func TestUpdateVersionWithPolicy(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	h.mustSelf("web")
-	p := vault.UpdateParams{Policy: &vault.PolicyParams{ContentType: ptr(vault.ContentPEM)}, Tags: map[string]string{"a": "1"}}
+	p := vault.UpdateParams{Policy: &vault.PolicyParams{ContentType: new(vault.ContentPEM)}, Tags: map[string]string{"a": "1"}}
 	if c := h.mustUpdate("web", "", p); c.Policy.ContentType != vault.ContentPEM || c.Tags["a"] != "1" {
 		t.Errorf("policy %+v, tags %v", c.Policy, c.Tags)
 	}
-	p.Policy.ContentType, p.Tags = ptr("text/plain"), map[string]string{"a": "2"}
+	p.Policy.ContentType, p.Tags = new("text/plain"), map[string]string{"a": "2"}
 	if _, err := h.UpdateVersion(context.Background(), name(t, "web"), "", p); reason(t, err) != vault.BadParameter {
 		t.Errorf("a bad policy: %v, want BadParameter", err)
 	}
