@@ -39,8 +39,10 @@ func (h *harness) mustDestroy(n string) {
 	if err := h.Purge(context.Background(), name(h.t, n)); err != nil {
 		h.t.Fatal(err)
 	}
-	if c := h.store.Contents(); len(c.Blobs) != 0 {
-		h.t.Fatalf("after a purge %d blobs are left", len(c.Blobs))
+	for blob := range h.store.Contents().Blobs {
+		if strings.HasPrefix(blob, strings.ToLower(n)+"/") {
+			h.t.Fatalf("after a purge blob %s is left", blob)
+		}
 	}
 }
 

@@ -65,10 +65,20 @@ func TestStorageCalls(t *testing.T) {
 	expect("verify", 1, func() error { return second(h.Verify(ctx, n, "", "RS256", digest, nil)) })
 	expect("update latest version", 2, func() error { return second(h.UpdateVersion(ctx, n, "", vault.UpdateParams{})) })
 	expect("update policy", 2, func() error { return second(h.UpdatePolicy(ctx, n, vault.PolicyParams{})) })
+	expect("set contacts", 1, func() error { return second(h.SetContacts(ctx, []vault.Contact{{Email: "a@example.com"}})) })
+	expect("get contacts", 1, func() error { return second(h.Contacts(ctx)) })
+	expect("delete contacts", 2, func() error { return second(h.DeleteContacts(ctx)) })
+	var backup []byte
+	expect("backup of two versions", 6, func() (err error) { // head, versions, keys, head; a chain each
+		backup, err = h.Backup(ctx, name(t, "imported"))
+		return err
+	})
 	expect("delete certificate", 2, func() error { return second(h.Delete(ctx, n)) })
 	expect("get deleted", 1, func() error { return second(h.Deleted(ctx, n)) })
 	expect("list deleted", 1, func() error { _, _, err := h.DeletedCertificates(ctx, vault.Page{Max: 25}, false); return err })
 	expect("recover", 2, func() error { return second(h.Recover(ctx, n)) })
+	h.mustDestroy("imported")
+	expect("restore of two versions", 6, func() error { return second(h.Restore(ctx, backup)) }) // head, transaction; a chain each; head, transaction
 }
 
 // TestIdleTickIsFlat: what is stored does not matter to a tick, only what is
