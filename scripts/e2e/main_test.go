@@ -18,7 +18,7 @@ import (
 const startLimit = 8 * time.Minute
 
 // together is how many tests run at a time: they wait more than they work.
-const together = "12"
+const together = "40"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
