@@ -13,6 +13,9 @@
 //	quickstart_test.go  the flow of the Python quickstart, twice with one name
 //	route_test.go    which function gets which request, and what refusals look like
 //	timer_test.go    no URL reaches the timer
+//	kill_test.go     the handler is killed at any moment, and nothing that was acknowledged is lost
+//	pair_test.go     two handlers on one storage
+//	budget_test.go   start, memory, size
 //
 // Everything that a test starts is ended when the tests end, and by the kernel when
 // they are killed.
