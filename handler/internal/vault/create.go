@@ -59,7 +59,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		case p.Policy == nil && !h.stored():
 			return badParameter("policy", "must be present to create the first version of a certificate")
 		case p.Policy == nil:
-			policy = h.Policy
+			policy, made = h.Policy, nil // a key and CSR made on an earlier run were for another policy, maybe
 		case h.stored():
 			policy.Created = h.Policy.Created
 			policy.Updated = later(now, h.Policy.Updated)
