@@ -166,65 +166,79 @@ var errPurging = errors.New("purge has begun")
 // within the limit of actions.
 const maxBatch = 90
 
-// finishPurge removes the rows of a certificate whose head says purging, chain
-// blobs before the rows that name them, the head last.
+// finishPurge removes what a certificate whose head says purging still has: the
+// chain blobs, then the rows, and the head with the last of them.
 func (v *Vault) finishPurge(ctx context.Context, n Name) error {
-	for _, prefix := range []string{versionKey(n, ""), keyRowKey(n, "")} {
-		if err := v.purgeRows(ctx, n, prefix); err != nil {
-			return err
-		}
+	if err := v.purgeChains(ctx, n); err != nil {
+		return err
 	}
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
-		if h.stored() && !h.Purging {
-			return errLost
-		}
-		h.gone = true
-		return nil
-	})
-	return err
-}
-
-// purgeRows removes all rows under prefix, a batch at a time.
-func (v *Vault) purgeRows(ctx context.Context, n Name, prefix string) error {
 	for {
-		_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+		h, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+			if !h.stored() {
+				h.gone = true
+				return nil
+			}
 			if !h.Purging {
 				return errLost
 			}
-			rows, err := v.cfg.Store.Scan(ctx, within(prefix, maxBatch))
+			rows, err := v.ownedRows(ctx, n)
 			if err != nil {
-				return unavailable(err)
-			}
-			if len(rows) == 0 {
-				return errEmpty
+				return err
 			}
 			for _, r := range rows {
-				if err := v.deleteChain(ctx, n, r); err != nil {
-					return err
-				}
 				tx.remove(r.Key)
 			}
+			h.gone = len(rows) < maxBatch
 			return nil
 		})
-		if err == errEmpty {
-			return nil
-		}
-		if err != nil {
+		if err != nil || h.gone {
 			return err
 		}
 	}
 }
 
-var errEmpty = errors.New("nothing left")
+// purgeChains deletes the chain blobs of all versions. No transaction guards a
+// blob, so the head is read after the rows: rows that were there before it said
+// purging are not those of a next certificate of the name.
+func (v *Vault) purgeChains(ctx context.Context, n Name) error {
+	r := within(versionKey(n, ""), maxBatch)
+	for {
+		rows, err := v.cfg.Store.Scan(ctx, r)
+		if err != nil {
+			return unavailable(err)
+		}
+		h, err := v.head(ctx, n)
+		if err != nil {
+			return err
+		}
+		if !h.Purging {
+			return errLost
+		}
+		for _, row := range rows {
+			id := strings.TrimPrefix(row.Key, versionKey(n, ""))
+			if err := v.cfg.Store.DeleteBlob(ctx, chainBlob(n, id)); err != nil {
+				return unavailable(err)
+			}
+		}
+		if len(rows) < maxBatch {
+			return nil
+		}
+		r.From = rows[maxBatch-1].Key + "!"
+	}
+}
 
-// deleteChain deletes the chain blob of a version row.
-func (v *Vault) deleteChain(ctx context.Context, n Name, r Row) error {
-	id, isVersion := strings.CutPrefix(r.Key, versionKey(n, ""))
-	if !isVersion {
-		return nil
+// ownedRows are the first maxBatch rows of versions and keys.
+func (v *Vault) ownedRows(ctx context.Context, n Name) ([]Row, error) {
+	var all []Row
+	for _, prefix := range []string{versionKey(n, ""), keyRowKey(n, "")} {
+		if len(all) == maxBatch {
+			break
+		}
+		rows, err := v.cfg.Store.Scan(ctx, within(prefix, maxBatch-len(all)))
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		all = append(all, rows...)
 	}
-	if err := v.cfg.Store.DeleteBlob(ctx, chainBlob(n, id)); err != nil {
-		return unavailable(err)
-	}
-	return nil
+	return all, nil
 }
