@@ -48,6 +48,7 @@ type exchange struct {
 	header       http.Header
 	body         []byte
 	status       int
+	answerType   string
 	answer       []byte
 }
 
@@ -158,7 +159,7 @@ func (a *authority) answer(w http.ResponseWriter, r *http.Request) {
 	} else {
 		a.route(rec, r.Method, path, r.Header, body)
 	}
-	a.exchanges = append(a.exchanges, exchange{r.Method, path, r.Header, body, rec.Code, rec.Body.Bytes()})
+	a.exchanges = append(a.exchanges, exchange{r.Method, path, r.Header, body, rec.Code, rec.Header().Get("Content-Type"), rec.Body.Bytes()})
 	for name, values := range rec.Header() {
 		w.Header()[name] = values
 	}
