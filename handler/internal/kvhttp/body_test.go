@@ -70,6 +70,11 @@ func TestBodyLimit(t *testing.T) {
 		return head + strings.Repeat(" ", n-len(head))
 	}
 	s.must("POST", "/certificates/fits/create"+v74, body(256<<10))
+	s.must("POST", "/certificates/large/import"+v74, importOf(newPair(t, s.clock.Now()).pem(t)+strings.Repeat("\n", 900<<10)))
+	a := s.do("POST", "/certificates/over/import"+v74, importOf("", `"pwd":"`+strings.Repeat("a", 2<<20)+`"`))
+	if want := `{"error":{"code":"RequestEntityTooLarge","message":"The request body is larger than 2097152 bytes."}}`; a.status != http.StatusRequestEntityTooLarge || a.body != want {
+		t.Errorf("import: got %d %s, want 413 %s", a.status, a.body, want)
+	}
 	for _, edit := range []func(*http.Request){
 		func(*http.Request) {},
 		func(r *http.Request) { r.ContentLength = -1 }, // chunked

@@ -16,12 +16,22 @@ type call struct {
 	vault           *vault.Vault
 	query           url.Values
 	name            vault.Name // of the path's certificate or issuer
-	version         string     // of the path, unchecked
+	version         string     // of the path, unchecked; empty: the latest
 	body            io.Reader  // bounded
 	clientRequestID string
 }
 
 func (c *call) decode(in any) error { return decode(c.body, in) }
+
+// parseVersion reads the path's version, empty for the latest. One that cannot
+// be is not found.
+func (c *call) parseVersion(notFound vault.Reason) (string, error) {
+	version, valid := vault.ParseVersion(c.version)
+	if !valid && c.version != "" {
+		return "", &vault.Error{Reason: notFound, Name: c.name.String() + "/" + c.version}
+	}
+	return version, nil
+}
 
 // reply is an answer before it is sent.
 type reply struct {

@@ -56,29 +56,11 @@ func getVersion(ctx context.Context, c *call) (reply, error) {
 	return c.showCertificate(c.vault.CertificateVersion(ctx, c.name, version))
 }
 
-// parseVersion reads the path's version. One that cannot be is not found.
-func (c *call) parseVersion(notFound vault.Reason) (string, error) {
-	version, valid := vault.ParseVersion(c.version)
-	if !valid {
-		return "", &vault.Error{Reason: notFound, Name: c.name.String() + "/" + c.version}
-	}
-	return version, nil
-}
-
 func updateCertificate(ctx context.Context, c *call) (reply, error) {
-	return c.updateVersion(ctx, "")
-}
-
-func updateVersion(ctx context.Context, c *call) (reply, error) {
 	version, err := c.parseVersion(vault.CertificateNotFound)
 	if err != nil {
 		return reply{}, err
 	}
-	return c.updateVersion(ctx, version)
-}
-
-// updateVersion updates a version, the latest if it is empty.
-func (c *call) updateVersion(ctx context.Context, version string) (reply, error) {
 	var in updateParams
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
@@ -88,6 +70,18 @@ func (c *call) updateVersion(ctx context.Context, version string) (reply, error)
 		return reply{}, err
 	}
 	return c.showCertificate(c.vault.UpdateVersion(ctx, c.name, version, params))
+}
+
+func importCertificate(ctx context.Context, c *call) (reply, error) {
+	var in importParams
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	params, err := in.params()
+	if err != nil {
+		return reply{}, err
+	}
+	return c.showCertificate(c.vault.Import(ctx, c.name, params))
 }
 
 func getPolicy(ctx context.Context, c *call) (reply, error) {
@@ -100,6 +94,26 @@ func updatePolicy(ctx context.Context, c *call) (reply, error) {
 		return reply{}, err
 	}
 	return c.showPolicy(c.vault.UpdatePolicy(ctx, c.name, *in.params()))
+}
+
+func backupCertificate(ctx context.Context, c *call) (reply, error) {
+	blob, err := c.vault.Backup(ctx, c.name)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(backup{urlBase64(blob)}), nil
+}
+
+func restoreCertificate(ctx context.Context, c *call) (reply, error) {
+	var in backup
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	blob, err := parseURLBase64("value", in.Value)
+	if err != nil {
+		return reply{}, &vault.Error{Reason: vault.MalformedBackup, Detail: "Backup blob is corrupt."}
+	}
+	return c.showCertificate(c.vault.Restore(ctx, blob))
 }
 
 func deleteCertificate(ctx context.Context, c *call) (reply, error) {

@@ -63,3 +63,19 @@ func TestPendingReference(t *testing.T) {
 		t.Errorf("got pending %v, want none after it was deleted", got)
 	}
 }
+
+// With purge protection nobody purges, and clients see it in the recovery level.
+func TestPurgeProtection(t *testing.T) {
+	t.Parallel()
+	s := newService(t, options{purgeProtection: true})
+	s.complete("a")
+	if got := s.must("DELETE", "/certificates/a"+v74, "").field(t, "attributes.recoveryLevel"); got != "Recoverable" {
+		t.Errorf("got recovery level %v, want Recoverable", got)
+	}
+	a := s.do("DELETE", "/deletedcertificates/a"+v74, "")
+	want := refusal("Forbidden", `Operation \"purge\" is not allowed because purge protection is enabled for this vault. Key Vault service will automatically purge it after the retention period has passed.`, "")
+	if a.status != 403 || a.body != want {
+		t.Errorf("purge: got %d %s, want 403 %s", a.status, a.body, want)
+	}
+	s.must("POST", "/deletedcertificates/a/recover"+v74, "")
+}

@@ -112,7 +112,7 @@ func unavailable(cause error) *failure {
 
 // refusals is where the vault's reasons become HTTP: status, code, inner code
 // and the live service's message. {name} and {issuer} stand for the error's,
-// {doing} and {object} for what the route does.
+// {detail} for its detail, {doing} and {object} for what the route does.
 var refusals = map[vault.Reason]failure{
 	vault.CertificateNotFound: {
 		status: http.StatusNotFound, code: "CertificateNotFound",
@@ -129,6 +129,46 @@ var refusals = map[vault.Reason]failure{
 	vault.IssuerNotFound: {
 		status: http.StatusNotFound, code: "CertificateIssuerNotFound",
 		message: "Issuer not found",
+	},
+	vault.SecretNotFound: {
+		status: http.StatusNotFound, code: "SecretNotFound",
+		message: "A secret with (name/id) {name} was not found in this key vault. If you recently deleted this secret you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182",
+	},
+	vault.KeyNotFound: {
+		status: http.StatusNotFound, code: "KeyNotFound",
+		message: "A key with (name/id) {name} was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182",
+	},
+	vault.SecretDisabled: {
+		status: http.StatusForbidden, code: "Forbidden", inner: "SecretDisabled",
+		message: "Operation {detail} is not allowed on a disabled secret.",
+	},
+	vault.KeyDisabled: {
+		status: http.StatusForbidden, code: "Forbidden", inner: "KeyDisabled",
+		message: "Operation {detail} is not allowed on a disabled key.",
+	},
+	vault.KeyNotYetValid: {
+		status: http.StatusForbidden, code: "Forbidden", inner: "KeyNotYetValid",
+		message: "Operation {detail} is not allowed on a key that is not yet valid.",
+	},
+	vault.KeyExpired: {
+		status: http.StatusForbidden, code: "Forbidden", inner: "KeyExpired",
+		message: "Operation {detail} is not allowed on an expired key.",
+	},
+	vault.KeyOperationForbidden: {
+		status: http.StatusForbidden, code: "Forbidden", inner: "KeyOperationForbidden",
+		message: "Operation {detail} is not permitted on this key.",
+	},
+	vault.PurgeProtected: {
+		status: http.StatusForbidden, code: "Forbidden",
+		message: "Operation \"purge\" is not allowed because purge protection is enabled for this vault. Key Vault service will automatically purge it after the retention period has passed.",
+	},
+	vault.MalformedBackup: {
+		status: http.StatusBadRequest, code: "Malformed backup blob",
+		message: "{detail}",
+	},
+	vault.RestoreConflict: {
+		status: http.StatusConflict, code: "Conflict",
+		message: "Conflict while restoring certificate {name} - certificate already exists or concurrent access",
 	},
 	vault.ContactsNotFound: {
 		status: http.StatusNotFound, code: "ContactsNotFound",
@@ -169,6 +209,7 @@ var refusals = map[vault.Reason]failure{
 // message of a conflict.
 var conflicts = map[string][2]string{
 	"CreateCertificate":          {"creating", "certificate"},
+	"ImportCertificate":          {"importing", "certificate"},
 	"MergeCertificate":           {"merging", "pending certificate"},
 	"UpdateCertificateOperation": {"updating", "pending certificate"},
 	"DeleteCertificateOperation": {"deleting", "pending certificate"},
@@ -176,6 +217,8 @@ var conflicts = map[string][2]string{
 	"UpdateCertificate":          {"updating", "certificate"},
 	"UpdateCertificateVersion":   {"updating", "certificate"},
 	"UpdateCertificatePolicy":    {"updating", "certificate"},
+	"BackupCertificate":          {"backing up", "certificate"},
+	"RestoreCertificate":         {"restoring", "certificate"},
 	"RecoverDeletedCertificate":  {"recovering", "soft-deleted certificate"},
 	"PurgeDeletedCertificate":    {"purging", "soft-deleted certificate"},
 	"SetCertificateIssuer":       {"setting", "certificate issuer"},
@@ -208,7 +251,7 @@ func asFailure(err error, route string) *failure {
 		return internalError(err)
 	}
 	doing := conflicts[route]
-	known.message = strings.NewReplacer("{name}", e.Name, "{issuer}", e.Issuer, "{doing}", doing[0], "{object}", doing[1]).Replace(known.message)
+	known.message = strings.NewReplacer("{name}", e.Name, "{issuer}", e.Issuer, "{detail}", e.Detail, "{doing}", doing[0], "{object}", doing[1]).Replace(known.message)
 	known.cause = e.Err
 	return &known
 }

@@ -24,9 +24,10 @@ func refusal(code, message, inner string) string {
 }
 
 const (
-	seeRecover = " was not found in this key vault. If you recently deleted this certificate you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
-	inProgress = "A new key vault certificate can not be created or imported while a pending key vault certificate's status is inProgress."
-	deletedBut = " is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the certificate can only be recovered or purged."
+	seeRecover     = " was not found in this key vault. If you recently deleted this certificate you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
+	inProgress     = "A new key vault certificate can not be created or imported while a pending key vault certificate's status is inProgress."
+	seeCertificate = ", since it is associated with a certificate. Perform the operation on the corresponding certificate. For more information refer to https://docs.microsoft.com/en-us/azure/key-vault/certificates/about-certificates#composition-of-a-certificate"
+	deletedBut     = " is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the certificate can only be recovered or purged."
 )
 
 // Every refusal of a request, with the live service's words where they are
@@ -48,6 +49,16 @@ func TestRefusals(t *testing.T) {
 	if a := s.must("GET", "/certificates/cancelled/pending"+v74, ""); a.field(t, "status") != "cancelled" {
 		t.Fatalf("got %s, want it cancelled", a.body)
 	}
+	good := newPair(t, s.clock.Now())
+	s.must("POST", "/certificates/disabled/import"+v74, importOf(good.pem(t), `"attributes":{"enabled":false}`))
+	s.must("POST", "/certificates/future/import"+v74, importOf(newPair(t, s.clock.Now().AddDate(1, 0, 0)).pem(t)))
+	s.must("POST", "/certificates/encipher/create"+v74, `{"policy":{"x509_props":{"subject":"CN=a","key_usage":["keyEncipherment"]},"issuer":{"name":"Self"}}}`)
+	s.clock.Advance(vaultGrace)
+	s.must("GET", "/certificates/encipher/pending"+v74, "")
+	ofDone := s.must("POST", "/certificates/done/backup"+v74, "").body
+	s.must("POST", "/certificates/twice/import"+v74, importOf(good.pem(t)))
+	ofRemoved := s.must("POST", "/certificates/twice/backup"+v74, "").body
+	s.must("DELETE", "/certificates/twice"+v74, "")
 	otherLeaf := issue(t, otherCSR(t), s.clock.Now())
 	absentVersion := strings.Repeat("0", 32)
 
@@ -116,6 +127,46 @@ func TestRefusals(t *testing.T) {
 		{"PATCH", "/certificates/done", `{"attributes":{"nbf":-1}}`, 400, refusal("BadParameter", "Property attributes.nbf has invalid value: must be a time in seconds since 1970-01-01", "")},
 		{"PATCH", "/certificates/done", `{"policy":{"key_props":{"kty":"oct"}}}`, 400, refusal("BadParameter", `Property policy.key_props.kty has invalid value: \"oct\": must be RSA, RSA-HSM, EC or EC-HSM`, "")},
 		{"PATCH", "/certificates/done/policy", `{"secret_props":{"contentType":"text/plain"}}`, 400, refusal("BadParameter", `Property policy.secret_props.contentType has invalid value: \"text/plain\": must be application/x-pkcs12 or application/x-pem-file`, "")},
+
+		{"POST", "/certificates/removed/import", importOf(good.pem(t)), 409, refusal("Conflict", "Certificate removed"+deletedBut, "ObjectIsDeletedButRecoverable")},
+		{"POST", "/certificates/manual/import", importOf(good.pem(t)), 409, refusal("Forbidden", inProgress, "")},
+		{"POST", "/certificates/new/import", `{}`, 400, refusal("BadParameter", "Property value has invalid value: must be present", "")},
+		{"POST", "/certificates/new/import", importOf("AAAA"), 400, refusal("BadParameter", "The specified PKCS#12 X.509 certificate content can not be read. Please check if certificate is in valid PKCS#12 format.", "")},
+		{"POST", "/certificates/new/import", importOf("-----BEGIN CERTIFICATE-----\nAAAA"), 400, refusal("BadParameter", "The specified PEM X.509 certificate content is in an unexpected format. Please check if certificate is in valid PEM format.", "")},
+		{"POST", "/certificates/new/import", importOf(good.pem(t)[strings.Index(good.pem(t), "-----BEGIN CERT"):]), 400, refusal("BadParameter", "No certificate with private key found in the specified X.509 certificate content. Please specify X.509 certificate content with only one certificate containing private key.", "")},
+		{"POST", "/certificates/new/import", importOf(strings.Repeat("A", 1<<20+1)), 400, refusal("BadParameter", "The size of the X.509 certificate is too long.", "")},
+		{"POST", "/certificates/new/import", importOf(newPair(t, s.clock.Now().AddDate(-2, 0, 0)).pem(t)), 400, refusal("BadParameter", "The specified X.509 certificate content is invalid. Error: One or more X.509 properties are invalid. The certificate expired at 2025-03-01T12:00:10Z.", "")},
+
+		{"POST", "/certificates/none/backup", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
+		{"POST", "/certificates/restore", `{}`, 400, refusal("Malformed backup blob", "Backup blob is corrupt.", "")},
+		{"POST", "/certificates/restore", `{"value":"!"}`, 400, refusal("Malformed backup blob", "Backup blob is corrupt.", "")},
+		{"POST", "/certificates/restore", `{"value":"` + strings.Repeat("AAAA", 4728/3) + `"}`, 400, refusal("Malformed backup blob", "Backup blob contains invalid or corrupt version.", "")}, // JavaScript's test
+		{"POST", "/certificates/restore", ofDone, 409, refusal("Conflict", "Conflict while restoring certificate done - certificate already exists or concurrent access", "")},
+		{"POST", "/certificates/restore", ofRemoved, 409, refusal("Conflict", "Certificate twice"+deletedBut, "ObjectIsDeletedButRecoverable")},
+
+		{"GET", "/secrets/none", "", 404, refusal("SecretNotFound", "A secret with (name/id) none"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
+		{"GET", "/secrets/done/" + absentVersion, "", 404, refusal("SecretNotFound", "A secret with (name/id) done/"+absentVersion+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
+		{"GET", "/secrets/done/1", "", 404, refusal("SecretNotFound", "A secret with (name/id) done/1"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
+		{"GET", "/secrets/none/versions", "", 404, refusal("SecretNotFound", "A secret with (name/id) none"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
+		{"DELETE", "/secrets/none", "", 404, refusal("SecretNotFound", "A secret with (name/id) none"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
+		{"PUT", "/secrets/none", `{"value":"x"}`, 403, refusal("Forbidden", `Operation \"set\" is not allowed, since this vault has only the secrets of its certificates. Create or import a certificate instead.`, "")},
+		{"POST", "/secrets/restore", `{"value":"x"}`, 403, refusal("Forbidden", `Operation \"restore\" is not allowed, since this vault has only the secrets of its certificates. Create or import a certificate instead.`, "")},
+		{"PUT", "/secrets/done", `{"value":"x"}`, 403, refusal("Forbidden", `Operation \"set\" is not allowed on this secret`+seeCertificate, "SecretManagedByKeyVault")},
+		{"POST", "/secrets/manual/backup", "", 403, refusal("Forbidden", `Operation \"backup\" is not allowed on this secret`+seeCertificate, "SecretManagedByKeyVault")},
+		{"POST", "/keys/none/create", `{"kty":"RSA"}`, 403, refusal("Forbidden", `Operation \"create\" is not allowed, since this vault has only the keys of its certificates. Create or import a certificate instead.`, "")},
+		{"POST", "/keys/done/create", `{"kty":"RSA"}`, 403, refusal("Forbidden", `Operation \"create\" is not allowed on this key`+seeCertificate, "KeyManagedByKeyVault")},
+		{"GET", "/keys/none", "", 404, refusal("KeyNotFound", "A key with (name/id) none"+strings.Replace(seeRecover, "certificate", "key", 1), "")},
+		{"POST", "/keys/none/sign", `{"alg":"RS256","value":"AAAA"}`, 404, refusal("KeyNotFound", "A key with (name/id) none"+strings.Replace(seeRecover, "certificate", "key", 1), "")},
+		{"POST", "/keys/done/1/sign", `{"alg":"RS256","value":"AAAA"}`, 404, refusal("KeyNotFound", "A key with (name/id) done/1"+strings.Replace(seeRecover, "certificate", "key", 1), "")},
+		{"POST", "/keys/done/sign", `{"alg":"RS256","value":"AAAA"}`, 400, refusal("BadParameter", "Invalid length of 'value': 3 bytes. RS256 requires 32 bytes, encoded with base64url.", "")},
+		{"POST", "/keys/done/sign", `{"alg":"RS256","value":"!"}`, 400, refusal("BadParameter", "Property value has invalid value: must be base64url", "")},
+		{"POST", "/keys/done/sign", `{"alg":"ES256","value":"AAAA"}`, 400, refusal("BadParameter", `Property alg has invalid value: \"ES256\": must be an algorithm for a key of type RSA`, "")},
+		{"POST", "/keys/done/verify", `{"alg":"RS256","digest":"!","value":"AAAA"}`, 400, refusal("BadParameter", "Property digest has invalid value: must be base64url", "")},
+		{"POST", "/keys/done/verify", `{"alg":"RS256","digest":"AAAA","value":"!"}`, 400, refusal("BadParameter", "Property value has invalid value: must be base64url", "")},
+		{"POST", "/keys/encipher/sign", `{"alg":"RS256","value":"AAAA"}`, 403, refusal("Forbidden", "Operation sign is not permitted on this key.", "KeyOperationForbidden")},
+		{"POST", "/keys/future/sign", `{"alg":"ES256","value":"` + urlBase64(make([]byte, 32)) + `"}`, 403, refusal("Forbidden", "Operation sign is not allowed on a key that is not yet valid.", "KeyNotYetValid")},
+		{"POST", "/keys/disabled/sign", `{"alg":"ES256","value":"AAAA"}`, 403, refusal("Forbidden", "Operation sign is not allowed on a disabled key.", "KeyDisabled")},
+
 		{"PUT", "/certificates/contacts", `{}`, 400, refusal("BadParameter", "Property contacts has invalid value: 0 entries: must be 1 to 100", "")},
 		{"PUT", "/certificates/contacts", `{"contacts":[{"name":"a"}]}`, 400, refusal("BadParameter", "Property contacts.email has invalid value: must be present", "")},
 		{"PUT", "/certificates/issuers/myca", `{}`, 400, refusal("BadParameter", "Property provider has invalid value: must be present", "")},
@@ -140,12 +191,12 @@ func TestRefusals(t *testing.T) {
 // client more than that something failed.
 func TestAsFailure(t *testing.T) {
 	t.Parallel()
-	cause := errors.New("secret detail")
+	cause := errors.New("inside information")
 	last := vault.Reason(0)
 	for r := vault.BadParameter; isReason(r); r++ {
 		last = r
 		f := asFailure(fmt.Errorf("doing it: %w", &vault.Error{Reason: r, Name: "n", Issuer: "i", Detail: "d", Err: cause}), "DeleteCertificateOperation")
-		if f.status == http.StatusInternalServerError || strings.ContainsAny(f.message, "{}") || strings.Contains(f.message, "secret") {
+		if f.status == http.StatusInternalServerError || strings.ContainsAny(f.message, "{}") || strings.Contains(f.message, "inside") {
 			t.Errorf("reason %d: got %v", r, f)
 		}
 		if !errors.Is(f, cause) {
@@ -156,7 +207,7 @@ func TestAsFailure(t *testing.T) {
 		t.Fatalf("the last reason is %d, less than %d", last, vault.Unavailable)
 	}
 	for _, err := range []error{cause, &vault.Error{Reason: last + 1, Err: cause}, vault.ErrNotFound} {
-		if f := asFailure(err, ""); f.status != http.StatusInternalServerError || strings.Contains(f.message, "secret") || !errors.Is(f, err) {
+		if f := asFailure(err, ""); f.status != http.StatusInternalServerError || strings.Contains(f.message, "inside") || !errors.Is(f, err) {
 			t.Errorf("error %v: got %v with cause %v, want a general 500", err, f, f.cause)
 		}
 	}

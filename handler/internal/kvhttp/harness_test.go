@@ -49,9 +49,10 @@ type service struct {
 
 // options change what newService builds.
 type options struct {
-	store  func(*vaulttest.Memory) vault.Store              // wraps the store
-	newKey func(vault.KeyProperties) (crypto.Signer, error) // instead of pooledKey
-	noKeys bool                                             // the token signing keys cannot be fetched
+	store           func(*vaulttest.Memory) vault.Store              // wraps the store
+	newKey          func(vault.KeyProperties) (crypto.Signer, error) // instead of pooledKey
+	noKeys          bool                                             // the token signing keys cannot be fetched
+	purgeProtection bool
 }
 
 const (
@@ -101,10 +102,11 @@ func newService(t testing.TB, opts options) *service {
 			"self": selfsigned.New(selfsigned.Config{Now: s.clock.Now}),
 			"test": scripted.New(scripted.Config{Now: s.clock.Now}),
 		},
-		NewKey: opts.newKey,
-		Now:    s.clock.Now,
-		Sleep:  s.clock.Sleep,
-		Rand:   &lockedReader{r: mathrand.NewChaCha8([32]byte{1})},
+		PurgeProtection: opts.purgeProtection,
+		NewKey:          opts.newKey,
+		Now:             s.clock.Now,
+		Sleep:           s.clock.Sleep,
+		Rand:            &lockedReader{r: mathrand.NewChaCha8([32]byte{1})},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -15,11 +15,13 @@ func (l links) pending(name string) string { return l.certificate(name) + "/pend
 
 func (l links) deleted(name string) string { return string(l) + "/deletedcertificates/" + name }
 
-func (l links) key(name, version string) string { return string(l) + "/keys/" + name + "/" + version }
+func (l links) key(name string) string { return string(l) + "/keys/" + name }
 
-func (l links) secret(name, version string) string {
-	return string(l) + "/secrets/" + name + "/" + version
-}
+func (l links) keyVersion(name, version string) string { return l.key(name) + "/" + version }
+
+func (l links) secret(name string) string { return string(l) + "/secrets/" + name }
+
+func (l links) secretVersion(name, version string) string { return l.secret(name) + "/" + version }
 
 func (l links) contacts() string { return string(l) + "/certificates/contacts" }
 

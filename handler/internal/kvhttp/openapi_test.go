@@ -19,8 +19,8 @@ import (
 
 // document is what openapi.json says of a route beyond the route table.
 type document struct {
-	status     int    // on success
-	body       any    // of the request; nil: none
+	status     int    // on success; 0: there is none
+	body       any    // of the request; nil: none, or not read
 	answer     any    // on success; nil: none
 	parameters string // names of query parameters besides api-version, separated by spaces
 }
@@ -43,12 +43,15 @@ var documents = map[string]document{
 	"SetCertificateContacts":    {200, contactsSet{}, contacts{}, ""},
 	"DeleteCertificateContacts": {200, nil, contacts{}, ""},
 
+	"ImportCertificate":          {200, importParams{}, bundle{}, ""},
 	"CreateCertificate":          {202, createParams{}, operation{}, ""},
 	"GetCertificateOperation":    {200, nil, operation{}, "request_id"},
 	"UpdateCertificateOperation": {200, operationUpdate{}, operation{}, "request_id"},
 	"DeleteCertificateOperation": {200, nil, operation{}, "request_id"},
 	"MergeCertificate":           {201, mergeParams{}, bundle{}, ""},
 
+	"BackupCertificate":        {200, nil, backup{}, ""},
+	"RestoreCertificate":       {200, backup{}, bundle{}, ""},
 	"GetCertificatePolicy":     {200, nil, policy{}, ""},
 	"UpdateCertificatePolicy":  {200, policy{}, policy{}, ""},
 	"GetCertificateVersions":   {200, nil, list[item]{}, paging},
@@ -62,6 +65,43 @@ var documents = map[string]document{
 	"RecoverDeletedCertificate": {200, nil, bundle{}, ""},
 	"GetDeletedCertificate":     {200, nil, bundle{}, ""},
 	"PurgeDeletedCertificate":   {204, nil, nil, ""},
+
+	"GetSecrets":          {200, nil, list[secretItem]{}, paging},
+	"RestoreSecret":       {},
+	"GetSecretVersions":   {200, nil, list[secretItem]{}, paging},
+	"BackupSecret":        {},
+	"GetSecret":           {200, nil, secret{}, ""},
+	"SetSecret":           {},
+	"UpdateSecret":        {},
+	"DeleteSecret":        {},
+	"GetSecretVersion":    {200, nil, secret{}, ""},
+	"UpdateSecretVersion": {},
+
+	"GetDeletedSecrets":    {200, nil, list[struct{}]{}, paging},
+	"RecoverDeletedSecret": {},
+	"GetDeletedSecret":     {},
+	"PurgeDeletedSecret":   {},
+
+	"GetKeys":           {200, nil, list[keyItem]{}, paging},
+	"RestoreKey":        {},
+	"CreateKey":         {},
+	"GetKeyVersions":    {200, nil, list[keyItem]{}, paging},
+	"BackupKey":         {},
+	"Sign":              {200, signParams{}, keyOperationResult{}, ""},
+	"Verify":            {200, verifyParams{}, keyVerifyResult{}, ""},
+	"GetKey":            {200, nil, key{}, ""},
+	"ImportKey":         {},
+	"UpdateKey":         {},
+	"DeleteKey":         {},
+	"SignWithVersion":   {200, signParams{}, keyOperationResult{}, ""},
+	"VerifyWithVersion": {200, verifyParams{}, keyVerifyResult{}, ""},
+	"GetKeyVersion":     {200, nil, key{}, ""},
+	"UpdateKeyVersion":  {},
+
+	"GetDeletedKeys":    {200, nil, list[struct{}]{}, paging},
+	"RecoverDeletedKey": {},
+	"GetDeletedKey":     {},
+	"PurgeDeletedKey":   {},
 }
 
 // failures are the statuses of refusals, and what they mean.
@@ -81,7 +121,8 @@ var failures = map[int]string{
 func (r *route) fails(status int) bool {
 	switch status {
 	case http.StatusConflict:
-		return r.method != http.MethodGet
+		_, changes := conflicts[r.name]
+		return changes
 	case http.StatusRequestEntityTooLarge:
 		return r.body > 0
 	default:
@@ -191,12 +232,15 @@ func (s *schemas) operation(r route) object {
 	for name := range strings.FieldsSeq(d.parameters) {
 		params = append(params, parameter(name))
 	}
-	success := object{"description": http.StatusText(d.status)}
-	if d.answer != nil {
-		success["content"] = jsonOf(s.of(reflect.TypeOf(d.answer), answers))
+	responses := object{}
+	if d.status != 0 {
+		success := object{"description": http.StatusText(d.status)}
+		if d.answer != nil {
+			success["content"] = jsonOf(s.of(reflect.TypeOf(d.answer), answers))
+		}
+		addHeaders(success, successHeaders(r)...)
+		responses[strconv.Itoa(d.status)] = success
 	}
-	addHeaders(success, successHeaders(r)...)
-	responses := object{strconv.Itoa(d.status): success}
 	for status := range failures {
 		if r.fails(status) {
 			responses[strconv.Itoa(status)] = object{"$ref": "#/components/responses/" + strconv.Itoa(status)}

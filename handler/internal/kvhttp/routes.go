@@ -19,11 +19,16 @@ type route struct {
 	handle     func(context.Context, *call) (reply, error)
 }
 
-// maxBody is far more than any policy or chain needs.
-const maxBody = 256 << 10
+// Largest bodies, in bytes.
+const (
+	maxBody   = 256 << 10 // far more than any policy or chain needs
+	maxImport = 2 << 20   // the largest value, PEM with its line ends escaped, and a policy
+	maxBackup = 32 << 20  // the largest backup
+)
 
 // routes is the whole API. Of the paths that fit a request the first one counts,
-// so literals stand before parameters.
+// so literals stand before parameters. Who may read a secret or key may be told
+// that it cannot be changed.
 var routes = []route{
 	{"GetCertificates", "GET", "certificates", auth.CertificatesList, 0, listCertificates},
 
@@ -37,7 +42,10 @@ var routes = []route{
 	{"SetCertificateContacts", "PUT", "certificates/contacts", auth.CertificatesManageContacts, maxBody, setContacts},
 	{"DeleteCertificateContacts", "DELETE", "certificates/contacts", auth.CertificatesManageContacts, 0, deleteContacts},
 
+	{"RestoreCertificate", "POST", "certificates/restore", auth.CertificatesRestore, maxBackup, restoreCertificate},
+
 	{"CreateCertificate", "POST", "certificates/{name}/create", auth.CertificatesCreate, maxBody, createCertificate},
+	{"ImportCertificate", "POST", "certificates/{name}/import", auth.CertificatesImport, maxImport, importCertificate},
 	{"GetCertificateOperation", "GET", "certificates/{name}/pending", auth.CertificatesGet, 0, getOperation},
 	{"UpdateCertificateOperation", "PATCH", "certificates/{name}/pending", auth.CertificatesUpdate, maxBody, updateOperation},
 	{"DeleteCertificateOperation", "DELETE", "certificates/{name}/pending", auth.CertificatesUpdate, 0, deleteOperation},
@@ -45,17 +53,55 @@ var routes = []route{
 
 	{"GetCertificatePolicy", "GET", "certificates/{name}/policy", auth.CertificatesGet, 0, getPolicy},
 	{"UpdateCertificatePolicy", "PATCH", "certificates/{name}/policy", auth.CertificatesUpdate, maxBody, updatePolicy},
+	{"BackupCertificate", "POST", "certificates/{name}/backup", auth.CertificatesBackup, 0, backupCertificate},
 	{"GetCertificateVersions", "GET", "certificates/{name}/versions", auth.CertificatesList, 0, listVersions},
 	{"GetCertificate", "GET", "certificates/{name}", auth.CertificatesGet, 0, getCertificate},
 	{"UpdateCertificate", "PATCH", "certificates/{name}", auth.CertificatesUpdate, maxBody, updateCertificate},
 	{"DeleteCertificate", "DELETE", "certificates/{name}", auth.CertificatesDelete, 0, deleteCertificate},
 	{"GetCertificateVersion", "GET", "certificates/{name}/{version}", auth.CertificatesGet, 0, getVersion},
-	{"UpdateCertificateVersion", "PATCH", "certificates/{name}/{version}", auth.CertificatesUpdate, maxBody, updateVersion},
+	{"UpdateCertificateVersion", "PATCH", "certificates/{name}/{version}", auth.CertificatesUpdate, maxBody, updateCertificate},
 
 	{"GetDeletedCertificates", "GET", "deletedcertificates", auth.CertificatesList, 0, listDeleted},
 	{"RecoverDeletedCertificate", "POST", "deletedcertificates/{name}/recover", auth.CertificatesRecover, 0, recoverDeleted},
 	{"GetDeletedCertificate", "GET", "deletedcertificates/{name}", auth.CertificatesGet, 0, getDeleted},
 	{"PurgeDeletedCertificate", "DELETE", "deletedcertificates/{name}", auth.CertificatesPurge, 0, purgeDeleted},
+
+	{"GetSecrets", "GET", "secrets", auth.SecretsList, 0, listSecrets},
+	{"RestoreSecret", "POST", "secrets/restore", auth.SecretsGet, 0, backingSecret.refuseNew("restore")},
+	{"GetSecretVersions", "GET", "secrets/{name}/versions", auth.SecretsList, 0, listSecretVersions},
+	{"BackupSecret", "POST", "secrets/{name}/backup", auth.SecretsGet, 0, backingSecret.refuse("backup")},
+	{"GetSecret", "GET", "secrets/{name}", auth.SecretsGet, 0, getSecret},
+	{"SetSecret", "PUT", "secrets/{name}", auth.SecretsGet, 0, backingSecret.refuseNew("set")},
+	{"UpdateSecret", "PATCH", "secrets/{name}", auth.SecretsGet, 0, backingSecret.refuse("update")},
+	{"DeleteSecret", "DELETE", "secrets/{name}", auth.SecretsGet, 0, backingSecret.refuse("delete")},
+	{"GetSecretVersion", "GET", "secrets/{name}/{version}", auth.SecretsGet, 0, getSecret},
+	{"UpdateSecretVersion", "PATCH", "secrets/{name}/{version}", auth.SecretsGet, 0, backingSecret.refuse("update")},
+
+	{"GetDeletedSecrets", "GET", "deletedsecrets", auth.SecretsList, 0, listNoneDeleted},
+	{"RecoverDeletedSecret", "POST", "deletedsecrets/{name}/recover", auth.SecretsGet, 0, backingSecret.noneDeleted},
+	{"GetDeletedSecret", "GET", "deletedsecrets/{name}", auth.SecretsGet, 0, backingSecret.noneDeleted},
+	{"PurgeDeletedSecret", "DELETE", "deletedsecrets/{name}", auth.SecretsGet, 0, backingSecret.noneDeleted},
+
+	{"GetKeys", "GET", "keys", auth.KeysList, 0, listKeys},
+	{"RestoreKey", "POST", "keys/restore", auth.KeysGet, 0, backingKey.refuseNew("restore")},
+	{"CreateKey", "POST", "keys/{name}/create", auth.KeysGet, 0, backingKey.refuseNew("create")},
+	{"GetKeyVersions", "GET", "keys/{name}/versions", auth.KeysList, 0, listKeyVersions},
+	{"BackupKey", "POST", "keys/{name}/backup", auth.KeysGet, 0, backingKey.refuse("backup")},
+	{"Sign", "POST", "keys/{name}/sign", auth.KeysSign, maxBody, sign},
+	{"Verify", "POST", "keys/{name}/verify", auth.KeysVerify, maxBody, verify},
+	{"GetKey", "GET", "keys/{name}", auth.KeysGet, 0, getKey},
+	{"ImportKey", "PUT", "keys/{name}", auth.KeysGet, 0, backingKey.refuseNew("import")},
+	{"UpdateKey", "PATCH", "keys/{name}", auth.KeysGet, 0, backingKey.refuse("update")},
+	{"DeleteKey", "DELETE", "keys/{name}", auth.KeysGet, 0, backingKey.refuse("delete")},
+	{"SignWithVersion", "POST", "keys/{name}/{version}/sign", auth.KeysSign, maxBody, sign},
+	{"VerifyWithVersion", "POST", "keys/{name}/{version}/verify", auth.KeysVerify, maxBody, verify},
+	{"GetKeyVersion", "GET", "keys/{name}/{version}", auth.KeysGet, 0, getKey},
+	{"UpdateKeyVersion", "PATCH", "keys/{name}/{version}", auth.KeysGet, 0, backingKey.refuse("update")},
+
+	{"GetDeletedKeys", "GET", "deletedkeys", auth.KeysList, 0, listNoneDeleted},
+	{"RecoverDeletedKey", "POST", "deletedkeys/{name}/recover", auth.KeysGet, 0, backingKey.noneDeleted},
+	{"GetDeletedKey", "GET", "deletedkeys/{name}", auth.KeysGet, 0, backingKey.noneDeleted},
+	{"PurgeDeletedKey", "DELETE", "deletedkeys/{name}", auth.KeysGet, 0, backingKey.noneDeleted},
 }
 
 // notNames are literals that stand where a name would: what this service does

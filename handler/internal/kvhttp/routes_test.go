@@ -21,6 +21,10 @@ func TestRoutes(t *testing.T) {
 	s := newService(t, options{})
 	s.complete("done")
 	version := strings.TrimPrefix(s.must("GET", "/certificates/done"+v74, "").field(t, "id").(string), testURL)
+	key, secret := strings.Replace(version, "certificates", "keys", 1), strings.Replace(version, "certificates", "secrets", 1)
+	const digest = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	const signBody = `{"alg":"RS256","value":"` + digest + `"}`
+	const verifyBody = `{"alg":"RS256","digest":"` + digest + `","value":"AAAA"}`
 	s.create("gone", "Unknown")
 	s.create("back", "Unknown")
 	s.must("DELETE", "/certificates/back"+v74, "")
@@ -40,6 +44,8 @@ func TestRoutes(t *testing.T) {
 		{"GetCertificateIssuers", "GET", "/certificates/issuers/", "", 200}, // .NET
 		{"CreateCertificate", "POST", "/certificates/new/create", policyOf("Unknown"), 202},
 		{"CreateCertificate", "POST", "/certificates//double/create", policyOf("Unknown"), 202}, // .NET before 4.8
+		{"ImportCertificate", "POST", "/certificates/imported/import", importOf(pemPair(t, s.clock.Now())), 200},
+		{"ImportCertificate", "POST", "/certificates//imported/import", importOf(pemPair(t, s.clock.Now())), 200}, // .NET before 4.8
 		{"GetCertificateOperation", "GET", "/certificates/new/pending", "", 200},
 		{"UpdateCertificateOperation", "PATCH", "/certificates/new/pending", `{"cancellation_requested":true}`, 200},
 		{"MergeCertificate", "POST", "/certificates/new/pending/merge", `{"x5c":[]}`, 400},
@@ -56,12 +62,49 @@ func TestRoutes(t *testing.T) {
 		{"GetCertificate", "GET", "/certificates/done", "", 200},
 		{"GetCertificate", "GET", "/certificates/done/", "", 200}, // Go, Python, JavaScript, Java
 		{"GetCertificateVersion", "GET", version, "", 200},
+		{"BackupCertificate", "POST", "/certificates/done/backup", "", 200},
+		{"RestoreCertificate", "POST", "/certificates/restore", `{"value":"AAAA"}`, 400},
 		{"DeleteCertificate", "DELETE", "/certificates/gone", "", 200},
 		{"GetDeletedCertificates", "GET", "/deletedcertificates", "", 200},
 		{"GetDeletedCertificate", "GET", "/deletedcertificates/gone", "", 200},
 		{"PurgeDeletedCertificate", "DELETE", "/deletedcertificates/gone", "", 204},
 		{"RecoverDeletedCertificate", "POST", "/deletedcertificates/back/recover", "", 200},
 		{"DeleteCertificateIssuer", "DELETE", "/certificates/issuers/myca", "", 200},
+
+		{"GetSecrets", "GET", "/secrets", "", 200},
+		{"GetSecretVersions", "GET", "/secrets/done/versions", "", 200},
+		{"GetSecret", "GET", "/secrets/done/", "", 200},
+		{"GetSecretVersion", "GET", secret, "", 200},
+		{"SetSecret", "PUT", "/secrets/done", `{"value":"x"}`, 403},
+		{"UpdateSecret", "PATCH", "/secrets/done/", `{}`, 403},
+		{"UpdateSecretVersion", "PATCH", secret, `{}`, 403},
+		{"DeleteSecret", "DELETE", "/secrets/done", "", 403},
+		{"BackupSecret", "POST", "/secrets/done/backup", "", 403},
+		{"RestoreSecret", "POST", "/secrets/restore", `{"value":"AAAA"}`, 403},
+		{"GetDeletedSecrets", "GET", "/deletedsecrets", "", 200},
+		{"GetDeletedSecret", "GET", "/deletedsecrets/done", "", 404},
+		{"RecoverDeletedSecret", "POST", "/deletedsecrets/done/recover", "", 404},
+		{"PurgeDeletedSecret", "DELETE", "/deletedsecrets/done", "", 404},
+
+		{"GetKeys", "GET", "/keys/", "", 200},
+		{"GetKeyVersions", "GET", "/keys/done/versions", "", 200},
+		{"GetKey", "GET", "/keys/done/", "", 200},
+		{"GetKeyVersion", "GET", key, "", 200},
+		{"Sign", "POST", "/keys/done//sign", signBody, 200}, // without a version
+		{"SignWithVersion", "POST", key + "/sign", signBody, 200},
+		{"Verify", "POST", "/keys/done/verify", verifyBody, 200},
+		{"VerifyWithVersion", "POST", key + "/verify", verifyBody, 200},
+		{"CreateKey", "POST", "/keys/done/create", `{"kty":"RSA"}`, 403},
+		{"ImportKey", "PUT", "/keys/done", `{"key":{}}`, 403},
+		{"UpdateKey", "PATCH", "/keys/done", `{}`, 403},
+		{"UpdateKeyVersion", "PATCH", key, `{}`, 403},
+		{"DeleteKey", "DELETE", "/keys/done", "", 403},
+		{"BackupKey", "POST", "/keys/done/backup", "", 403},
+		{"RestoreKey", "POST", "/keys/restore", `{"value":"AAAA"}`, 403},
+		{"GetDeletedKeys", "GET", "/deletedkeys", "", 200},
+		{"GetDeletedKey", "GET", "/deletedkeys/done", "", 404},
+		{"RecoverDeletedKey", "POST", "/deletedkeys/done/recover", "", 404},
+		{"PurgeDeletedKey", "DELETE", "/deletedkeys/done", "", 404},
 	} {
 		a := s.do(tt.method, tt.path+v74, tt.body)
 		line := s.log.lines(t)
@@ -83,10 +126,11 @@ func TestPermissions(t *testing.T) {
 	s := newService(t, options{})
 	s.create("a", "Unknown")
 	readers := map[string]string{
-		"Key Vault Reader":             "certificates/get certificates/list certificates/getissuers certificates/listissuers",
-		"Key Vault Certificate User":   "certificates/get certificates/list",
+		"Key Vault Reader":             "certificates/get certificates/list certificates/getissuers certificates/listissuers secrets/list keys/get keys/list",
+		"Key Vault Certificate User":   "certificates/get certificates/list secrets/get secrets/list keys/get keys/list",
 		"Key Vault Purge Operator":     "certificates/purge",
-		"Key Vault Secrets User":       "",
+		"Key Vault Secrets User":       "secrets/get secrets/list",
+		"Key Vault Crypto User":        "keys/get keys/list keys/sign keys/verify",
 		"Key Vault Certificates Users": "", // no such role
 	}
 	for role, may := range readers {
@@ -95,11 +139,11 @@ func TestPermissions(t *testing.T) {
 			target := strings.NewReplacer("{name}", "a", "{issuer}", "myca", "{version}", "0").Replace("/"+r.path) + v74
 			a := s.do(r.method, target, "not read", func(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token) })
 			allowed := slices.Contains(strings.Fields(may), string(r.permission))
-			if allowed != (a.status != http.StatusForbidden) {
+			if allowed == strings.Contains(a.body, "ForbiddenByPolicy") {
 				t.Errorf("%s as %s: got %d %s, want it allowed: %v", r.name, role, a.status, a.body, allowed)
 			}
-			want := `{"error":{"code":"Forbidden","message":"The user, group or application 'appid=app-1;oid=` + testOID + `;numgroups=0;iss=` + testIssuer + `' does not have certificates ` +
-				strings.TrimPrefix(string(r.permission), "certificates/") + ` permission on key vault 'mykeyvault;location=westus'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287","innererror":{"code":"ForbiddenByPolicy"}}}`
+			collection, operation, _ := strings.Cut(string(r.permission), "/")
+			want := `{"error":{"code":"Forbidden","message":"The user, group or application 'appid=app-1;oid=` + testOID + `;numgroups=0;iss=` + testIssuer + `' does not have ` + collection + " " + operation + ` permission on key vault 'mykeyvault;location=westus'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287","innererror":{"code":"ForbiddenByPolicy"}}}`
 			if !allowed && a.body != want {
 				t.Errorf("%s as %s: got %s, want %s", r.name, role, a.body, want)
 			}
@@ -119,9 +163,15 @@ func TestUnrouted(t *testing.T) {
 		{"GET", "/", 404, ""},
 		{"GET", "/health/x", 404, ""},
 		{"POST", "/AdvanceIssuance", 404, ""},
-		{"GET", "/secrets/a", 404, ""},
-		{"GET", "/keys/a", 404, ""},
-		{"POST", "/certificates/restore", 404, ""},
+		{"GET", "/secrets/contacts", 404, ""},
+		{"POST", "/keys/a/wrapkey", 405, "GET, PATCH"}, // a version, as it looks
+		{"POST", "/keys/a/1/wrapkey", 404, ""},
+		{"GET", "/secrets/restore", 405, "POST"},
+		{"POST", "/secrets/a", 405, "GET, PUT, PATCH, DELETE"},
+		{"POST", "/keys", 405, "GET"},
+		{"GET", "/keys/a/sign", 405, "POST"},
+		{"DELETE", "/keys/a/1", 405, "GET, PATCH"},
+		{"GET", "/certificates/restore", 405, "POST"},
 		{"GET", "/certificates/contacts/pending", 404, ""},
 		{"GET", "/certificates/a/pending/merge/x", 404, ""},
 		{"POST", "/certificates//create", 405, "GET, PATCH, DELETE"}, // no name
@@ -132,7 +182,7 @@ func TestUnrouted(t *testing.T) {
 		{"PUT", "/certificates/a/pending", 405, "GET, PATCH, DELETE"},
 		{"GET", "/certificates/a/pending/merge", 405, "POST"},
 		{"POST", "/certificates/a/policy", 405, "GET, PATCH"},
-		{"POST", "/certificates/a/import", 405, "GET, PATCH"},
+		{"GET", "/certificates/a/import", 405, "POST"},
 		{"POST", "/certificates/Contacts/", 405, "GET, PUT, DELETE"},
 		{"POST", "/certificates/issuers/a", 405, "GET, PUT, PATCH, DELETE"},
 		{"GET", "/deletedcertificates/a/recover", 405, "POST"},
@@ -154,11 +204,11 @@ func TestUnrouted(t *testing.T) {
 }
 
 // Every route that changes what others may change has words for a conflict.
-// Contacts are replaced whatever they were.
+// Contacts are replaced whatever they were; secrets and keys are not changed.
 func TestConflictWords(t *testing.T) {
 	t.Parallel()
 	for _, r := range routes {
-		if _, ok := conflicts[r.name]; ok != (r.method != "GET" && r.permission != auth.CertificatesManageContacts) {
+		if _, ok := conflicts[r.name]; ok != (r.method != "GET" && strings.HasPrefix(string(r.permission), "certificates/") && r.permission != auth.CertificatesManageContacts) {
 			t.Errorf("route %s %s: words for a conflict: %v", r.method, r.name, ok)
 		}
 	}
@@ -181,7 +231,7 @@ func TestRandomPaths(t *testing.T) {
 		own[r.name] = regexp.MustCompile("(?i)^/*" + strings.ReplaceAll(pattern, "/", "/+") + "/*$")
 	}
 	segment := rapid.OneOf(
-		rapid.SampledFrom([]string{"", "certificates", "CERTIFICATES", "deletedcertificates", "issuers", "contacts", "restore", "create", "pending", "merge", "policy", "versions", "recover",
+		rapid.SampledFrom([]string{"", "certificates", "CERTIFICATES", "deletedcertificates", "secrets", "deletedsecrets", "keys", "deletedkeys", "import", "backup", "sign", "verify", "issuers", "contacts", "restore", "create", "pending", "merge", "policy", "versions", "recover",
 			"a", "myca", "5fb678d710f367fb289d04f4291941fe", ".", "..", "%2e%2e", "..%2FAdvanceIssuance", "a%2Fcreate", "a%5Cb", "%00", "%", "%zz", "a.b", "ä", "%C3%A4", "a%20b", ";", "*"}),
 		rapid.StringMatching(`[ -"$->@-~]{0,12}`),
 	)

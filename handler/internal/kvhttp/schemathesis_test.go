@@ -46,7 +46,7 @@ func TestSchemathesis(t *testing.T) {
 		"--checks", "all",
 		// What the schema allows may be refused for what it means.
 		"--exclude-checks", "positive_data_acceptance",
-		"--max-examples", "10",
+		"--max-examples", "5",
 		"--seed", "1",
 		"--workers", "1",
 		"--warnings", "off",

@@ -64,6 +64,27 @@ func (p *mergeParams) params() (vault.MergeParams, error) {
 	return vault.MergeParams{X5C: p.X5C, Attributes: attributes, Tags: p.Tags}, err
 }
 
+type importParams struct {
+	Value         string            `json:"value"` // base64 of PKCS #12, PEM, or base64 of PEM
+	Password      string            `json:"pwd"`
+	Policy        *policy           `json:"policy"`
+	Attributes    *attributes       `json:"attributes"`
+	Tags          map[string]string `json:"tags"`
+	PreserveOrder *bool             `json:"preserveCertOrder"`
+}
+
+func (p *importParams) params() (vault.ImportParams, error) {
+	attributes, err := p.Attributes.params()
+	return vault.ImportParams{
+		Value:         p.Value,
+		Password:      p.Password,
+		Policy:        p.Policy.params(),
+		Attributes:    attributes,
+		Tags:          p.Tags,
+		PreserveOrder: p.PreserveOrder,
+	}, err
+}
+
 type updateParams struct {
 	Policy     *policy           `json:"policy"`
 	Attributes *attributes       `json:"attributes"`
@@ -73,6 +94,11 @@ type updateParams struct {
 func (p *updateParams) params() (vault.UpdateParams, error) {
 	attributes, err := p.Attributes.params()
 	return vault.UpdateParams{Policy: p.Policy.params(), Attributes: attributes, Tags: p.Tags}, err
+}
+
+// backup is a BackupCertificateResult, and the parameters of restore.
+type backup struct {
+	Value string `json:"value"` // base64url
 }
 
 // view is how a client is shown the vault: under which URL, in which version of
@@ -91,8 +117,8 @@ func (v view) bundle(c vault.Certificate) bundle {
 		Tags:       c.Tags,
 	}
 	if c.Leaf != nil {
-		out.KeyID = v.links.key(c.Name, c.Version)
-		out.SecretID = v.links.secret(c.Name, c.Version)
+		out.KeyID = v.links.keyVersion(c.Name, c.Version)
+		out.SecretID = v.links.secretVersion(c.Name, c.Version)
 		out.Thumbprint = urlBase64(c.Thumbprint)
 		out.Certificate = stdBase64(c.Leaf)
 	}

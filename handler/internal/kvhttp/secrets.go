@@ -1,0 +1,23 @@
+package kvhttp
+
+import "context"
+
+func listSecrets(ctx context.Context, c *call) (reply, error) {
+	return listBacking(ctx, c, "secrets", c.secretItem)
+}
+
+func listSecretVersions(ctx context.Context, c *call) (reply, error) {
+	return listBackingVersions(ctx, c, backingSecret, c.secretVersionItem)
+}
+
+func getSecret(ctx context.Context, c *call) (reply, error) {
+	version, err := c.parseVersion(backingSecret.notFound)
+	if err != nil {
+		return reply{}, err
+	}
+	s, err := c.vault.Secret(ctx, c.name, version)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(c.secret(s)), nil
+}
