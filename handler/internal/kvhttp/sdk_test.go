@@ -28,9 +28,9 @@ func (c sdkCredential) GetToken(_ context.Context, o azpolicy.TokenRequestOption
 	return azcore.AccessToken{Token: c.s.token, ExpiresOn: time.Now().Add(time.Hour)}, nil
 }
 
-// newSDKClient is Microsoft's client for the vault at testURL, whose name leads
-// to the test's server. Its verification of the challenge is on.
-func newSDKClient(t *testing.T, s *service) *azcertificates.Client {
+// sdkOptions make Microsoft's clients for the vault at testURL reach the test's
+// server. Their verification of the challenge is on.
+func sdkOptions(t *testing.T, s *service) azcore.ClientOptions {
 	t.Helper()
 	server := httptest.NewTLSServer(s.handler)
 	t.Cleanup(server.Close)
@@ -40,13 +40,24 @@ func newSDKClient(t *testing.T, s *service) *azcertificates.Client {
 		return new(net.Dialer).DialContext(ctx, "tcp", server.Listener.Addr().String())
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	client, err := azcertificates.NewClient(testURL, sdkCredential{s}, &azcertificates.ClientOptions{
-		ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: transport}, Retry: azpolicy.RetryOptions{MaxRetries: -1}},
-	})
+	return azcore.ClientOptions{Transport: &http.Client{Transport: transport}, Retry: azpolicy.RetryOptions{MaxRetries: -1}}
+}
+
+func newSDKClient(t *testing.T, s *service) *azcertificates.Client {
+	t.Helper()
+	client, err := azcertificates.NewClient(testURL, sdkCredential{s}, &azcertificates.ClientOptions{ClientOptions: sdkOptions(t, s)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return client
+}
+
+// wantCode checks that a call was refused in this way.
+func wantCode(t *testing.T, what string, err error, status int, code string) {
+	t.Helper()
+	if e, ok := errors.AsType[*azcore.ResponseError](err); !ok || e.StatusCode != status || e.ErrorCode != code {
+		t.Errorf("%s: got %v, want %d %s", what, err, status, code)
+	}
 }
 
 // The whole lifecycle through Microsoft's client for Go.
@@ -63,9 +74,7 @@ func TestSDK(t *testing.T) {
 	}
 	wantCode := func(what string, err error, status int, code string) {
 		t.Helper()
-		if e, ok := errors.AsType[*azcore.ResponseError](err); !ok || e.StatusCode != status || e.ErrorCode != code {
-			t.Errorf("%s: got %v, want %d %s", what, err, status, code)
-		}
+		wantCode(t, what, err, status, code)
 	}
 
 	// Self: create, poll, get.
