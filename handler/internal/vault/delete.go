@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 )
 
@@ -215,8 +214,11 @@ func (v *Vault) purgeChains(ctx context.Context, n Name) error {
 			return errLost
 		}
 		for _, row := range rows {
-			id := strings.TrimPrefix(row.Key, versionKey(n, ""))
-			if err := v.cfg.Store.DeleteBlob(ctx, chainBlob(n, id)); err != nil {
+			var ver version
+			if err := decode(row, &ver); err != nil {
+				return err
+			}
+			if err := v.cfg.Store.DeleteBlob(ctx, ver.Chain); err != nil {
 				return unavailable(err)
 			}
 		}

@@ -51,8 +51,9 @@
 //	s:contacts                     people to tell
 //	s:heartbeat                    the last tick
 //
-// and one blob per version, <name>/<version>.pem, the chain, leaf first. A blob
-// means nothing without its version's row. Names are lower case in keys.
+// and one blob per version, <name>/<version>.pem, the chain, leaf first; a restore
+// writes <name>/<version>-<attempt>.pem. A blob means nothing without its
+// version's row. Names are lower case in keys.
 //
 // # The rules
 //

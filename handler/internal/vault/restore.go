@@ -31,10 +31,11 @@ const (
 // Restore brings a certificate back from its backup, under its name and with the
 // versions, keys, attributes and tags that it had. The name must be free.
 //
-// Version ids, and with them the names of chain blobs, are not new here. So even
-// for a single version the head comes first, as a lock under which nobody else
-// writes, and becomes visible last. If this call does not get that far the
-// certificate is purged, at the latest by a tick after restoreWindow.
+// Version ids are not new here. So even for a single version the head comes
+// first, as a lock under which nobody else writes, and becomes visible last. If
+// this call does not get that far the certificate is purged, at the latest by a
+// tick after restoreWindow. The chain blobs have names of this attempt, because
+// a slow purge of the versions that were there before may yet delete theirs.
 //
 // REST page: Restore Certificate.
 func (v *Vault) Restore(ctx context.Context, blob []byte) (Certificate, error) {
@@ -57,6 +58,9 @@ func (v *Vault) Restore(ctx context.Context, blob []byte) (Certificate, error) {
 		return Certificate{}, err
 	}
 	id := v.newID()
+	for _, ver := range hist.versions {
+		ver.Chain = chainBlob(hist.name, ver.ID+"-"+id)
+	}
 	if h, err = v.writeHistory(ctx, h, id, hist); err != nil {
 		v.abandonRestore(ctx, hist.name, id)
 		return Certificate{}, err
