@@ -147,6 +147,7 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/secrets/none", "", 404, refusal("SecretNotFound", "A secret with (name/id) none"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
 		{"GET", "/secrets/done/" + absentVersion, "", 404, refusal("SecretNotFound", "A secret with (name/id) done/"+absentVersion+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
 		{"GET", "/secrets/done/1", "", 404, refusal("SecretNotFound", "A secret with (name/id) done/1"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
+		{"GET", "/secrets/done?outContentType=text/plain", "", 400, refusal("BadParameter", `Property outContentType has invalid value: \"text/plain\": must be application/x-pkcs12 or application/x-pem-file`, "")},
 		{"GET", "/secrets/none/versions", "", 404, refusal("SecretNotFound", "A secret with (name/id) none"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
 		{"DELETE", "/secrets/none", "", 404, refusal("SecretNotFound", "A secret with (name/id) none"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
 		{"PUT", "/secrets/none", `{"value":"x"}`, 403, refusal("Forbidden", `Operation \"set\" is not allowed, since this vault has only the secrets of its certificates. Create or import a certificate instead.`, "")},

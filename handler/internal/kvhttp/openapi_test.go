@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/auth"
+	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // document is what openapi.json says of a route beyond the route table.
@@ -70,11 +71,11 @@ var documents = map[string]document{
 	"RestoreSecret":       {},
 	"GetSecretVersions":   {200, nil, list[secretItem]{}, paging},
 	"BackupSecret":        {},
-	"GetSecret":           {200, nil, secret{}, ""},
+	"GetSecret":           {200, nil, secret{}, "outContentType"},
 	"SetSecret":           {},
 	"UpdateSecret":        {},
 	"DeleteSecret":        {},
-	"GetSecretVersion":    {200, nil, secret{}, ""},
+	"GetSecretVersion":    {200, nil, secret{}, "outContentType"},
 	"UpdateSecretVersion": {},
 
 	"GetDeletedSecrets":    {200, nil, list[struct{}]{}, paging},
@@ -166,6 +167,7 @@ var parameters = object{
 	"skiptoken":      queryParameter("$skiptoken", "Where a page begins; from nextLink.", object{"type": "string"}),
 	"includePending": queryParameter("includePending", "List certificates that were never completed, too.", object{"type": "boolean", "default": false}),
 	"request_id":     queryParameter("request_id", "The operation that is meant; another one is not found.", object{"type": "string"}),
+	"outContentType": queryParameter("outContentType", "Form of the value, if not the secret's own.", object{"type": "string", "enum": []string{vault.ContentPKCS12, vault.ContentPEM}}),
 	"api-version": object{"name": "api-version", "in": "query", "required": true, "example": latestVersion,
 		"description": "Fields that came later are left out of the answers of older versions.", "schema": object{"type": "string", "enum": apiVersions}},
 }

@@ -91,6 +91,10 @@ func TestSDKImport(t *testing.T) {
 	if !*got.Managed || *got.ContentType != "application/x-pkcs12" || string(*got.ID) != string(*imported.SID) || string(*got.KID) != string(*imported.KID) || *got.Tags["a"] != "b" || !got.Attributes.Expires.Equal(p.chain[0].NotAfter) {
 		t.Errorf("secret: got %+v", got.Secret)
 	}
+	asPEM, err := client.secrets.GetSecret(ctx, "pfx", "", &azsecrets.GetSecretOptions{OutContentType: new(azsecrets.ContentTypePEM)})
+	if err != nil || *asPEM.Value != text || *asPEM.ContentType != "application/x-pem-file" {
+		t.Errorf("secret as PEM: got %+v, %v, want %s", asPEM.Secret, err, text)
+	}
 	_, err = client.certificates.ImportCertificate(ctx, "pfx", azcertificates.ImportCertificateParameters{Base64EncodedCertificate: &pfx, Password: new("wrong")}, nil)
 	wantCode(t, "import with a wrong password", err, 400, "BadParameter")
 

@@ -15,7 +15,11 @@ func getSecret(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	s, err := c.vault.Secret(ctx, c.name, version)
+	var as *string
+	if c.query.Has("outContentType") {
+		as = new(c.query.Get("outContentType"))
+	}
+	s, err := c.vault.Secret(ctx, c.name, version, as)
 	if err != nil {
 		return reply{}, err
 	}

@@ -57,8 +57,8 @@ func TestStorageCalls(t *testing.T) {
 	imported := vault.ImportParams{Value: newExisting(t, ecP256, h.clock.Now()).pfx(t)}
 	expect("first import", 3, func() error { return second(h.Import(ctx, name(t, "imported"), imported)) })
 	expect("next import", 3, func() error { return second(h.Import(ctx, name(t, "imported"), imported)) })
-	expect("get secret", 3, func() error { return second(h.Secret(ctx, n, "")) })
-	expect("get secret of a version", 4, func() error { return second(h.Secret(ctx, n, cert.Version)) })
+	expect("get secret", 3, func() error { return second(h.Secret(ctx, n, "", nil)) })
+	expect("get secret of a version", 4, func() error { return second(h.Secret(ctx, n, cert.Version, nil)) })
 	expect("get key", 1, func() error { return second(h.Key(ctx, n, "")) })
 	digest := make([]byte, 32)
 	expect("sign", 2, func() error { _, _, err := h.Sign(ctx, n, "", "RS256", digest); return err })

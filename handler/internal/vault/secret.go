@@ -21,10 +21,15 @@ type Secret struct {
 }
 
 // Secret returns the backing secret of a version, of the latest when id is
-// empty. Its certificates are the leaf and then the chain in its order.
+// empty, in the form that as asks for, which is the version's own when nil. Its
+// certificates are the leaf and then the chain in its order.
 //
 // REST page: Get Secret.
-func (v *Vault) Secret(ctx context.Context, n Name, id string) (Secret, error) {
+func (v *Vault) Secret(ctx context.Context, n Name, id string, as *string) (Secret, error) {
+	contentType, known := canonical(deref(as), ContentPKCS12, ContentPEM)
+	if as != nil && !known {
+		return Secret{}, badParameter("outContentType", "%q: must be %s or %s", truncate(*as, maxEcho), ContentPKCS12, ContentPEM)
+	}
 	h, ver, err := v.completed(ctx, n, id, SecretNotFound)
 	if err != nil {
 		return Secret{}, err
@@ -43,11 +48,14 @@ func (v *Vault) Secret(ctx context.Context, n Name, id string) (Secret, error) {
 	if err = cmp.Or(err, keyErr); err != nil {
 		return Secret{}, err
 	}
-	value, err := encodeSecret(ver.ContentType, chain, key)
-	if err != nil {
+	s := Secret{Certificate: v.ofVersion(h, ver)}
+	if as != nil {
+		s.ContentType = contentType
+	}
+	if s.Value, err = encodeSecret(s.ContentType, chain, key); err != nil {
 		return Secret{}, fmt.Errorf("encoding the secret of %q: %w", n.text, err)
 	}
-	return Secret{v.ofVersion(h, ver), value}, nil
+	return s, nil
 }
 
 // completed finds a version of a certificate that is not deleted, the latest

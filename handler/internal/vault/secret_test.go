@@ -20,7 +20,7 @@ import (
 
 func (h *harness) mustSecret(n, version string) vault.Secret {
 	h.t.Helper()
-	s, err := h.Secret(context.Background(), name(h.t, n), version)
+	s, err := h.Secret(context.Background(), name(h.t, n), version, nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func TestSecretRefused(t *testing.T) {
 		{"disabled", "web", "", vault.SecretDisabled, vault.KeyDisabled},
 		{"an older version that is enabled", "web", first.Version, 0, 0},
 	} {
-		if _, err := h.Secret(ctx, name(t, c.name), c.version); reason(t, err) != c.secret {
+		if _, err := h.Secret(ctx, name(t, c.name), c.version, nil); reason(t, err) != c.secret {
 			t.Errorf("%s: secret: %v", c.what, err)
 		}
 		_, err := h.Key(ctx, name(t, c.name), c.version)
@@ -212,4 +212,26 @@ func TestSecretOfExpired(t *testing.T) {
 	h.mustSelf("web")
 	h.clock.Advance(500 * 24 * time.Hour)
 	h.mustSecret("web", "")
+}
+
+// TestSecretAs: a caller may ask for the other form.
+func TestSecretAs(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	ctx := context.Background()
+	e := newExisting(t, ecP256, h.clock.Now())
+	h.mustImport("web", vault.ImportParams{Value: e.pfx(t)})
+	s, err := h.Secret(ctx, name(t, "web"), "", new("APPLICATION/x-pem-file"))
+	if err != nil || s.ContentType != vault.ContentPEM {
+		t.Fatalf("secret as PEM: %s, %v", s.ContentType, err)
+	}
+	e.check(t, "PEM", parsePEM(t, string(s.Value)))
+	if s := h.mustSecret("web", ""); s.ContentType != vault.ContentPKCS12 {
+		t.Errorf("the secret has become %s", s.ContentType)
+	}
+	for _, as := range []string{"", "text/plain"} {
+		if _, err := h.Secret(ctx, name(t, "web"), "", &as); reason(t, err) != vault.BadParameter {
+			t.Errorf("secret as %q: %v, want BadParameter", as, err)
+		}
+	}
 }
