@@ -5,7 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -84,7 +86,31 @@ func need[T any](t testing.TB, part func() (T, error)) T {
 }
 
 // tree is the working copy.
-var tree = once(func(context.Context) (checkout.Checkout, error) { return checkout.Find(".") })
+var tree = once(func(context.Context) (checkout.Checkout, error) {
+	found, err := checkout.Find(".")
+	if err != nil {
+		return found, err
+	}
+	return found, readInputs(found.Root)
+})
+
+// readInputs reads the folders of everything that the tests build and start. Go
+// takes a result for fresh as long as the files that the tests themselves have
+// opened are the same, and a folder is the names, sizes and times in it.
+func readInputs(root string) error {
+	for _, dir := range []string{"handler", "functions", "scripts"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(_ string, entry fs.DirEntry, err error) error {
+			if err == nil && (entry.Name() == "node_modules" || entry.Name() == ".venv") {
+				return fs.SkipDir
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("reading the sources in %q: %w", dir, err)
+		}
+	}
+	return nil
+}
 
 // scratch is a folder for everything that the tests share.
 var scratch = once(func(context.Context) (string, error) {
