@@ -29,6 +29,7 @@ var (
 	sinceRecoverableDays = mustParseVersion("7.1")
 	sincePreserveOrder   = mustParseVersion("7.6-preview.2")
 	sinceURIAndIPNames   = mustParseVersion("2025-06-01-preview")
+	sincePreviousVersion = mustParseVersion("2025-06-01-preview")
 )
 
 func (v apiVersion) String() string { return apiVersions[v] }

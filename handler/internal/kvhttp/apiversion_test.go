@@ -39,6 +39,8 @@ func TestVersionGates(t *testing.T) {
 	s := newService(t, options{})
 	s.must("POST", "/certificates/a/create?api-version=7.0", `{"preserveCertOrder":true,"policy":{"issuer":{"name":"Self"},
 		"x509_props":{"sans":{"dns_names":["a.example"],"uris":["https://a.example/"],"ipAddresses":["2001:0db8::1"]}}}}`)
+	s.complete("b")
+	s.complete("b")
 	for _, tt := range []struct {
 		version                      string
 		days, preserve, uris, ipAddr bool
@@ -55,6 +57,7 @@ func TestVersionGates(t *testing.T) {
 	} {
 		cert := s.must("GET", "/certificates/a/?api-version="+tt.version, "")
 		op := s.must("GET", "/certificates/a/pending?api-version="+tt.version, "")
+		secret := s.must("GET", "/secrets/b?api-version="+tt.version, "")
 		for _, gate := range []struct {
 			in    answer
 			field string
@@ -66,6 +69,8 @@ func TestVersionGates(t *testing.T) {
 			{cert, "policy.x509_props.sans.uris", tt.uris},
 			{cert, "policy.x509_props.sans.ipAddresses", tt.ipAddr},
 			{cert, "policy.x509_props.sans.dns_names", true},
+			{secret, "previousVersion", tt.uris},
+			{secret, "attributes.recoverableDays", tt.days},
 		} {
 			if got := gate.in.field(t, gate.field) != nil; got != gate.want {
 				t.Errorf("version %s, field %s: got shown %v, want %v", tt.version, gate.field, got, gate.want)

@@ -283,6 +283,10 @@ func TestSDKBackup(t *testing.T) {
 	client := newSDK(t, s)
 	ctx := t.Context()
 	s.complete("web")
+	first, err := client.certificates.GetCertificate(ctx, "web", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.must("POST", "/certificates/web/import"+v74, importOf(newPair(t, s.clock.Now()).pem(t), `"tags":{"a":"b"}`))
 	before, err := client.certificates.GetCertificate(ctx, "web", "", nil)
 	if err != nil {
@@ -315,7 +319,7 @@ func TestSDKBackup(t *testing.T) {
 		t.Errorf("restore (-before +restored):\n%s", diff)
 	}
 	again, err := client.secrets.GetSecret(ctx, "web", "", nil)
-	if err != nil || *again.Value != *secret.Value || *again.ID != *secret.ID {
+	if err != nil || *again.Value != *secret.Value || *again.ID != *secret.ID || *again.PreviousVersion != first.ID.Version() {
 		t.Errorf("secret: got %+v, %v, want %+v", again.Secret, err, secret.Secret)
 	}
 	versions := 0

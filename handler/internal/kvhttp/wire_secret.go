@@ -10,6 +10,7 @@ type secret struct {
 	Managed     bool              `json:"managed"` // always, as in all of a certificate's secrets and keys
 	Attributes  attributes        `json:"attributes"`
 	KeyID       string            `json:"kid"`
+	Previous    string            `json:"previousVersion,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
 }
 
@@ -27,7 +28,7 @@ func (v view) secret(s vault.Secret) secret {
 	if s.ContentType == vault.ContentPKCS12 {
 		value = stdBase64(s.Value)
 	}
-	return secret{
+	out := secret{
 		Value:       value,
 		ContentType: s.ContentType,
 		ID:          v.links.secretVersion(s.Name, s.Version),
@@ -36,6 +37,10 @@ func (v view) secret(s vault.Secret) secret {
 		KeyID:       v.links.keyVersion(s.Name, s.Version),
 		Tags:        s.Tags,
 	}
+	if v.api >= sincePreviousVersion {
+		out.Previous = s.Previous
+	}
+	return out
 }
 
 // secretItem shows the secret of a certificate in a list, where its id has no

@@ -75,6 +75,9 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.C
 		}
 		now := v.now()
 		ver.ID, ver.Created, ver.Updated = id, now, now
+		if h.Latest != nil {
+			ver.Previous = h.Latest.ID
+		}
 		ver.setLeaf(n, chain[0])
 		tx.add(row(versionKey(n, id), "", ver))
 		h.Latest = ver

@@ -35,7 +35,8 @@ type Deletion struct {
 // version is one version of a certificate, a row of its own.
 type version struct {
 	Schema        int               `json:"schema"`
-	ID            string            `json:"id"` // 32 hex digits
+	ID            string            `json:"id"`                 // 32 hex digits
+	Previous      string            `json:"previous,omitempty"` // id of the version that was the latest before
 	Created       time.Time         `json:"created"`
 	Updated       time.Time         `json:"updated"`
 	Enabled       bool              `json:"enabled"`

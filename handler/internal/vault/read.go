@@ -12,6 +12,7 @@ import (
 type Certificate struct {
 	Name          string // as first written
 	Version       string // 32 hex digits
+	Previous      string // version that was the latest before this one; empty for the first
 	Attributes    Attributes
 	Tags          map[string]string
 	Leaf          []byte // DER; nil when never completed
@@ -178,8 +179,9 @@ func (v *Vault) withPolicy(c Certificate, h *head) Certificate {
 
 func (v *Vault) ofVersion(h *head, ver *version) Certificate {
 	return Certificate{
-		Name:    h.Name,
-		Version: ver.ID,
+		Name:     h.Name,
+		Version:  ver.ID,
+		Previous: ver.Previous,
 		Attributes: v.recovery(Attributes{
 			Enabled:   ver.Enabled,
 			NotBefore: &ver.NotBefore,

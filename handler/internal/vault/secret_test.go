@@ -235,3 +235,15 @@ func TestSecretAs(t *testing.T) {
 		}
 	}
 }
+
+// TestPrevious: each version names the one that it took the place of.
+func TestPrevious(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	first := h.mustSelf("web")
+	second := h.mustSelf("web")
+	third := h.mustImport("web", vault.ImportParams{Value: newExisting(t, ecP256, h.clock.Now()).pfx(t)})
+	if first.Previous != "" || second.Previous != first.Version || third.Previous != second.Version {
+		t.Errorf("versions %q, %q, %q come after %q, %q, %q", first.Version, second.Version, third.Version, first.Previous, second.Previous, third.Previous)
+	}
+}
