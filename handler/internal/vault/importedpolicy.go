@@ -59,7 +59,7 @@ func importedKeyProperties(sent KeyParams, k KeyProperties) KeyProperties {
 
 // x509PropertiesOf are what a CSR would ask for to get a certificate like this.
 func x509PropertiesOf(c *x509.Certificate) (X509Properties, error) {
-	subject, err := printedSubject(c.RawSubject)
+	subject, err := formatSubject(c.RawSubject) // in the encoded order, so that a renewal asks for the same name
 	if err != nil {
 		return X509Properties{}, err
 	}
@@ -87,21 +87,6 @@ func x509PropertiesOf(c *x509.Certificate) (X509Properties, error) {
 		}
 	}
 	return x, nil
-}
-
-// printedSubject prints a Name as .NET does, and therefore Key Vault: the RDNs
-// in the reverse of their encoded order.
-func printedSubject(der []byte) (string, error) {
-	var name []rdnSET
-	if _, err := encoding.Unmarshal(der, &name); err != nil {
-		return "", fmt.Errorf("reading a distinguished name: %w", err)
-	}
-	slices.Reverse(name)
-	reversed, err := encoding.Marshal(name)
-	if err != nil {
-		return "", fmt.Errorf("encoding a distinguished name: %w", err)
-	}
-	return formatSubject(reversed)
 }
 
 // keyUsageNames are Key Vault's names of key usages, sorted; none when the

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -103,9 +104,9 @@ func TestImportedPolicyHSM(t *testing.T) {
 	}
 }
 
-// TestPrintedSubject: an imported subject is printed from its last RDN to its
-// first, as .NET does.
-func TestPrintedSubject(t *testing.T) {
+// TestImportedSubjectRoundTrip: a renewal asks for the name that was imported,
+// byte for byte.
+func TestImportedSubjectRoundTrip(t *testing.T) {
 	t.Parallel()
 	subject := pkix.RDNSequence{
 		{{Type: asn1.ObjectIdentifier{2, 5, 4, 6}, Value: "US"}},
@@ -113,21 +114,20 @@ func TestPrintedSubject(t *testing.T) {
 		{{Type: asn1.ObjectIdentifier{2, 5, 4, 7}, Value: "Redmond"}},
 		{{Type: asn1.ObjectIdentifier{2, 5, 4, 10}, Value: "Noodle, Inc."}},
 		{{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "a.example.com"}, {Type: asn1.ObjectIdentifier{2, 5, 4, 11}, Value: "b"}},
-		{{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, Value: "x@example.com"}},
+		{{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, Value: asn1.RawValue{Tag: asn1.TagIA5String, Bytes: []byte("x@example.com")}}},
 	}
 	der, err := asn1.Marshal(subject)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `E=x@example.com, OU=b + CN=a.example.com, O="Noodle, Inc.", L=Redmond, S=WA, C=US`
-	if got, err := printedSubject(der); err != nil || got != want {
+	const want = `C=US, S=WA, L=Redmond, O="Noodle, Inc.", OU=b + CN=a.example.com, E=x@example.com`
+	got, err := formatSubject(der)
+	if err != nil || got != want {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
-	if got, err := printedSubject([]byte{0x30, 0}); err != nil || got != "" {
-		t.Errorf("the empty name: %q, %v", got, err)
-	}
-	if _, err := printedSubject([]byte{0x30}); err == nil {
-		t.Error("no name is printed")
+	again, err := parseSubject(got)
+	if err != nil || !bytes.Equal(again, der) {
+		t.Errorf("a renewal would ask for %x, %v, want %x", again, err, der)
 	}
 }
 
