@@ -13,10 +13,11 @@
 // runs under a deadline of its own.
 //
 // Read routes.go and server.go first: the route table and the way through it. A
-// route is a function in certificates.go, operations.go, issuers.go or
-// contacts.go; it decodes, calls the vault once and shows the result. The wire
-// files hold the JSON types and their conversions, errors.go all failures,
-// urls.go and links.go the addresses, page.go the paging.
+// route is a function in certificates.go, operations.go, issuers.go, contacts.go,
+// secrets.go or keys.go; it decodes, calls the vault once and shows the result.
+// The wire files hold the JSON types and their conversions, errors.go all
+// failures, backing.go what secrets and keys have in common, urls.go and links.go
+// the addresses, page.go the paging.
 //
 // openapi.json describes all this in OpenAPI 3.1. It is made from the route table
 // and the wire types by openapi_test.go, which also fails when it is stale.

@@ -110,6 +110,34 @@ func unavailable(cause error) *failure {
 	}
 }
 
+// managed refuses to change what a certificate has brought with it.
+func (b backing) managed(operation string) *failure {
+	return &failure{
+		status: http.StatusForbidden,
+		code:   "Forbidden",
+		inner:  b.title + "ManagedByKeyVault",
+		message: fmt.Sprintf("Operation %q is not allowed on this %s, since it is associated with a certificate. Perform the operation on the corresponding certificate. "+
+			"For more information refer to https://docs.microsoft.com/en-us/azure/key-vault/certificates/about-certificates#composition-of-a-certificate", operation, b.noun),
+	}
+}
+
+// unmanaged refuses to make what no certificate has brought with it.
+func (b backing) unmanaged(operation string) *failure {
+	return &failure{
+		status:  http.StatusForbidden,
+		code:    "Forbidden",
+		message: fmt.Sprintf("Operation %q is not allowed, since this vault has only the %ss of its certificates. Create or import a certificate instead.", operation, b.noun),
+	}
+}
+
+func (b backing) deletedNotFound(name vault.Name) *failure {
+	return &failure{
+		status:  http.StatusNotFound,
+		code:    b.title + "NotFound",
+		message: "Deleted " + b.title + " not found: " + name.String(),
+	}
+}
+
 // refusals is where the vault's reasons become HTTP: status, code, inner code
 // and the live service's message. {name} and {issuer} stand for the error's,
 // {detail} for its detail, {doing} and {object} for what the route does.

@@ -67,7 +67,7 @@ var routes = []route{
 	{"PurgeDeletedCertificate", "DELETE", "deletedcertificates/{name}", auth.CertificatesPurge, 0, purgeDeleted},
 
 	{"GetSecrets", "GET", "secrets", auth.SecretsList, 0, listSecrets},
-	{"RestoreSecret", "POST", "secrets/restore", auth.SecretsGet, 0, backingSecret.refuseNew("restore")},
+	{"RestoreSecret", "POST", "secrets/restore", auth.SecretsGet, 0, backingSecret.refuseRestore},
 	{"GetSecretVersions", "GET", "secrets/{name}/versions", auth.SecretsList, 0, listSecretVersions},
 	{"BackupSecret", "POST", "secrets/{name}/backup", auth.SecretsGet, 0, backingSecret.refuse("backup")},
 	{"GetSecret", "GET", "secrets/{name}", auth.SecretsGet, 0, getSecret},
@@ -83,7 +83,7 @@ var routes = []route{
 	{"PurgeDeletedSecret", "DELETE", "deletedsecrets/{name}", auth.SecretsGet, 0, backingSecret.noneDeleted},
 
 	{"GetKeys", "GET", "keys", auth.KeysList, 0, listKeys},
-	{"RestoreKey", "POST", "keys/restore", auth.KeysGet, 0, backingKey.refuseNew("restore")},
+	{"RestoreKey", "POST", "keys/restore", auth.KeysGet, 0, backingKey.refuseRestore},
 	{"CreateKey", "POST", "keys/{name}/create", auth.KeysGet, 0, backingKey.refuseNew("create")},
 	{"GetKeyVersions", "GET", "keys/{name}/versions", auth.KeysList, 0, listKeyVersions},
 	{"BackupKey", "POST", "keys/{name}/backup", auth.KeysGet, 0, backingKey.refuse("backup")},

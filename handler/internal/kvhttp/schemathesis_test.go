@@ -24,6 +24,7 @@ func TestSchemathesis(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes most of a minute")
 	}
+	t.Parallel()
 	program := schemathesis(t)
 	s := newService(t, options{newKey: rsaPooledKey})
 	s.complete("mycert1")
