@@ -121,9 +121,18 @@ func (p *pair) end(t *testing.T, name string) (status string) {
 	return status
 }
 
+// createBoth: the issuer is Unknown, so that the operation of the faster is in
+// progress however late the other comes.
 func (p *pair) createBoth(t *testing.T, name string) {
-	answers := p.both(t, http.MethodPost, "/certificates/"+name+"/create"+apiVersion, [2]string{policy("Self"), policy("Self")})
-	p.completed(t, claimed(t, name, "Self", answers[oneOf(t, answers, http.StatusAccepted)]))
+	answers := p.both(t, http.MethodPost, "/certificates/"+name+"/create"+apiVersion, [2]string{policy("Unknown"), policy("Unknown")})
+	c := claimed(t, name, "Unknown", answers[oneOf(t, answers, http.StatusAccepted)])
+	leaf, err := p.ca.sign(c.csr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.leaf = leaf
+	p.hosts[1].api.must(t, http.MethodPost, "/certificates/"+name+"/pending/merge"+apiVersion, mergeBody(leaf))
+	p.completed(t, c)
 }
 
 func (p *pair) mergeBoth(t *testing.T, name string) {
