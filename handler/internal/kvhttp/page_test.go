@@ -21,7 +21,11 @@ func (s *service) walk(target string, visit func(ids []string)) (all []string, p
 		a := s.must("GET", target, "")
 		var ids []string
 		for _, item := range a.field(s.t, "value").([]any) {
-			ids = append(ids, item.(map[string]any)["id"].(string))
+			id, isKey := item.(map[string]any)["kid"]
+			if !isKey {
+				id = item.(map[string]any)["id"]
+			}
+			ids = append(ids, id.(string))
 		}
 		all, pages = append(all, ids...), append(pages, len(ids))
 		if visit != nil {
@@ -84,6 +88,38 @@ func TestPaging(t *testing.T) {
 	got, pages := s.walk("/deletedcertificates"+v74+"&includePending=true&maxresults=20", nil)
 	if diff := cmp.Diff(deleted, got); diff != "" || !cmp.Equal(pages, []int{20, 7}) {
 		t.Errorf("deleted: pages %v; items (-want +got):\n%s", pages, diff)
+	}
+}
+
+// Secrets and keys are paged like certificates; what was never completed has
+// none.
+func TestBackingPaging(t *testing.T) {
+	t.Parallel()
+	s := newService(t, options{})
+	var names []string
+	for i := range 5 {
+		name := fmt.Sprintf("c%02d", i)
+		s.complete(name)
+		names = append(names, name)
+	}
+	s.create("pending", "Unknown")
+	s.complete("c00")
+	for _, collection := range []string{"secrets", "keys"} {
+		var want []string
+		for _, name := range names {
+			want = append(want, testURL+"/"+collection+"/"+name)
+		}
+		got, pages := s.walk("/"+collection+v74+"&maxresults=2", nil)
+		if diff := cmp.Diff(want, got); diff != "" || !cmp.Equal(pages, []int{2, 2, 1}) {
+			t.Errorf("%s: pages %v, want [2 2 1]; items (-want +got):\n%s", collection, pages, diff)
+		}
+		versions, pages := s.walk("/"+collection+"/C00/versions"+v74+"&maxresults=1", nil)
+		if len(versions) != 2 || !cmp.Equal(pages, []int{1, 1}) {
+			t.Errorf("%s: got versions %q in pages %v, want 2 in [1 1]", collection, versions, pages)
+		}
+		for _, id := range versions {
+			s.must("GET", strings.TrimPrefix(id, testURL)+v74, "")
+		}
 	}
 }
 
@@ -155,6 +191,11 @@ func TestPageRefuses(t *testing.T) {
 		{"/certificates/a/versions" + v74 + token("a"), skiptoken},
 		{"/certificates/issuers" + v74 + token("a;"), skiptoken},
 		{"/deletedcertificates" + v74 + token("a:b"), skiptoken},
+		{"/secrets" + v74 + "&maxresults=26", maxresults},
+		{"/secrets/a/versions" + v74 + "&maxresults=0", maxresults},
+		{"/keys" + v74 + token("a:b"), skiptoken},
+		{"/keys/a/versions" + v74 + token("a"), skiptoken},
+		{"/deletedsecrets" + v74 + "&maxresults=0", maxresults},
 	} {
 		a := s.do("GET", tt.target, "")
 		if want := `{"error":{"code":"BadParameter","message":"` + tt.want + `"}}`; a.status != http.StatusBadRequest || a.body != want {
