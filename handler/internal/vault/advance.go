@@ -212,7 +212,7 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 			op.Due = out.Until
 		}
 		op.Due = sensible(op.Due, now)
-		if op.Status == StatusInProgress && op.cancelPending() {
+		if op.Status == StatusInProgress && op.cancelPending() && !mine.cancelPending() {
 			op.Due = now // asked for during the step
 		}
 		return nil
