@@ -90,8 +90,11 @@ func (v *Vault) takeStep(ctx context.Context, n Name, op *Operation, issuers *is
 			state, out = op.State, Retry(time.Time{}, fmt.Errorf("provider %s panicked", op.Provider))
 		}
 	}()
-	if op.Manual() {
+	switch {
+	case op.Manual():
 		return state, cancelled
+	case v.now().Sub(op.Created) > v.cfg.MaxAge:
+		return state, Failed(CodeIssuerError, fmt.Sprintf("The certificate issuer has not answered within %s. Its last answer was: %s", v.cfg.MaxAge, op.Answer))
 	}
 	issuer, req, err := v.request(ctx, n, op, issuers)
 	if err != nil {
@@ -111,9 +114,6 @@ func (v *Vault) takeStep(ctx context.Context, n Name, op *Operation, issuers *is
 		default:
 			return state, cancelRefused
 		}
-	}
-	if v.now().Sub(op.Created) > v.cfg.MaxAge {
-		return state, Failed(CodeIssuerError, fmt.Sprintf("The certificate issuer has not answered within %s. Its last answer was: %s", v.cfg.MaxAge, op.Answer))
 	}
 	state, out = issuer.Step(ctx, req, state)
 	if out.Kind < OutcomePending || out.Kind > OutcomeRetry {

@@ -54,3 +54,50 @@ func TestFailingCancellationBacksOff(t *testing.T) {
 		t.Errorf("after %d failures the operation has %d, is due at %s, answer %q", asked, op.Failures, op.Due, op.Answer)
 	}
 }
+
+// TestEveryOperationEnds: by its age at the latest, whatever keeps its issuer
+// from answering.
+func TestEveryOperationEnds(t *testing.T) {
+	t.Parallel()
+	for what, prepare := range map[string]func(h *harness){
+		"the CA does not answer": func(*harness) {},
+		"the CA does not answer a cancellation": func(h *harness) {
+			if _, err := h.Cancel(h.t.Context(), name(h.t, "web"), "", true); err != nil {
+				h.t.Fatal(err)
+			}
+		},
+		"the issuer is disabled": func(h *harness) {
+			enabled := false
+			if _, err := h.UpdateIssuer(h.t.Context(), issuerName(h.t, "ca"), vault.IssuerSet{Enabled: &enabled}); err != nil {
+				h.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			down := errors.New("connection refused")
+			p := &canceling{
+				provider: provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+					return nil, vault.Retry(time.Time{}, down)
+				}},
+				cancel: func() (bool, error) { return false, down },
+			}
+			h := newHarness(t, map[string]vault.Issuer{"ca": p})
+			h.mustSetIssuer("ca", "ca")
+			h.mustCreate("web", "ca")
+			prepare(h)
+			h.clock.Advance(29 * 24 * time.Hour)
+			h.mustTick()
+			op := h.mustOperation("web")
+			if op.Status != vault.StatusInProgress {
+				t.Fatalf("a day before its age limit the operation is %s", op.Status)
+			}
+			h.clock.Advance(25 * time.Hour)
+			h.mustTick()
+			last := op.Answer
+			if op = h.mustOperation("web"); op.Status != vault.StatusFailed || op.Error.Code != vault.CodeIssuerError || !strings.Contains(op.Error.Message, last) {
+				t.Errorf("past its age limit the operation is %s, error %+v; want failed with the last answer %q", op.Status, op.Error, last)
+			}
+		})
+	}
+}
