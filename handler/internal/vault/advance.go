@@ -116,8 +116,11 @@ func (v *Vault) takeStep(ctx context.Context, n Name, op *Operation, issuers *is
 		}
 	}
 	state, out = issuer.Step(ctx, req, state)
-	if out.Kind < OutcomePending || out.Kind > OutcomeRetry {
+	switch {
+	case out.Kind < OutcomePending || out.Kind > OutcomeRetry:
 		return op.State, Retry(time.Time{}, fmt.Errorf("provider %s returned %s", op.Provider, out.Kind))
+	case len(state) > MaxState && out.Kind != OutcomeIssued:
+		return op.State, Failed(CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state)))
 	}
 	return state, out
 }
@@ -176,9 +179,6 @@ func (v *Vault) request(ctx context.Context, n Name, op *Operation, issuers *iss
 // keep the claim stays for the next step.
 func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMessage, out Outcome, keep bool) (*head, error) {
 	mine := h.Operation
-	if len(state) > MaxState {
-		out = Failed(CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state)))
-	}
 	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
 		if err := h.held(mine); err != nil {
 			return err

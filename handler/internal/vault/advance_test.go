@@ -101,3 +101,29 @@ func TestEveryOperationEnds(t *testing.T) {
 		})
 	}
 }
+
+// TestNoStepAfterTheEnd: an operation that ended because its state is too large
+// to keep gets no further step, and its release the state before.
+func TestNoStepAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	steps := 0
+	p := new(releasing)
+	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+		if steps++; steps == 1 {
+			return json.RawMessage(`"order"`), vault.Pending(time.Time{}, "ordered")
+		}
+		return json.RawMessage(`"` + strings.Repeat("x", vault.MaxDoc) + `"`), vault.Pending(time.Time{}, "validating")
+	}
+	var released string
+	p.release = func(_ vault.Request, state json.RawMessage) error { released = string(state); return nil }
+	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h.mustSetIssuer("ca", "ca")
+	h.mustCreate("web", "ca")
+	h.mustTick()
+	if op := h.mustOperation("web"); op.Status != vault.StatusFailed || steps != 2 {
+		t.Errorf("the operation is %s after %d steps, want failed after 2", op.Status, steps)
+	}
+	if released != `"order"` {
+		t.Errorf("released %.20q, want the last state that was kept", released)
+	}
+}
