@@ -32,6 +32,9 @@ func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCac
 		return nil, err
 	}
 	for steps := 1; ; steps++ {
+		if !v.now().Before(h.Operation.ClaimedUntil) {
+			return nil, errLost // this process slept for so long that another may have the operation
+		}
 		state, out := v.takeStep(ctx, n, h.Operation, issuers)
 		v.cfg.Log.InfoContext(ctx, "step",
 			"certificate", n.text, "request_id", h.Operation.RequestID, "issuer", h.Operation.Policy.Issuer.Name,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // canceling is a provider whose CA is asked before an operation is cancelled.
@@ -125,5 +126,52 @@ func TestNoStepAfterTheEnd(t *testing.T) {
 	}
 	if released != `"order"` {
 		t.Errorf("released %.20q, want the last state that was kept", released)
+	}
+}
+
+// sleepy is a store whose commits may take long.
+type sleepy struct {
+	vault.Store
+	commit func(vault.Tx)
+}
+
+func (s *sleepy) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+	etag, err := s.Store.Commit(ctx, tx)
+	s.commit(tx)
+	return etag, err
+}
+
+// TestNoStepUnderAClaimThatHasEnded: a process that was suspended after it had
+// claimed an operation does not act when it wakes up, because another may have
+// the operation by then.
+func TestNoStepUnderAClaimThatHasEnded(t *testing.T) {
+	t.Parallel()
+	for asleep, want := range map[time.Duration]int{89 * time.Second: 1, 90 * time.Second: 0} {
+		clock, store := newClock(), new(vaulttest.Memory)
+		steps := 0
+		p := &provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+			steps++
+			return nil, vault.Pending(clock.Now().Add(time.Hour), "on it")
+		}}
+		sleeper := &sleepy{Store: store, commit: func(vault.Tx) {}}
+		h := &harness{t: t, store: store, clock: clock, Vault: open(t, sleeper, clock, map[string]vault.Issuer{"ca": p})}
+		h.mustSetIssuer("ca", "ca")
+		h.mustCreate("web", "ca")
+		clock.Advance(2 * time.Second)
+		sleeper.commit = func(tx vault.Tx) {
+			if len(tx.Actions) == 1 && tx.Actions[0].Row.Key == "c:web" { // the claim
+				sleeper.commit = func(vault.Tx) {}
+				clock.Advance(asleep)
+			}
+		}
+		h.mustTick()
+		if steps != want {
+			t.Errorf("asleep for %s after the claim: %d steps, want %d", asleep, steps, want)
+		}
+		clock.Advance(time.Second)
+		h.mustTick()
+		if steps != 1 {
+			t.Errorf("asleep for %s: %d steps after the next tick, want 1", asleep, steps)
+		}
 	}
 }
