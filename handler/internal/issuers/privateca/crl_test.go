@@ -1,0 +1,271 @@
+package privateca_test
+
+import (
+	"context"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// memoryCRL is a place for a CRL.
+type memoryCRL struct {
+	mu    sync.Mutex
+	der   []byte
+	saves int
+	fails error // of save, once
+}
+
+func (m *memoryCRL) load(context.Context) ([]byte, string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.der, fmt.Sprint(m.saves), nil
+}
+
+func (m *memoryCRL) save(_ context.Context, crl []byte, etag string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.fails; err != nil {
+		m.fails = nil
+		return err
+	}
+	if etag != fmt.Sprint(m.saves) {
+		return privateca.ErrConflict
+	}
+	m.der, m.saves = crl, m.saves+1
+	return nil
+}
+
+func (m *memoryCRL) parsed(t testing.TB) *x509.RevocationList {
+	t.Helper()
+	crl, err := x509.ParseRevocationList(m.der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return crl
+}
+
+// withCRL makes an Issuer that keeps its CRL in m.
+func withCRL(t testing.TB, c *ca, m *memoryCRL, now *time.Time) *privateca.Issuer {
+	t.Helper()
+	cfg := c.config()
+	cfg.LoadCRL, cfg.SaveCRL = m.load, m.save
+	if now != nil {
+		cfg.Now = func() time.Time { return *now }
+	}
+	return issuer(t, cfg)
+}
+
+var noIssuer vault.IssuerObject
+
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	c, m, now := newPair(t), new(memoryCRL), start
+	i := withCRL(t, c, m, &now)
+	kept, revoked := issued(t, run(t, i, webRequest(t))), issued(t, run(t, i, webRequest(t)))
+	if _, err := i.RefreshCRL(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	empty := m.der
+	now = start.Add(time.Hour)
+	for range 2 { // the second time changes nothing
+		if err := i.Revoke(t.Context(), noIssuer, revoked, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m.saves != 2 {
+		t.Errorf("%d CRLs", m.saves)
+	}
+	crl := m.parsed(t)
+	entry := crl.RevokedCertificateEntries[0]
+	if len(crl.RevokedCertificateEntries) != 1 || entry.SerialNumber.Cmp(revoked.SerialNumber) != 0 || entry.ReasonCode != 1 || !entry.RevocationTime.Equal(now) {
+		t.Errorf("%+v", crl.RevokedCertificateEntries)
+	}
+	if crl.Number.Int64() != 2 || !crl.ThisUpdate.Equal(now) || !crl.NextUpdate.Equal(now.Add(7*24*time.Hour)) {
+		t.Errorf("number %d, %s to %s", crl.Number, crl.ThisUpdate, crl.NextUpdate)
+	}
+	// OpenSSL reads it.
+	roots, between := writePEM(t, "CERTIFICATE", c.chain[1].Raw), writePEM(t, "CERTIFICATE", c.chain[0].Raw)
+	check := func(crl []byte, leaf *x509.Certificate) string {
+		text, _ := openssl(t, "verify", "-x509_strict", "-attime", fmt.Sprint(now.Unix()), "-crl_check", "-CRLfile", writePEM(t, "X509 CRL", crl),
+			"-CAfile", roots, "-untrusted", between, writePEM(t, "CERTIFICATE", leaf.Raw))
+		return text
+	}
+	for name, text := range map[string]string{
+		"other, then": check(m.der, kept), "revoked, before": check(empty, revoked),
+	} {
+		if !strings.HasSuffix(text, ": OK\n") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	if text := check(m.der, revoked); !strings.Contains(text, "certificate revoked") {
+		t.Error(text)
+	}
+	text, err := openssl(t, "crl", "-noout", "-text", "-in", writePEM(t, "X509 CRL", m.der))
+	if err != nil || !strings.Contains(text, "X509v3 CRL Number:\n2\n") || !strings.Contains(text, "X509v3 CRL Reason Code:\nKey Compromise\n") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// An entry keeps its reason and time in later lists.
+func TestEntriesStay(t *testing.T) {
+	t.Parallel()
+	c, m, now := newPair(t), new(memoryCRL), start
+	i := withCRL(t, c, m, &now)
+	for n, reason := range []int{0, 1, 2, 3, 4, 5, 9, 10} {
+		leaf := issued(t, run(t, i, webRequest(t)))
+		now = start.Add(time.Duration(n) * time.Minute)
+		if err := i.Revoke(t.Context(), noIssuer, leaf, reason); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now = start.AddDate(20, 0, 0) // all certificates have expired
+	if _, err := i.RefreshCRL(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	entries := m.parsed(t).RevokedCertificateEntries
+	if len(entries) != 8 {
+		t.Fatalf("%d entries", len(entries))
+	}
+	for n, reason := range []int{0, 1, 2, 3, 4, 5, 9, 10} {
+		if entries[n].ReasonCode != reason || !entries[n].RevocationTime.Equal(start.Add(time.Duration(n)*time.Minute)) {
+			t.Errorf("%d: %+v", n, entries[n])
+		}
+	}
+}
+
+func TestRefreshCRL(t *testing.T) {
+	t.Parallel()
+	c, m, now := newPair(t), new(memoryCRL), start
+	i := withCRL(t, c, m, &now)
+	const half = 84 * time.Hour
+	for _, step := range []struct {
+		after time.Duration
+		saves int
+		next  time.Duration
+	}{
+		{0, 1, half}, // the first
+		{time.Hour, 1, half},
+		{half - time.Second, 1, half},
+		{half, 2, 2 * half},
+		{half + time.Hour, 2, 2 * half},
+		{10 * half, 3, 11 * half}, // it had run out
+	} {
+		now = start.Add(step.after)
+		next, err := i.RefreshCRL(t.Context())
+		if err != nil || m.saves != step.saves || !next.Equal(start.Add(step.next)) {
+			t.Errorf("after %s: next %s, %d CRLs, %v", step.after, next, m.saves, err)
+		}
+	}
+	if n := m.parsed(t).Number.Int64(); n != 3 {
+		t.Errorf("number %d", n)
+	}
+}
+
+// Workers that revoke at once lose none of it.
+func TestRevokeTogether(t *testing.T) {
+	t.Parallel()
+	c, m := newPair(t), new(memoryCRL)
+	var wg sync.WaitGroup
+	for range 4 {
+		leaf := issued(t, run(t, issuer(t, c.config()), webRequest(t)))
+		wg.Go(func() {
+			if err := withCRL(t, c, m, nil).Revoke(t.Context(), noIssuer, leaf, 4); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(m.parsed(t).RevokedCertificateEntries); n != 4 {
+		t.Errorf("%d entries", n)
+	}
+}
+
+func TestRevokeRefuses(t *testing.T) {
+	t.Parallel()
+	c, m := newPair(t), new(memoryCRL)
+	i := withCRL(t, c, m, nil)
+	leaf := issued(t, run(t, i, webRequest(t)))
+	foreign := issued(t, run(t, issuer(t, newPair(t).config()), webRequest(t)))
+	if err := i.Revoke(t.Context(), noIssuer, foreign, 0); err == nil || !strings.Contains(err.Error(), "it was not issued by") {
+		t.Errorf("foreign: %v", err)
+	}
+	for _, reason := range []int{-1, 6, 7, 8, 11} {
+		if err := i.Revoke(t.Context(), noIssuer, leaf, reason); err == nil {
+			t.Errorf("reason %d is taken", reason)
+		}
+	}
+	if m.saves != 0 {
+		t.Errorf("%d CRLs", m.saves)
+	}
+	plain := issuer(t, c.config())
+	if err := plain.Revoke(t.Context(), noIssuer, leaf, 0); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("without a CRL: %v", err)
+	}
+	if _, err := plain.RefreshCRL(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("without a CRL: %v", err)
+	}
+}
+
+// A CRL that is not this CA's, or cannot be read, is never replaced by one that
+// forgets what it says.
+func TestCRLIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	c := newPair(t)
+	leaf := issued(t, run(t, issuer(t, c.config()), webRequest(t)))
+	other := newPair(t)
+	foreign, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: start, NextUpdate: start.Add(time.Hour)},
+		other.chain[0], other.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, der := range map[string][]byte{"garbage": []byte("CRL"), "another CA's": foreign, "nothing": {}} {
+		m := &memoryCRL{der: der}
+		if err := withCRL(t, c, m, nil).Revoke(t.Context(), noIssuer, leaf, 0); err == nil || m.saves != 0 {
+			t.Errorf("%s: %v, %d CRLs", name, err, m.saves)
+		}
+		if _, err := withCRL(t, c, m, nil).RefreshCRL(t.Context()); err == nil || m.saves != 0 {
+			t.Errorf("%s: %v, %d CRLs", name, err, m.saves)
+		}
+	}
+}
+
+func TestCRLFailures(t *testing.T) {
+	t.Parallel()
+	c := newPair(t)
+	leaf := issued(t, run(t, issuer(t, c.config()), webRequest(t)))
+	away := errors.New("storage is away")
+	m := &memoryCRL{fails: away}
+	if err := withCRL(t, c, m, nil).Revoke(t.Context(), noIssuer, leaf, 0); !errors.Is(err, away) {
+		t.Errorf("%v", err)
+	}
+	// Saved by a call whose answer was lost: then it is there.
+	if err := withCRL(t, c, m, nil).Revoke(t.Context(), noIssuer, leaf, 0); err != nil || m.saves != 1 {
+		t.Errorf("%v, %d CRLs", err, m.saves)
+	}
+	cfg := c.config()
+	cfg.LoadCRL, cfg.SaveCRL = func(context.Context) ([]byte, string, error) { return nil, "", away }, m.save
+	if err := issuer(t, cfg).Revoke(t.Context(), noIssuer, leaf, 0); !errors.Is(err, away) {
+		t.Errorf("%v", err)
+	}
+	cfg.LoadCRL, cfg.SaveCRL = new(memoryCRL).load, func(context.Context, []byte, string) error { return privateca.ErrConflict }
+	if err := issuer(t, cfg).Revoke(t.Context(), noIssuer, leaf, 0); !errors.Is(err, privateca.ErrConflict) {
+		t.Errorf("%v", err)
+	}
+	wrong := newCA(t, nil, ecKey(t, elliptic.P256()), nil)
+	cfg = c.config()
+	cfg.LoadCRL, cfg.SaveCRL, cfg.Key = m.load, m.save, wrong.open
+	second := issued(t, run(t, issuer(t, c.config()), webRequest(t)))
+	if err := issuer(t, cfg).Revoke(t.Context(), noIssuer, second, 0); err == nil || m.saves != 1 {
+		t.Errorf("another key: %v, %d CRLs", err, m.saves)
+	}
+}

@@ -1,0 +1,250 @@
+package privateca_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/vaulttest"
+)
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// rsaKey is the one RSA key of these tests.
+var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+func ecKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// ca is a root, or a CA below another one.
+type ca struct {
+	key   crypto.Signer
+	chain []*x509.Certificate
+	opens atomic.Int32 // of the key
+}
+
+// newCA makes a CA, valid for ten years around start, that change makes special.
+func newCA(t testing.TB, above *ca, key crypto.Signer, change func(*x509.Certificate)) *ca {
+	t.Helper()
+	id, err := vault.KeyID(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "Root", Organization: []string{"Contoso"}}, SubjectKeyId: id,
+		NotBefore: start.AddDate(-5, 0, 0), NotAfter: start.AddDate(5, 0, 0),
+		BasicConstraintsValid: true, IsCA: true, MaxPathLen: -1, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	parent, signer := template, key
+	if above != nil {
+		template.Subject.CommonName = "Issuing CA"
+		parent, signer = above.chain[0], above.key
+	}
+	if change != nil {
+		change(template)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := &ca{key: key, chain: []*x509.Certificate{c}}
+	if above != nil {
+		made.chain = append(made.chain, above.chain...)
+	}
+	return made
+}
+
+// newPair makes a root and a CA below it.
+func newPair(t testing.TB) *ca {
+	t.Helper()
+	return newCA(t, newCA(t, nil, ecKey(t, elliptic.P384()), nil), ecKey(t, elliptic.P256()), nil)
+}
+
+func (c *ca) open(context.Context) (crypto.Signer, error) {
+	c.opens.Add(1)
+	return c.key, nil
+}
+
+// config is what makes c an Issuer at start.
+func (c *ca) config() privateca.Config {
+	return privateca.Config{Chain: c.chain, Key: c.open, Now: func() time.Time { return start }}
+}
+
+func issuer(t testing.TB, cfg privateca.Config) *privateca.Issuer {
+	t.Helper()
+	i, err := privateca.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// story is a vault with the providers corp and instant.
+type story struct {
+	*vault.Vault
+	elapsed atomic.Int64
+}
+
+func newStory(t testing.TB, c *ca, profile privateca.Profile) *story {
+	t.Helper()
+	s := new(story)
+	now := func() time.Time { return start.Add(time.Duration(s.elapsed.Load())) }
+	cfg := c.config()
+	cfg.Profile, cfg.Now = profile, now
+	i := issuer(t, cfg)
+	plain := func(_ context.Context, kind, name, id string, data []byte) ([]byte, error) {
+		return bytes.Clone(data), nil
+	}
+	var err error
+	s.Vault, err = vault.New(vault.Config{
+		Store: new(vaulttest.Memory), Seal: plain, Open: plain, Now: now,
+		Sleep:   func(_ context.Context, d time.Duration) error { s.elapsed.Add(int64(d)); return nil },
+		Issuers: map[string]vault.Issuer{"self": i, "corp": i, "instant": privateca.Instant{Issuer: i}},
+		NewKey: func(k vault.KeyProperties) (crypto.Signer, error) {
+			if k.Type == vault.KeyRSA {
+				return rsaKey(), nil
+			}
+			return vault.GenerateKey(k)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, provider := range []string{"corp", "instant"} {
+		name, err := vault.ParseIssuerName(provider)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.SetIssuer(t.Context(), name, vault.IssuerSet{Provider: &provider}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// create begins an operation for the certificate web.
+func (s *story) create(ctx context.Context, issuer string, x vault.X509Params, key vault.KeyParams) (vault.Name, vault.Operation, error) {
+	name, err := vault.ParseName("web")
+	if err != nil {
+		return name, vault.Operation{}, err
+	}
+	op, err := s.Create(ctx, name, vault.CreateParams{Policy: &vault.PolicyParams{Key: &key, X509: &x, Issuer: &vault.IssuerParams{Name: &issuer}}})
+	return name, op, err
+}
+
+var ec256 = vault.KeyParams{Type: new("EC"), Curve: new("P-256")}
+
+// request is an operation as a vault makes it.
+func request(t testing.TB, x vault.X509Params, key vault.KeyParams) vault.Request {
+	t.Helper()
+	_, op, err := newStory(t, newPair(t), privateca.Profile{}).create(t.Context(), vault.IssuerUnknown, x, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vault.Request{ID: op.RequestID, Certificate: "web", CSR: op.CSR, Policy: op.Policy, Created: start, Attempts: 1}
+}
+
+func webRequest(t testing.TB) vault.Request {
+	t.Helper()
+	return request(t, vault.X509Params{Subject: new("CN=www.contoso.com"), SANs: &vault.SANs{DNSNames: []string{"www.contoso.com"}}}, ec256)
+}
+
+// run takes both steps.
+func run(t testing.TB, i *privateca.Issuer, req vault.Request) vault.Outcome {
+	t.Helper()
+	state, out := i.Step(t.Context(), req, nil)
+	if out.Kind == vault.OutcomePending {
+		_, out = i.Step(t.Context(), req, state)
+	}
+	return out
+}
+
+// brief is an outcome without its chain.
+func brief(out vault.Outcome) string {
+	return strings.TrimSpace(fmt.Sprintln(out.Kind, out.Code, out.Message, out.Detail))
+}
+
+// issued is the certificate of an outcome.
+func issued(t testing.TB, out vault.Outcome) *x509.Certificate {
+	t.Helper()
+	if out.Kind != vault.OutcomeIssued {
+		t.Fatal(brief(out))
+	}
+	leaf, err := x509.ParseCertificate(out.Chain[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
+// writePEM writes certificates, or a CRL, into a file of their own.
+func writePEM(t testing.TB, blockType string, ders ...[]byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	for _, der := range ders {
+		if err := pem.Encode(&b, &pem.Block{Type: blockType, Bytes: der}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "file.pem")
+	if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// openssl runs OpenSSL and returns what it prints without the spaces around
+// lines.
+func openssl(t testing.TB, args ...string) (string, error) {
+	t.Helper()
+	out, err := exec.Command("openssl", args...).CombinedOutput()
+	var text strings.Builder
+	for line := range strings.Lines(string(out)) {
+		text.WriteString(strings.TrimSpace(line) + "\n")
+	}
+	return text.String(), err
+}
+
+func read(t testing.TB, file string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,188 @@
+package privateca
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// Config is what an Issuer is made of. Chain and Key are required.
+type Config struct {
+	// Chain is the CA's certificate, then its issuer's, and so on; the root may
+	// be left out. It follows every certificate that is issued.
+	Chain []*x509.Certificate
+
+	// Key opens the private key of Chain[0]; ctx bounds what the key is used for.
+	// It is called for each signature. See SoftwareKey and KeyVaultKey.
+	Key func(ctx context.Context) (crypto.Signer, error)
+
+	// Profile says what is certified.
+	Profile Profile
+
+	// LoadCRL returns the CRL (DER) that SaveCRL published last, with its ETag;
+	// nil when there is none. Nil: nothing can be revoked.
+	LoadCRL func(ctx context.Context) (crl []byte, etag string, err error)
+
+	// SaveCRL publishes a CRL in place of the one with the ETag, or of none when
+	// it is empty. It returns ErrConflict when that is not the last one any more.
+	SaveCRL func(ctx context.Context, crl []byte, etag string) error
+
+	// CRLLifetime is how long a CRL is valid; RefreshCRL makes a new one in the
+	// middle of it. 7 days when zero.
+	CRLLifetime time.Duration
+
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+
+	// Rand is the source of serial numbers; crypto/rand when nil. It must be
+	// safe for concurrent use.
+	Rand io.Reader
+
+	// Log has every signature; discarded when nil.
+	Log *slog.Logger
+}
+
+// Issuer signs certificates as one CA.
+type Issuer struct {
+	cfg       Config
+	authority *authority
+	profile   profile
+}
+
+// Instant is an Issuer whose Key needs no network besides the vault's storage, so
+// that a client's poll may run a step.
+type Instant struct{ *Issuer }
+
+// Instant implements vault.Instant.
+func (Instant) Instant() {}
+
+var (
+	_ vault.Issuer  = (*Issuer)(nil)
+	_ vault.Checker = (*Issuer)(nil)
+	_ vault.Instant = Instant{}
+)
+
+// New checks cfg and makes an Issuer of it. It touches neither key nor storage.
+func New(cfg Config) (*Issuer, error) {
+	switch {
+	case cfg.Key == nil:
+		return nil, errors.New("a private CA needs a key")
+	case (cfg.LoadCRL == nil) != (cfg.SaveCRL == nil):
+		return nil, errors.New("a private CA needs both functions for its CRL, or none")
+	}
+	if cfg.CRLLifetime == 0 {
+		cfg.CRLLifetime = 7 * 24 * time.Hour
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	a, err := newAuthority(cfg.Chain, cfg.Profile.Names)
+	if err != nil {
+		return nil, fmt.Errorf("private CA: %w", err)
+	}
+	if cfg.LoadCRL != nil && a.chain[0].KeyUsage&x509.KeyUsageCRLSign == 0 {
+		return nil, fmt.Errorf("private CA: the key usages of %q have no cRLSign", a.chain[0].Subject)
+	}
+	p, err := newProfile(cfg.Profile, a)
+	if err != nil {
+		return nil, fmt.Errorf("private CA: profile: %w", err)
+	}
+	return &Issuer{cfg, a, p}, nil
+}
+
+// Step chooses the serial number, and when that is saved, signs.
+func (i *Issuer) Step(ctx context.Context, req vault.Request, saved json.RawMessage) (json.RawMessage, vault.Outcome) {
+	s, err := decodeState(saved)
+	if err != nil {
+		return saved, vault.Retry(time.Time{}, err)
+	}
+	csr, err := x509.ParseCertificateRequest(req.CSR)
+	if err == nil {
+		err = csr.CheckSignature()
+	}
+	if err != nil {
+		return saved, vault.Failed(vault.CodeIssuerError, fmt.Sprintf("The CSR cannot be certified: %v.", err))
+	}
+	asked, err := requestOfCSR(csr)
+	if err != nil {
+		return saved, vault.Failed(vault.CodeIssuerError, fmt.Sprintf("The CSR cannot be certified: %v.", err))
+	}
+	now := i.cfg.Now()
+	granted, refusal := i.grant(asked, now)
+	if refusal != nil {
+		return saved, vault.Failed(vault.CodeRejected, "The CA refuses the request: "+refusal.why+".")
+	}
+	keyID := i.authority.chain[0].SubjectKeyId
+	if !bytes.Equal(s.Authority, keyID) { // at first, or the CA is another one now
+		if s, err = newState(keyID, now, i.cfg.Rand); err != nil {
+			return saved, vault.Retry(time.Time{}, err)
+		}
+		return s.encode(), vault.Pending(time.Time{}, "The serial number is "+s.serialText()+".")
+	}
+	chain, err := i.sign(ctx, csr, req, granted, s)
+	if err != nil {
+		return saved, vault.Retry(time.Time{}, err)
+	}
+	return saved, vault.Issued(chain)
+}
+
+// sign makes the certificate of a state. The state and the CSR determine it.
+func (i *Issuer) sign(ctx context.Context, csr *x509.CertificateRequest, req vault.Request, g grant, s state) ([][]byte, error) {
+	ca := i.authority.chain[0]
+	named := *csr
+	named.Extensions = g.names // of all that the CSR asks for, only these are taken as they are
+	template, err := vault.Template(&named, req.Policy.X509, s.At, ca.SubjectKeyId, bytes.NewReader(s.Serial))
+	if err != nil {
+		return nil, fmt.Errorf("preparing the certificate: %w", err)
+	}
+	i.profile.apply(template, g)
+	i.authority.within(template, s.At, i.profile.MaxValidity)
+	key, err := i.cfg.Key(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("opening the CA's key: %w", err)
+	}
+	// Without randomness a software key signs deterministically.
+	der, err := x509.CreateCertificate(nil, template, ca, csr.PublicKey, key)
+	if err != nil {
+		return nil, fmt.Errorf("signing the certificate: %w", err)
+	}
+	i.cfg.Log.InfoContext(ctx, "certificate signed", "certificate", req.Certificate, "request_id", req.ID,
+		"serial", s.serialText(), "authority", ca.Subject.String(), "expires", template.NotAfter)
+	chain := [][]byte{der}
+	for _, c := range i.authority.chain {
+		chain = append(chain, c.Raw)
+	}
+	return chain, nil
+}
+
+// CheckIssuer refuses nothing: an issuer object adds nothing to a private CA.
+func (i *Issuer) CheckIssuer(vault.IssuerObject) error { return nil }
+
+// CheckPolicy refuses what the CA does not certify. The common name of a subject
+// is looked at when the CSR is there.
+func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
+	asked, refusal := requestOfPolicy(p)
+	if refusal == nil {
+		_, refusal = i.grant(asked, i.cfg.Now())
+	}
+	if refusal != nil {
+		return &vault.Error{Reason: vault.BadParameter, Field: "policy." + refusal.field, Detail: "cannot be certified by this issuer: " + refusal.why}
+	}
+	return nil
+}
