@@ -100,6 +100,7 @@ func parseSegment(text string) (segment, error) {
 // match returns the parameters if path, decoded and with a leading slash, fits.
 // A trailing slash is ignored, literals are compared without regard to case,
 // and an empty segment fits nothing unless a catch-all has begun before it.
+// Constraints let a missing optional parameter pass, but no empty catch-all.
 func (t *template) match(path string) (map[string]string, bool) {
 	rest, ok := strings.CutPrefix(path, "/")
 	if !ok {
@@ -131,11 +132,10 @@ func (t *template) match(path string) (map[string]string, bool) {
 		case !s.optional:
 			return nil, false
 		}
-		if value, has := params[s.name]; has {
-			for _, allows := range s.constraints {
-				if !allows(value) {
-					return nil, false
-				}
+		value, has := params[s.name]
+		for _, allows := range s.constraints {
+			if !has && s.catchAll || has && !allows(value) {
+				return nil, false
 			}
 		}
 	}

@@ -57,3 +57,28 @@ func TestConstraints(t *testing.T) {
 		}
 	}
 }
+
+// TestConstraintOfWhatIsMissing: a constraint refuses an empty catch-all, and
+// lets a missing optional parameter pass.
+func TestConstraintOfWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		template, path string
+		want           bool
+	}{
+		{"{*x:regex(^a)}", "/", false},
+		{"{*x:regex(^a)}", "/ab//c", true},
+		{"{*x:regex(^a)}", "/b", false},
+		{"{*x}", "/", true},
+		{"a/{x:int?}", "/a", true},
+		{"a/{x:int?}", "/a/b", false},
+	} {
+		template, err := parseTemplate(test.template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, got := template.match(test.path); got != test.want {
+			t.Errorf("%s matches %s: %v, want %v", test.template, test.path, got, test.want)
+		}
+	}
+}
