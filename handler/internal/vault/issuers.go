@@ -331,7 +331,7 @@ func (v *Vault) pinnedIssuer(ctx context.Context, op *Operation, cache *issuerCa
 	if op.Provider == providerSelf {
 		return provider, IssuerObject{Name: name, Provider: op.Provider, Enabled: true}, nil
 	}
-	object, id, err := cache.get(name, func() (IssuerObject, string, error) { return v.openIssuer(ctx, Name{name}) })
+	object, id, err := cache.get(name, op.Created, v.now(), func() (IssuerObject, string, error) { return v.openIssuer(ctx, Name{name}) })
 	switch {
 	case reasonOf(err) == IssuerNotFound:
 		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The issuer %s was deleted while the request was in progress.", name))
@@ -374,13 +374,16 @@ func asOutcome(err error) Outcome {
 	return Retry(time.Time{}, err)
 }
 
-// issuerCache reads every issuer once in a tick. A nil cache reads every time.
+// issuerCache reads every issuer once in a round of a tick, and again for operations
+// that were created since: what was changed before a create counts for it. A nil
+// cache reads every time.
 type issuerCache struct {
 	mu      sync.Mutex
 	entries map[string]*issuerEntry // by lower-case name
 }
 
 type issuerEntry struct {
+	at     time.Time // when reading it began
 	once   sync.Once
 	object IssuerObject
 	id     string
@@ -389,15 +392,16 @@ type issuerEntry struct {
 
 func newIssuerCache() *issuerCache { return &issuerCache{entries: make(map[string]*issuerEntry)} }
 
-func (c *issuerCache) get(name string, read func() (IssuerObject, string, error)) (IssuerObject, string, error) {
+// get returns an issuer as it was at the time since, or later; now is the time.
+func (c *issuerCache) get(name string, since, now time.Time, read func() (IssuerObject, string, error)) (IssuerObject, string, error) {
 	if c == nil {
 		return read()
 	}
 	name = strings.ToLower(name)
 	c.mu.Lock()
 	e := c.entries[name]
-	if e == nil {
-		e = new(issuerEntry)
+	if e == nil || e.at.Before(since) {
+		e = &issuerEntry{at: now}
 		c.entries[name] = e
 	}
 	c.mu.Unlock()

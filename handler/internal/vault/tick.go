@@ -33,7 +33,7 @@ type Tick struct {
 // instances may run it at once. An item that fails is set aside for this tick
 // and never stops the rest. The error says that due work could not be read.
 func (v *Vault) Advance(ctx context.Context) (Tick, error) {
-	t := tick{v: v, started: v.now(), aside: make(map[string]bool), issuers: newIssuerCache()}
+	t := tick{v: v, started: v.now(), aside: make(map[string]bool)}
 	err := t.drain(ctx)
 	report := Tick{Schema: schema, At: t.started, Took: v.now().Sub(t.started), Advanced: t.advanced, Failed: t.failed}
 	if err != nil {
@@ -51,7 +51,7 @@ func (v *Vault) Advance(ctx context.Context) (Tick, error) {
 type tick struct {
 	v       *Vault
 	started time.Time
-	issuers *issuerCache
+	issuers *issuerCache // of this round: a tick also waits, and meanwhile issuers change
 
 	mu       sync.Mutex
 	aside    map[string]bool // due rows that this tick leaves alone
@@ -61,6 +61,7 @@ type tick struct {
 
 func (t *tick) drain(ctx context.Context) error {
 	for {
+		t.issuers = newIssuerCache()
 		worked, next := false, time.Time{}
 		for _, class := range []int{classAdvance, classPurge} {
 			items, soon, err := t.read(ctx, class)
