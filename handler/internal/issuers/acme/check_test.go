@@ -1,0 +1,110 @@
+package acme_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/certwright/certwright/handler/internal/issuers/acme"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// checkField checks that err blames a field, or nothing when field is empty.
+func checkField(t *testing.T, err error, field, detail string) {
+	t.Helper()
+	e, ok := errors.AsType[*vault.Error](err)
+	switch {
+	case err == nil && field == "":
+	case !ok || e.Reason != vault.BadParameter || e.Field != field || !strings.Contains(e.Detail, detail):
+		t.Errorf("%v; want the field %q blamed with %q", err, field, detail)
+	}
+}
+
+func TestCheckPolicy(t *testing.T) {
+	t.Parallel()
+	yes, no := true, false
+	dns := func(names ...string) *vault.SANs { return &vault.SANs{DNSNames: names} }
+	many := make([]string, 101)
+	for i := range many {
+		many[i] = fmt.Sprintf("host-%d.example.test", i)
+	}
+	long := make([]string, 90)
+	for i := range long {
+		long[i] = fmt.Sprintf("%d.%s.%s.test", i, strings.Repeat("x", 60), strings.Repeat("y", 60))
+	}
+	const sans = "policy.x509_props.sans"
+	for _, test := range []struct {
+		name          string
+		policy        vault.Policy
+		without       string // DNS or tokens
+		curves        []string
+		field, detail string
+	}{
+		{name: "host names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns("a.test", "*.a.test")}}},
+		{name: "subject only", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=a.test"}}},
+		{name: "address", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{IPAddresses: []string{"192.0.2.1"}}}}},
+		{name: "e-mail", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{Emails: []string{"a@a.test"}}}}, field: sans + ".emails", detail: `"a@a.test"`},
+		{name: "UPN", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{UPNs: []string{"a@a.test"}}}}, field: sans + ".upns", detail: "DNS names and IP addresses only"},
+		{name: "URI", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{URIs: []string{"urn:a"}}}}, field: sans + ".uris", detail: "urn:a"},
+		{name: "100 names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns(many[:100]...)}}},
+		{name: "101 names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns(many...)}}, field: sans, detail: "101 names"},
+		{name: "long names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns(long...)}}, field: sans, detail: "very long ones"},
+		{name: "CA", policy: vault.Policy{X509: vault.X509Properties{CA: true}}, field: "policy.x509_props.basic_constraints.ca", detail: "end entities"},
+		{name: "RSA", policy: vault.Policy{Key: vault.KeyProperties{Type: vault.KeyRSA, Size: 4096}}},
+		{name: "P-384", policy: vault.Policy{Key: vault.KeyProperties{Type: vault.KeyEC, Curve: "P-384"}}},
+		{name: "P-521", policy: vault.Policy{Key: vault.KeyProperties{Type: vault.KeyEC, Curve: "P-521"}}, field: "policy.key_props.crv", detail: "P-256, P-384"},
+		{name: "P-521 of a private CA", policy: vault.Policy{Key: vault.KeyProperties{Type: vault.KeyEC, Curve: "P-521"}}, curves: []string{"P-521"}},
+		{name: "logged", policy: vault.Policy{Issuer: vault.IssuerParameters{Transparency: &yes}}},
+		{name: "not logged", policy: vault.Policy{Issuer: vault.IssuerParameters{Transparency: &no}}, field: "policy.issuer.cert_transparency", detail: "cannot be promised"},
+		{name: "wildcard without DNS", policy: vault.Policy{X509: vault.X509Properties{SANs: dns("a.test", "*.a.test")}}, without: "DNS", field: sans + ".dns_names", detail: `"*.a.test"`},
+		{name: "address without tokens", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{IPAddresses: []string{"192.0.2.1"}}}}, without: "tokens", field: sans + ".ipAddresses", detail: "HTTP-01, which is not configured"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSetup(t, quick)
+			s.cfg.Directory.Curves = test.curves
+			if test.without != "tokens" {
+				s.cfg.Tokens = tokens()
+			}
+			if test.without == "DNS" {
+				s.dns = acme.DNSConfig{}
+			}
+			checkField(t, s.provider().CheckPolicy(vault.IssuerObject{}, test.policy), test.field, test.detail)
+		})
+	}
+}
+
+func TestCheckIssuer(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t, quick)
+	checkField(t, s.provider().CheckIssuer(vault.IssuerObject{}), "", "")
+	s.cfg.Directory.ExternalAccount = true
+	checkField(t, s.provider().CheckIssuer(vault.IssuerObject{}), "credentials.account_id", "HMAC key")
+	checkField(t, s.provider().CheckIssuer(vault.IssuerObject{AccountID: "kid-1", HasAccount: true}), "", "")
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*acme.Config){
+		"no URL":          func(c *acme.Config) { c.Directory.URL = "" },
+		"no https":        func(c *acme.Config) { c.Directory.URL = "http://ca.test/dir" },
+		"no accounts":     func(c *acme.Config) { c.SaveAccount = nil },
+		"no keys":         func(c *acme.Config) { c.LoadAccount = nil },
+		"half of tokens":  func(c *acme.Config) { c.Tokens.Remove = nil },
+		"no proofs":       func(c *acme.Config) { c.Tokens = acme.Tokens{} },
+		"nothing missing": func(*acme.Config) {},
+	} {
+		accounts := new(accounts)
+		cfg := acme.Config{
+			Directory:   acme.Directory{URL: "https://ca.test/dir"},
+			Tokens:      tokens(),
+			LoadAccount: accounts.load,
+			SaveAccount: accounts.save,
+		}
+		change(&cfg)
+		if _, err := acme.New(cfg); (err == nil) != (name == "nothing missing") {
+			t.Errorf("a configuration with %s: %v", name, err)
+		}
+	}
+}

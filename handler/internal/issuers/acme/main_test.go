@@ -1,0 +1,105 @@
+package acme_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/certwright/certwright/scripts/localcloud/pebble"
+)
+
+// startLimit covers an installation of Pebble from an empty module cache.
+const startLimit = 5 * time.Minute
+
+// The servers that tests share. Both are real; tests keep apart by names.
+var (
+	challenges *pebble.Challenges
+
+	// difficult rejects good nonces, reuses authorizations, offers two chains
+	// and two profiles, and has a blocked domain. quick does nothing of that.
+	difficult, quick *pebble.Server
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests wait for servers more than they compute.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	var err error
+	if challenges, err = pebble.StartChallenges(ctx, pebble.ChallengesConfig{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer challenges.Stop()
+	difficult, err = pebble.Start(ctx, pebble.Config{
+		Challenges:         challenges,
+		Blocked:            []string{"blocked.test"},
+		NonceReject:        20,
+		AuthorizationReuse: 50,
+		AlternateRoots:     1,
+		Profiles: map[string]pebble.Profile{
+			"default":    {Description: "90 days", ValidityPeriod: 90 * 24 * 60 * 60},
+			"shortlived": {Description: "6 days", ValidityPeriod: 6 * 24 * 60 * 60},
+		},
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer difficult.Stop()
+	if quick, err = pebble.Start(ctx, pebble.Config{Challenges: challenges}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer quick.Stop()
+	return m.Run()
+}
+
+// startPebble runs a server for one test.
+func startPebble(t *testing.T, cfg pebble.Config) *pebble.Server {
+	t.Helper()
+	cfg.Challenges = challenges
+	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	defer cancel()
+	server, err := pebble.Start(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server
+}
+
+// output is what a server printed.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// issued counts the certificates that Pebble made.
+func (o *output) issued() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return bytes.Count(o.text.Bytes(), []byte("Issued certificate serial"))
+}
