@@ -22,7 +22,10 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
@@ -123,28 +126,10 @@ type story struct {
 func newStory(t testing.TB, c *ca, profile privateca.Profile) *story {
 	t.Helper()
 	s := new(story)
-	now := func() time.Time { return start.Add(time.Duration(s.elapsed.Load())) }
 	cfg := c.config()
-	cfg.Profile, cfg.Now = profile, now
+	cfg.Profile, cfg.Now = profile, s.now
 	i := issuer(t, cfg)
-	plain := func(_ context.Context, kind, name, id string, data []byte) ([]byte, error) {
-		return bytes.Clone(data), nil
-	}
-	var err error
-	s.Vault, err = vault.New(vault.Config{
-		Store: new(vaulttest.Memory), Seal: plain, Open: plain, Now: now,
-		Sleep:   func(_ context.Context, d time.Duration) error { s.elapsed.Add(int64(d)); return nil },
-		Issuers: map[string]vault.Issuer{"self": i, "corp": i, "instant": privateca.Instant{Issuer: i}},
-		NewKey: func(k vault.KeyProperties) (crypto.Signer, error) {
-			if k.Type == vault.KeyRSA {
-				return rsaKey(), nil
-			}
-			return vault.GenerateKey(k)
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.open(t, map[string]vault.Issuer{"self": i, "corp": i, "instant": privateca.Instant{Issuer: i}})
 	for _, provider := range []string{"corp", "instant"} {
 		name, err := vault.ParseIssuerName(provider)
 		if err != nil {
@@ -155,6 +140,29 @@ func newStory(t testing.TB, c *ca, profile privateca.Profile) *story {
 		}
 	}
 	return s
+}
+
+func (s *story) now() time.Time { return start.Add(time.Duration(s.elapsed.Load())) }
+
+func (s *story) open(t testing.TB, issuers map[string]vault.Issuer) {
+	t.Helper()
+	plain := func(_ context.Context, kind, name, id string, data []byte) ([]byte, error) {
+		return bytes.Clone(data), nil
+	}
+	var err error
+	s.Vault, err = vault.New(vault.Config{
+		Store: new(vaulttest.Memory), Seal: plain, Open: plain, Issuers: issuers, Now: s.now,
+		Sleep: func(_ context.Context, d time.Duration) error { s.elapsed.Add(int64(d)); return nil },
+		NewKey: func(k vault.KeyProperties) (crypto.Signer, error) {
+			if k.Type == vault.KeyRSA {
+				return rsaKey(), nil
+			}
+			return vault.GenerateKey(k)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // create begins an operation for the certificate web.
@@ -172,7 +180,9 @@ var ec256 = vault.KeyParams{Type: new("EC"), Curve: new("P-256")}
 // request is an operation as a vault makes it.
 func request(t testing.TB, x vault.X509Params, key vault.KeyParams) vault.Request {
 	t.Helper()
-	_, op, err := newStory(t, newPair(t), privateca.Profile{}).create(t.Context(), vault.IssuerUnknown, x, key)
+	s := new(story)
+	s.open(t, map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{})})
+	_, op, err := s.create(t.Context(), vault.IssuerUnknown, x, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,6 +220,25 @@ func issued(t testing.TB, out vault.Outcome) *x509.Certificate {
 		t.Fatal(err)
 	}
 	return leaf
+}
+
+// verify has Go's verifier accept a certificate under the CA's real chain.
+func verify(t rapid.TB, c *ca, leaf *x509.Certificate) {
+	t.Helper()
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	roots.AddCert(c.chain[len(c.chain)-1])
+	for _, certificate := range c.chain[:len(c.chain)-1] {
+		between.AddCert(certificate)
+	}
+	purposes := leaf.ExtKeyUsage
+	if len(purposes) == 0 {
+		purposes = []x509.ExtKeyUsage{x509.ExtKeyUsageAny} // it has others, that Go has no names for
+	}
+	for _, purpose := range purposes {
+		if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: start, KeyUsages: []x509.ExtKeyUsage{purpose}}); err != nil {
+			t.Errorf("%v", err)
+		}
+	}
 }
 
 // writePEM writes certificates, or a CRL, into a file of their own.

@@ -79,9 +79,16 @@ func (n *Names) check(r request) *refusal {
 	}
 	for _, upn := range r.upns {
 		domain := upn[strings.LastIndexByte(upn, '@')+1:]
-		if !slices.ContainsFunc(n.UPNDomains, func(permitted string) bool { return strings.EqualFold(domain, permitted) }) {
+		if !slices.ContainsFunc(n.UPNDomains, func(permitted string) bool { return sameDomain(domain, permitted) }) {
 			return refuse(field+"upns", "user principal name %q is not permitted", upn)
 		}
 	}
 	return nil
+}
+
+// sameDomain compares domains without case in ASCII only: other letters have more
+// relatives than one, and some of them are in ASCII.
+func sameDomain(a, b string) bool {
+	ascii := !strings.ContainsFunc(a, func(r rune) bool { return r > '~' })
+	return a == b || ascii && strings.EqualFold(a, b)
 }

@@ -108,8 +108,9 @@ func requestOfCSR(csr *x509.CertificateRequest) (request, error) {
 		}
 	}
 	for _, a := range csr.Subject.Names {
-		if text, ok := a.Value.(string); ok && a.Type.Equal(oidCommonName) && isHostName(text) && !slices.Contains(r.dns, text) {
-			r.dns = append(r.dns, text)
+		text, ok := a.Value.(string)
+		if host := strings.TrimRight(text, ". \x00"); ok && a.Type.Equal(oidCommonName) && isHostName(host) && !slices.Contains(r.dns, host) {
+			r.dns = append(r.dns, host)
 		}
 	}
 	for _, e := range csr.Extensions {
@@ -149,13 +150,12 @@ func isEC(pub crypto.PublicKey) bool {
 
 var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3}
 
-// isHostName reports whether a common name is one that programs take for the
-// name of a host: labels with a dot between, the first of them perhaps a
-// wildcard.
+// isHostName reports whether programs may take a common name for the name of a
+// host: labels, perhaps with wildcards, and a dot between.
 func isHostName(cn string) bool {
-	labels := strings.Split(strings.TrimPrefix(cn, "*."), ".")
+	labels := strings.Split(cn, ".")
 	for _, label := range labels {
-		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+		if label == "" || strings.Trim(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_*") != "" {
 			return false
 		}
 	}
@@ -187,7 +187,7 @@ var oidUPN = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
 func userNames(value []byte) ([]string, error) {
 	input := cryptobyte.String(value)
 	var list cryptobyte.String
-	if !input.ReadASN1(&list, cryptobyteasn1.SEQUENCE) {
+	if !input.ReadASN1(&list, cryptobyteasn1.SEQUENCE) || !input.Empty() {
 		return nil, errors.New("not a sequence of names")
 	}
 	otherName := cryptobyteasn1.Tag(0).ContextSpecific().Constructed()
@@ -210,7 +210,7 @@ func userNames(value []byte) ([]string, error) {
 		var kind asn1.ObjectIdentifier
 		var wrapped, upn cryptobyte.String
 		if tag != otherName || !name.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidUPN) ||
-			!name.ReadASN1(&wrapped, otherName) || !wrapped.ReadASN1(&upn, cryptobyteasn1.UTF8String) {
+			!name.ReadASN1(&wrapped, otherName) || !name.Empty() || !wrapped.ReadASN1(&upn, cryptobyteasn1.UTF8String) || !wrapped.Empty() {
 			return nil, fmt.Errorf("a name of a kind that is not known here (tag %d)", tag)
 		}
 		upns = append(upns, string(upn))

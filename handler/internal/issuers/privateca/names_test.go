@@ -1,0 +1,152 @@
+package privateca_test
+
+import (
+	"crypto/elliptic"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// Names are refused when the operation is created, and again when the CSR is
+// there. Whether the CA's certificate, one above it, or the profile constrains
+// them makes no difference.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	names := privateca.Names{
+		DNSDomains:   []string{"contoso.com"},
+		EmailDomains: []string{"contoso.com", "bob@fabrikam.com"},
+		URIDomains:   []string{".contoso.com"},
+		UPNDomains:   []string{"corp.contoso.com"},
+		IPRanges:     []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")},
+	}
+	constrained := func(c *x509.Certificate) {
+		c.PermittedDNSDomains, c.PermittedEmailAddresses, c.PermittedURIDomains = names.DNSDomains, names.EmailDomains, names.URIDomains
+		c.PermittedIPRanges = []*net.IPNet{
+			{IP: net.IP{10, 1, 0, 0}, Mask: net.CIDRMask(16, 32)},
+			{IP: net.ParseIP("fd00::"), Mask: net.CIDRMask(8, 128)},
+		}
+	}
+	for _, above := range []string{"profile", "CA", "root"} {
+		changes := map[string]func(*x509.Certificate){above: constrained}
+		c := newCA(t, newCA(t, nil, ecKey(t, elliptic.P256()), changes["root"]), ecKey(t, elliptic.P256()), changes["CA"])
+		cfg := c.config()
+		if above == "profile" {
+			cfg.Profile.Names = &names
+		}
+		i := issuer(t, cfg)
+		for _, test := range []struct {
+			sans vault.SANs
+			want string // empty: certified
+		}{
+			{vault.SANs{}, ""},
+			{vault.SANs{DNSNames: []string{"contoso.com", "a.b.contoso.com", "*.contoso.com", "WWW.Contoso.COM", "_x.contoso.com"}}, ""},
+			{vault.SANs{DNSNames: []string{"contoso.com", "fabrikam.com"}}, `DNS name "fabrikam.com" is not permitted by any constraint`},
+			{vault.SANs{DNSNames: []string{"evilcontoso.com"}}, "is not permitted"},
+			{vault.SANs{DNSNames: []string{"*.com"}}, "is not permitted"},
+			{vault.SANs{DNSNames: []string{"localhost"}}, "is not permitted"},
+			{vault.SANs{Emails: []string{"ada@contoso.com", "bob@fabrikam.com"}}, ""},
+			{vault.SANs{Emails: []string{"ada@fabrikam.com"}}, "is not permitted"},
+			{vault.SANs{URIs: []string{"spiffe://a.contoso.com/x", "https://b.contoso.com"}}, ""},
+			{vault.SANs{URIs: []string{"spiffe://contoso.com/x"}}, "is not permitted"},
+			{vault.SANs{URIs: []string{"https://10.1.0.1/"}}, "cannot be matched"},
+			{vault.SANs{URIs: []string{"urn:contoso:x"}}, "cannot be matched"},
+			{vault.SANs{IPAddresses: []string{"10.1.2.3", "fd12::1"}}, ""},
+			{vault.SANs{IPAddresses: []string{"10.2.0.1"}}, "is not permitted"},
+			{vault.SANs{UPNs: []string{"ada@corp.contoso.com", "bob@CORP.contoso.com"}}, ""},
+			{vault.SANs{UPNs: []string{"ada@contoso.com"}}, `user principal name "ada@contoso.com" is not permitted`},
+			{vault.SANs{UPNs: []string{"a@corp.contoso.com@fabrikam.com"}}, "is not permitted"},
+			{vault.SANs{UPNs: []string{"ada"}}, "is not permitted"},
+			{vault.SANs{UPNs: []string{"ada@corp.contoſo.com"}}, "is not permitted"}, // folds to s
+		} {
+			if len(test.sans.UPNs) > 0 && above != "profile" {
+				continue // name constraints on UPNs are not read
+			}
+			req := request(t, vault.X509Params{Subject: new("CN=a"), SANs: &test.sans}, ec256)
+			err, out := i.CheckPolicy(vault.IssuerObject{}, req.Policy), run(t, i, req)
+			if test.want == "" {
+				leaf := issued(t, out)
+				if err != nil {
+					t.Errorf("%s: %+v: %v", above, test.sans, err)
+				}
+				verify(t, c, leaf)
+				continue
+			}
+			field := "policy.x509_props.sans"
+			if len(test.sans.UPNs) > 0 {
+				field += ".upns"
+			}
+			wantRefusal(t, above, err, field, test.want)
+			if out.Kind != vault.OutcomeFailed || out.Code != vault.CodeRejected || !strings.Contains(out.Message, test.want) {
+				t.Errorf("%s: %+v: %s", above, test.sans, brief(out))
+			}
+		}
+	}
+}
+
+// Kinds that a profile does not name are not certified; without names all are.
+func TestKindsOfNames(t *testing.T) {
+	t.Parallel()
+	c := newPair(t)
+	none, all := c.config(), c.config()
+	none.Profile.Names = new(privateca.Names)
+	for field, sans := range map[string]vault.SANs{
+		"dns_names":   {DNSNames: []string{"contoso.com"}},
+		"emails":      {Emails: []string{"ada@contoso.com"}},
+		"upns":        {UPNs: []string{"ada@contoso.com"}},
+		"uris":        {URIs: []string{"urn:a:b"}},
+		"ipAddresses": {IPAddresses: []string{"10.0.0.1"}},
+	} {
+		req := request(t, vault.X509Params{Subject: new("CN=a"), SANs: &sans}, ec256)
+		wantRefusal(t, field, issuer(t, none).CheckPolicy(vault.IssuerObject{}, req.Policy), "policy.x509_props.sans."+field, "the CA certifies no ")
+		if out := run(t, issuer(t, none), req); out.Kind != vault.OutcomeFailed {
+			t.Errorf("%s: %s", field, brief(out))
+		}
+		if out := run(t, issuer(t, all), req); out.Kind != vault.OutcomeIssued {
+			t.Errorf("%s: %s", field, brief(out))
+		}
+	}
+}
+
+// Some verifiers would take it for the IPv4 address, others not.
+func TestMappedAddress(t *testing.T) {
+	t.Parallel()
+	i := issuer(t, newPair(t).config())
+	req := request(t, vault.X509Params{SANs: &vault.SANs{IPAddresses: []string{"::ffff:10.1.0.1"}}}, ec256)
+	wantRefusal(t, "mapped", i.CheckPolicy(vault.IssuerObject{}, req.Policy), "policy.x509_props.sans.ipAddresses", "in the form of IPv6")
+	if out := run(t, i, req); out.Kind != vault.OutcomeFailed || !strings.Contains(out.Message, "in the form of IPv6") {
+		t.Error(brief(out))
+	}
+}
+
+// A common name that is that of a host counts as a DNS name, as some programs
+// take it for one.
+func TestCommonName(t *testing.T) {
+	t.Parallel()
+	c := newPair(t)
+	cfg := c.config()
+	cfg.Profile.Names = &privateca.Names{DNSDomains: []string{"contoso.com"}}
+	for subject, ok := range map[string]bool{
+		"CN=www.contoso.com":              true,
+		"CN=*.contoso.com":                true,
+		"CN=Ada Lovelace":                 true,
+		"CN=server":                       true,
+		"CN=Contoso Inc. Service":         true,
+		"O=fabrikam.com":                  true,
+		"CN=www.fabrikam.com":             false,
+		"CN=WWW.FABRIKAM.COM":             false,
+		"CN=*.fabrikam.com":               false,
+		"CN=a.contoso.com, CN=b.test.com": false,
+		"CN=www.fabrikam.com.":            false,
+		"CN=w*.fabrikam.com":              false,
+	} {
+		out := run(t, issuer(t, cfg), request(t, vault.X509Params{Subject: &subject}, ec256))
+		if ok != (out.Kind == vault.OutcomeIssued) || !ok && !strings.Contains(out.Message, "is not permitted") {
+			t.Errorf("%s: %s", subject, brief(out))
+		}
+	}
+}
