@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -224,6 +225,31 @@ func (s *Server) Revoked(ctx context.Context, c *x509.Certificate) (bool, error)
 		return false, fmt.Errorf("reading the status of %x: %w", c.SerialNumber, err)
 	}
 	return status.Status == "Revoked", nil
+}
+
+// SetRenewalInfo makes the server answer requests for a certificate's renewal
+// information with this text (RFC 9773 section 4.2), whatever it is.
+func (s *Server) SetRenewalInfo(ctx context.Context, c *x509.Certificate, answer string) error {
+	body, err := json.Marshal(map[string]string{
+		"certificate": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})),
+		"ariResponse": answer,
+	})
+	if err != nil {
+		return fmt.Errorf("setting renewal information: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+address(s.management)+"/set-renewal-info/", bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("setting renewal information: %w", err)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return fmt.Errorf("setting renewal information: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("setting renewal information: %s", response.Status)
+	}
+	return nil
 }
 
 // answerLimit bounds an answer of the server, in bytes.
