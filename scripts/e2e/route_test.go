@@ -33,7 +33,9 @@ func TestFunctions(t *testing.T) {
 		"GET /deletedcertificates":            "VaultDeletedCertificates",
 		"POST /deletedcertificates/a/recover": "VaultDeletedCertificates",
 		"GET /secrets/a/v":                    "VaultSecrets",
+		"GET /deletedsecrets":                 "VaultDeletedSecrets",
 		"GET /keys/a":                         "VaultKeys",
+		"GET /deletedkeys/a":                  "VaultDeletedKeys",
 		"GET /operations/x":                   "VaultOperations",
 		"POST /certificates//a/import":        "VaultEmptySegment",
 		// The rest is the collection's, wrong verbs included.
@@ -53,6 +55,8 @@ func TestFunctions(t *testing.T) {
 		"POST /health":          "",
 		"POST /AdvanceIssuance": "",
 		"GET /certificate":      "",
+		"GET /":                 "",
+		"GET /other//path":      "",
 		"GET /certificatesx":    "",
 	} {
 		method, path, _ := strings.Cut(request, " ")
