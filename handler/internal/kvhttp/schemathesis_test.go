@@ -154,7 +154,7 @@ func schemathesis(t *testing.T) string {
 		{filepath.Join(folder, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", "--requirement", requirements},
 	} {
 		if out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput(); err != nil {
-			t.Skipf("Schemathesis cannot be installed: %v: %s", err, out)
+			t.Fatalf("Schemathesis cannot be installed: %v: %s", err, out)
 		}
 	}
 	if err := os.WriteFile(installed, want, 0o644); err != nil {
