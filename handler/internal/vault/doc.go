@@ -48,6 +48,8 @@
 //	x:<name>                       marker of a soft-deleted certificate
 //	r:<request_id>                 release job: what an ended operation left at its CA
 //	i:<name>                       issuer object, its password sealed
+//	a:<account id>                 key of a provider's account at a CA, sealed
+//	t:<token>                      HTTP-01 challenge that a CA is about to ask for
 //	s:contacts                     people to tell
 //	s:heartbeat                    the last tick
 //
