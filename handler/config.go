@@ -77,6 +77,10 @@ type config struct {
 	// their script says: CERTWRIGHT_SCRIPTED_ISSUER, development only.
 	ScriptedIssuer bool
 
+	// Providers are the CAs that issuer objects may name, by lower-case name:
+	// CERTWRIGHT_PROVIDERS, a JSON object described in providers.go.
+	Providers map[string]providerConfig
+
 	// LogLevel is CERTWRIGHT_LOG_LEVEL: debug, info, warn or error.
 	LogLevel slog.Level
 }
@@ -108,6 +112,9 @@ func parseConfig(getenv func(string) string) (config, error) {
 	}
 	if c.Grants, err = auth.ParseGrants(getenv("CERTWRIGHT_GRANTS")); err != nil {
 		s.wrong(fmt.Errorf("CERTWRIGHT_GRANTS: %w", err))
+	}
+	if c.Providers, err = parseProviders(getenv); err != nil {
+		s.wrong(fmt.Errorf("CERTWRIGHT_PROVIDERS: %w", err))
 	}
 	if level := getenv("CERTWRIGHT_LOG_LEVEL"); level != "" {
 		if err := c.LogLevel.UnmarshalText([]byte(level)); err != nil {

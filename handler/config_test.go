@@ -107,3 +107,49 @@ func TestConfigSaysAllThatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+func TestProviders(t *testing.T) {
+	t.Parallel()
+	good := `{"LetsEncrypt": {"acme": {"directory": "https://acme.example.com/directory", "http01": true,
+		"hooks": [{"zones": ["example.com"], "url": "https://dns.example.com", "tokenSetting": "HOOK_TOKEN"}]}},
+		"Portal": {"webhook": {"url": "https://portal.example.com", "authentication": "bearer"}}}`
+	c, err := parse(production, map[string]string{"CERTWRIGHT_PROVIDERS": good, "HOOK_TOKEN": "not-a-real-token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Providers["letsencrypt"].ACME.Hooks[0].token; got != "not-a-real-token" {
+		t.Errorf("the hook's token is %q", got)
+	}
+	issuers, err := openIssuers(c, surroundings{})
+	if err != nil || issuers["letsencrypt"] == nil || issuers["portal"] == nil || issuers["self"] == nil || issuers["test"] != nil {
+		t.Errorf("issuers are %v, %v", issuers, err)
+	}
+	for why, text := range map[string]string{
+		"a misspelt member":         `{"CA": {"acme": {"directroy": "https://acme.example.com"}}}`,
+		"two kinds":                 `{"CA": {"acme": {}, "webhook": {}}}`,
+		"no kind":                   `{"CA": {}}`,
+		"a built-in name":           `{"Self": {"webhook": {"url": "https://a.example.com"}}}`,
+		"one name in two cases":     `{"CA": {"webhook": {"url": "https://a.example.com"}}, "ca": {"webhook": {"url": "https://a.example.com"}}}`,
+		"a setting that is no JSON": `LetsEncrypt`,
+		"a token that is not set":   `{"CA": {"acme": {"hooks": [{"tokenSetting": "NONE"}]}}}`,
+	} {
+		if _, err := parse(production, map[string]string{"CERTWRIGHT_PROVIDERS": text}); err == nil {
+			t.Errorf("%s: accepted", why)
+		}
+	}
+	for why, text := range map[string]string{
+		"a directory without TLS":      `{"CA": {"acme": {"directory": "http://acme.example.com", "http01": true}}}`,
+		"no way to prove names":        `{"CA": {"acme": {"directory": "https://acme.example.com"}}}`,
+		"roots that are not there":     `{"CA": {"webhook": {"url": "https://a.example.com", "roots": "none.pem"}}}`,
+		"an authentication of no kind": `{"CA": {"webhook": {"url": "https://a.example.com", "authentication": "trust"}}}`,
+	} {
+		c, err := parse(production, map[string]string{"CERTWRIGHT_PROVIDERS": text})
+		if err != nil {
+			t.Errorf("%s: %v", why, err)
+			continue
+		}
+		if _, err := openIssuers(c, surroundings{}); err == nil {
+			t.Errorf("%s: opened", why)
+		}
+	}
+}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -24,9 +26,10 @@ const tickDeadline = 100 * time.Second
 
 // functions gives each of the host's calls to what serves it.
 type functions struct {
-	vault *vault.Vault
-	api   http.Handler
-	log   *slog.Logger
+	vault      *vault.Vault
+	api        http.Handler
+	challenges vault.Challenges
+	log        *slog.Logger
 }
 
 func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -39,9 +42,26 @@ func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintln(w, `{"status":"ok"}`)
 	case strings.HasPrefix(path, "/.well-known/"):
-		http.NotFound(w, r)
+		f.challenge(w, r, strings.TrimPrefix(path, "/.well-known/acme-challenge/"))
 	default:
 		f.api.ServeHTTP(w, r)
+	}
+}
+
+// challenge answers a CA that validates a name by HTTP-01 (RFC 8555 section
+// 8.3). Whatever else is asked for below .well-known has no token's form and is
+// not found.
+func (f *functions) challenge(w http.ResponseWriter, r *http.Request, token string) {
+	keyAuthorization, err := f.challenges.Get(r.Context(), token)
+	switch {
+	case errors.Is(err, vault.ErrNotFound):
+		http.NotFound(w, r)
+	case err != nil:
+		f.log.Error("challenge not read", "error", err)
+		http.Error(w, "try again later", http.StatusServiceUnavailable)
+	default:
+		w.Header().Set("Content-Type", "application/octet-stream")
+		io.WriteString(w, keyAuthorization)
 	}
 }
 

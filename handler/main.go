@@ -90,14 +90,21 @@ func build(cfg config, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	issuers := map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{})}
-	if cfg.ScriptedIssuer {
-		issuers["test"] = scripted.New(scripted.Config{})
+	sealData, openData := passing(sealer.Seal), passing(sealer.Open)
+	challenges := vault.Challenges{Store: store}
+	issuers, err := openIssuers(cfg, surroundings{
+		accounts:   vault.Accounts{Store: store, Seal: sealData, Open: openData},
+		challenges: challenges,
+		credential: credential,
+		log:        log,
+	})
+	if err != nil {
+		return nil, err
 	}
 	v, err := vault.New(vault.Config{
 		Store:           store,
-		Seal:            passing(sealer.Seal),
-		Open:            passing(sealer.Open),
+		Seal:            sealData,
+		Open:            openData,
 		Issuers:         issuers,
 		RecoverableDays: cfg.RecoverableDays,
 		PurgeProtection: cfg.PurgeProtection,
@@ -123,13 +130,34 @@ func build(cfg config, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &functions{vault: v, api: api, log: log}, nil
+	return &functions{vault: v, api: api, challenges: challenges, log: log}, nil
 }
 
-// azureCredential is the app's identity in Azure. On one machine nothing needs
-// it.
+// openIssuers makes the providers: those that are built in, and those of the
+// settings.
+func openIssuers(cfg config, s surroundings) (map[string]vault.Issuer, error) {
+	issuers := map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{})}
+	if cfg.ScriptedIssuer {
+		issuers["test"] = scripted.New(scripted.Config{})
+	}
+	for name, p := range cfg.Providers {
+		issuer, err := p.open(s)
+		if err != nil {
+			return nil, fmt.Errorf("provider %q: %w", name, err)
+		}
+		issuers[name] = issuer
+	}
+	return issuers, nil
+}
+
+// azureCredential is the app's identity in Azure; nil where nothing needs it, as
+// on one machine.
 func azureCredential(cfg config) (azcore.TokenCredential, error) {
-	if cfg.StorageConnectionString != "" && cfg.KEKFile != "" {
+	needed := cfg.StorageConnectionString == "" || cfg.KEKFile == ""
+	for _, p := range cfg.Providers {
+		needed = needed || p.ACME != nil && len(p.ACME.AzureZones) > 0
+	}
+	if !needed {
 		return nil, nil
 	}
 	return azidentity.NewDefaultAzureCredential(nil)

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/vaulttest"
+	"github.com/certwright/certwright/scripts/localcloud/pebble"
+)
+
+// TestACMEFromSettings: what CERTWRIGHT_PROVIDERS says is enough to obtain a
+// certificate from an ACME server, with the account's key sealed in storage and
+// names proven through a DNS hook.
+func TestACMEFromSettings(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	challenges, err := pebble.StartChallenges(ctx, pebble.ChallengesConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer challenges.Stop()
+	ca, err := pebble.Start(ctx, pebble.Config{Challenges: challenges})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ca.Stop()
+	const token = "a-token-for-this-test-only"
+	hook := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var change struct{ Action, FQDN, Value string }
+		if err := json.NewDecoder(r.Body).Decode(&change); err != nil || r.Header.Get("Authorization") != "Bearer "+token {
+			t.Errorf("hook was called with %+v, %v", change, err)
+		}
+		if change.Action == "add" {
+			err = challenges.AddTXT(r.Context(), change.FQDN, change.Value)
+		} else {
+			err = challenges.ClearTXT(r.Context(), change.FQDN)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}))
+	defer hook.Close()
+	setting, err := json.Marshal(map[string]any{"Pebble": map[string]any{"acme": map[string]any{
+		"directory":   ca.DirectoryURL(),
+		"roots":       writePEM(t, ca.TLS().Certificate...),
+		"nameservers": []string{challenges.DNS()},
+		"hooks": []map[string]any{{
+			"zones": []string{"example.test"}, "url": hook.URL, "tokenSetting": "HOOK_TOKEN",
+			"roots": writePEM(t, hook.Certificate().Raw),
+		}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, store := openVault(t, map[string]string{"CERTWRIGHT_PROVIDERS": string(setting), "HOOK_TOKEN": token})
+
+	provider, issuerName, subject := "pebble", "le", "CN=www.example.test"
+	issuer, err := vault.ParseIssuerName(issuerName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.SetIssuer(ctx, issuer, vault.IssuerSet{Provider: &provider}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := vault.ParseName("web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = v.Create(ctx, name, vault.CreateParams{Policy: &vault.PolicyParams{
+		X509: &vault.X509Params{
+			Subject: &subject,
+			SANs:    &vault.SANs{DNSNames: []string{"www.example.test", "*.www.example.test"}},
+		},
+		Issuer: &vault.IssuerParams{Name: &issuerName},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Advance(ctx); err != nil { // one tick, from create to certificate
+		t.Fatal(err)
+	}
+	op, err := v.Operation(ctx, name, "")
+	if err != nil || op.Status != vault.StatusCompleted {
+		t.Fatalf("after a tick the operation is %s, %v, %+v, answer %q", op.Status, err, op.Error, op.Answer)
+	}
+	for _, r := range store.Contents().Rows {
+		if r.Key[0] == 'r' || r.Key[0] == 'd' {
+			t.Errorf("row %s is left", r.Key)
+		}
+	}
+}
+
+// openVault is the vault of build, with the settings of development and these,
+// on a store in memory.
+func openVault(t *testing.T, settings map[string]string) (*vault.Vault, *vaulttest.Memory) {
+	t.Helper()
+	kekFile := filepath.Join(t.TempDir(), "kek")
+	if err := os.WriteFile(kekFile, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := parse(development, settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kek, err := seal.NewFileKEK(kekFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := seal.New(seal.Config{VaultID: cfg.VaultID, KEK: kek})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := new(vaulttest.Memory)
+	issuers, err := openIssuers(cfg, surroundings{
+		accounts:   vault.Accounts{Store: store, Seal: sealer.Seal, Open: sealer.Open},
+		challenges: vault.Challenges{Store: store},
+		log:        slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := vault.New(vault.Config{Store: store, Seal: sealer.Seal, Open: sealer.Open, Issuers: issuers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v, store
+}
+
+func writePEM(t *testing.T, der ...[]byte) string {
+	t.Helper()
+	var text []byte
+	for _, d := range der {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: d})...)
+	}
+	file := filepath.Join(t.TempDir(), fmt.Sprintf("%d.pem", len(text)))
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestChallengeIsServed: a CA that validates by HTTP-01 gets the file from
+// whatever instance it asks.
+func TestChallengeIsServed(t *testing.T) {
+	t.Parallel()
+	challenges := vault.Challenges{Store: new(vaulttest.Memory)}
+	server := httptest.NewServer(&functions{challenges: challenges, log: slog.New(slog.DiscardHandler)})
+	defer server.Close()
+	if err := challenges.Put(context.Background(), "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0", "authorization"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{
+		"/.well-known/acme-challenge/LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0": 200,
+		"/.well-known/acme-challenge/loqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0": 404,
+		"/.well-known/acme-challenge/":                                            404,
+		"/.well-known/acme-challenge/..%2Fc:web":                                  404,
+	} {
+		status, _, body := send(t, "GET", server.URL+path, "")
+		if status != want || want == 200 && body != "authorization" {
+			t.Errorf("GET %s: %d %q, want %d", path, status, body, want)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+
+	"github.com/certwright/certwright/handler/internal/issuers/acme"
+	"github.com/certwright/certwright/handler/internal/issuers/webhook"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// providerConfig is one member of the JSON object CERTWRIGHT_PROVIDERS. Its name
+// is what issuer objects give as their provider; it has one member, the kind of
+// CA:
+//
+//	{"LetsEncrypt": {"acme": {"directory": "https://acme-v02.api.letsencrypt.org/directory",
+//	                          "azureZones": ["/subscriptions/…/dnszones/example.com"]}},
+//	 "Portal":      {"webhook": {"url": "https://certificates.example.com"}}}
+//
+// URLs stand here and nowhere else: no caller can make the app dial one.
+type providerConfig struct {
+	ACME    *acmeConfig    `json:"acme"`
+	Webhook *webhookConfig `json:"webhook"`
+}
+
+// acmeConfig is a CA that speaks ACME. Files are in the app's folder, PEM.
+type acmeConfig struct {
+	Directory       string       `json:"directory"`
+	Hosts           []string     `json:"hosts"`           // besides the directory's that its URLs may name
+	Roots           string       `json:"roots"`           // file of certificates that verify a private CA's server
+	ExternalAccount bool         `json:"externalAccount"` // issuer objects need credentials: key id and HMAC key
+	PreferredChain  string       `json:"preferredChain"`  // common name of a root
+	HTTP01          bool         `json:"http01"`          // prove names that lead to this app
+	AzureZones      []string     `json:"azureZones"`      // resource ids of zones in Azure DNS
+	Hooks           []hookConfig `json:"hooks"`           // other DNS
+	Nameservers     []string     `json:"nameservers"`     // host:port to ask instead of the authoritative ones
+}
+
+// hookConfig is a web hook that changes TXT records.
+type hookConfig struct {
+	Zones        []string `json:"zones"`
+	URL          string   `json:"url"`
+	TokenSetting string   `json:"tokenSetting"` // app setting that holds the bearer token
+	Roots        string   `json:"roots"`
+
+	token string // the setting's value
+}
+
+// webhookConfig is a CA behind our own HTTP contract.
+type webhookConfig struct {
+	URL            string `json:"url"`
+	Authentication string `json:"authentication"` // signature (unless set) or bearer
+	Roots          string `json:"roots"`
+}
+
+// reservedProviders are the ones that need no configuration.
+var reservedProviders = []string{"self", "unknown", "test"}
+
+// parseProviders reads CERTWRIGHT_PROVIDERS, by lower-case name. An unknown
+// member is an error: it is a misspelt one.
+func parseProviders(getenv func(string) string) (map[string]providerConfig, error) {
+	text := getenv("CERTWRIGHT_PROVIDERS")
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	var raw map[string]providerConfig
+	if err := decoder.Decode(&raw); err != nil {
+		return nil, err
+	}
+	providers := make(map[string]providerConfig)
+	for name, p := range raw {
+		key := strings.ToLower(name)
+		_, twice := providers[key]
+		switch {
+		case key == "" || twice:
+			return nil, fmt.Errorf("provider %q appears twice or has no name", name)
+		case slices.Contains(reservedProviders, key):
+			return nil, fmt.Errorf("provider %q is built in", name)
+		case (p.ACME == nil) == (p.Webhook == nil):
+			return nil, fmt.Errorf("provider %q must have either acme or webhook", name)
+		}
+		if err := p.readTokens(getenv); err != nil {
+			return nil, fmt.Errorf("provider %q: %w", name, err)
+		}
+		providers[key] = p
+	}
+	return providers, nil
+}
+
+// readTokens reads the secrets that the configuration only names.
+func (p providerConfig) readTokens(getenv func(string) string) error {
+	if p.ACME == nil {
+		return nil
+	}
+	for i, hook := range p.ACME.Hooks {
+		if hook.TokenSetting == "" {
+			continue
+		}
+		if p.ACME.Hooks[i].token = getenv(hook.TokenSetting); p.ACME.Hooks[i].token == "" {
+			return fmt.Errorf("the setting %s, which a hook names, is not set", hook.TokenSetting)
+		}
+	}
+	return nil
+}
+
+// surroundings are what providers are opened with besides their configuration.
+type surroundings struct {
+	accounts   vault.Accounts
+	challenges vault.Challenges
+	credential azcore.TokenCredential
+	log        *slog.Logger
+}
+
+// open makes the provider.
+func (p providerConfig) open(s surroundings) (vault.Issuer, error) {
+	if p.Webhook != nil {
+		return p.Webhook.open(s)
+	}
+	return p.ACME.open(s)
+}
+
+func (c *webhookConfig) open(s surroundings) (vault.Issuer, error) {
+	roots, err := readRoots(c.Roots)
+	if err != nil {
+		return nil, err
+	}
+	cfg := webhook.Config{URL: c.URL, Roots: roots, Log: s.log}
+	switch c.Authentication {
+	case "", "signature":
+	case "bearer":
+		cfg.Authentication = webhook.Bearer
+	default:
+		return nil, fmt.Errorf("authentication %q is neither signature nor bearer", c.Authentication)
+	}
+	return webhook.New(cfg)
+}
+
+func (c *acmeConfig) open(s surroundings) (vault.Issuer, error) {
+	roots, err := readRoots(c.Roots)
+	if err != nil {
+		return nil, err
+	}
+	cfg := acme.Config{
+		Directory: acme.Directory{
+			URL:             c.Directory,
+			Hosts:           c.Hosts,
+			Roots:           roots,
+			ExternalAccount: c.ExternalAccount,
+			PreferredChain:  c.PreferredChain,
+		},
+		LoadAccount: s.accounts.Load,
+		SaveAccount: s.accounts.Save,
+		Log:         s.log,
+	}
+	if c.HTTP01 {
+		cfg.Tokens = acme.Tokens{Put: s.challenges.Put, Remove: s.challenges.Remove}
+	}
+	if len(c.AzureZones)+len(c.Hooks) > 0 {
+		if cfg.DNS, err = c.openDNS(s); err != nil {
+			return nil, err
+		}
+	}
+	return acme.New(cfg)
+}
+
+func (c *acmeConfig) openDNS(s surroundings) (*acme.DNS, error) {
+	cfg := acme.DNSConfig{AzureZones: c.AzureZones, Credential: s.credential, Nameservers: c.Nameservers}
+	for _, h := range c.Hooks {
+		roots, err := readRoots(h.Roots)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Hooks = append(cfg.Hooks, acme.Hook{Zones: h.Zones, URL: h.URL, Token: h.token, Roots: roots})
+	}
+	return acme.NewDNS(cfg)
+}
+
+// readRoots reads a file of certificates; nil, the system's roots, without one.
+func readRoots(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading roots: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("no certificate in %q", file)
+	}
+	return pool, nil
+}
