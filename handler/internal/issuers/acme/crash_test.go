@@ -47,7 +47,7 @@ func TestKilledBeforeSave(t *testing.T) {
 		o.issued(out)
 		s.noneLeft()
 		total++
-		if n := printed.issued(); n != total {
+		if n := printed.issued(t, total); n != total {
 			t.Fatalf("killed in step %d: the CA issued %d certificates for %d operations", killed, n, total)
 		}
 		if o.steps <= killed {
@@ -99,7 +99,7 @@ func TestKilledAtEveryExchange(t *testing.T) {
 				o.issued(out)
 				s.noneLeft()
 				total++
-				if n := printed.issued(); n != total {
+				if n := printed.issued(t, total); n != total {
 					t.Fatalf("killed at exchange %d: the CA issued %d certificates for %d operations", killed, n, total)
 				}
 				if between.exchanges() < killed {
@@ -134,7 +134,7 @@ func TestLostRepliesWithoutDeath(t *testing.T) {
 	s.hook.around = between.around
 	s.request("lossy.example.test").issue()
 	s.noneLeft()
-	if n := printed.issued(); n != 1 || lost < 5 {
+	if n := printed.issued(t, 1); n != 1 || lost < 5 {
 		t.Errorf("the CA issued %d certificates while %d replies were lost", n, lost)
 	}
 }
@@ -187,7 +187,7 @@ func TestTwoWorkers(t *testing.T) {
 		if len(chains) != 2 || !bytes.Equal(chains[0][0], chains[1][0]) {
 			t.Fatalf("round %d: the workers got %d certificates, or different ones", round, len(chains))
 		}
-		if n := printed.issued(); n != round+1 {
+		if n := printed.issued(t, round+1); n != round+1 {
 			t.Fatalf("the CA issued %d certificates for %d operations", n, round+1)
 		}
 	}

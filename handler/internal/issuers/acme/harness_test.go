@@ -204,6 +204,9 @@ func (o *operation) save(state json.RawMessage, out vault.Outcome) {
 	}
 	o.state = state
 	o.steps++
+	if out.Kind == vault.OutcomePending && !out.Until.IsZero() && !out.Until.After(o.clock.now()) {
+		o.t.Errorf("%q: the next step is due %s, which is neither at once nor later", out.Detail, out.Until)
+	}
 	switch {
 	case out.Kind == vault.OutcomeRetry && out.Until.IsZero():
 		o.clock.to(o.clock.now().Add(5 * time.Second))

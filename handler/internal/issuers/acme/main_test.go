@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -97,9 +98,17 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-// issued counts the certificates that Pebble made.
-func (o *output) issued() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return bytes.Count(o.text.Bytes(), []byte("Issued certificate serial"))
+// issued counts the certificates that Pebble made, which says so through a pipe
+// and maybe later than to its clients: it waits for at least so many.
+func (o *output) issued(t *testing.T, least int) int {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		o.mu.Lock()
+		n := bytes.Count(o.text.Bytes(), []byte("Issued certificate serial"))
+		o.mu.Unlock()
+		if n >= least || time.Now().After(deadline) {
+			return n
+		}
+		runtime.Gosched()
+	}
 }

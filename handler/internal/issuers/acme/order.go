@@ -39,7 +39,7 @@ func (s *step) placeOrder(ctx context.Context) (vault.Outcome, error) {
 	order, err := s.client.NewOrder(ctx, s.account, acmez.Order{Identifiers: names, Profile: profile, Replaces: replaces})
 	if replaces != "" && refusesReplacement(err) {
 		s.state.Unlinked = true
-		return s.next(fmt.Sprintf("The order will not say which certificate it replaces: %v", err)), nil
+		return next(fmt.Sprintf("The order will not say which certificate it replaces: %v", err)), nil
 	}
 	if err != nil {
 		return vault.Outcome{}, fmt.Errorf("placing an order: %w", err)
@@ -50,7 +50,7 @@ func (s *step) placeOrder(ctx context.Context) (vault.Outcome, error) {
 	s.state.Account, s.state.Order, s.state.Planned = s.account.Location, order.Location, 0
 	s.state.Orders++
 	s.cfg.Log.InfoContext(ctx, "ACME order placed", "certificate", s.req.Certificate, "request_id", s.req.ID, "order", order.Location)
-	return s.next("The order is placed."), nil
+	return next("The order is placed."), nil
 }
 
 // checkProfile refuses a profile that the CA does not offer.
@@ -120,7 +120,7 @@ func (s *step) finalize(ctx context.Context, order acmez.Order) (vault.Outcome, 
 	case acmez.StatusProcessing:
 		return s.wait("The CA makes the certificate."), nil
 	case acmez.StatusValid, acmez.StatusInvalid:
-		return s.next("The order is finalized."), nil
+		return next("The order is finalized."), nil
 	}
 	return vault.Outcome{}, fmt.Errorf("finalizing the order: %w", err)
 }
@@ -142,7 +142,7 @@ func (s *step) invalid(ctx context.Context, order acmez.Order) (vault.Outcome, e
 		return vault.Outcome{}, refuse(vault.CodeRejected, "%s gave the order up: %s", s.host, describe(*order.Error))
 	}
 	s.state.loseOrder()
-	return s.next("The order expired."), nil
+	return next("The order expired."), nil
 }
 
 // disproven says which name the CA could not validate, and why.

@@ -37,7 +37,7 @@ func (s *step) plan(ctx context.Context, order acmez.Order) (vault.Outcome, erro
 		}
 		s.state.Planned++
 	}
-	return s.next("Proofs are chosen."), nil
+	return next("Proofs are chosen."), nil
 }
 
 // choose picks the proof of an authorization among what the CA offers and what

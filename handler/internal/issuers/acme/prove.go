@@ -56,7 +56,7 @@ func (s *step) publish(ctx context.Context, i int) (vault.Outcome, error) {
 			return vault.Outcome{}, fmt.Errorf("publishing a token: %w", err)
 		}
 		s.state.Proofs[i].Stage = visible
-		return s.next("A token is published."), nil
+		return next("A token is published."), nil
 
 	case acmez.ChallengeTypeDNSPersist01:
 		there, err := s.cfg.DNS.holds(ctx, proof)
@@ -67,7 +67,7 @@ func (s *step) publish(ctx context.Context, i int) (vault.Outcome, error) {
 			return vault.Pending(s.cfg.Now().Add(askAgain), fmt.Sprintf("Publish a TXT record once: %s with the value %q.", proof.Name, proof.Value)), nil
 		}
 		s.state.Proofs[i].Stage = visible
-		return s.next("The standing record " + proof.Name + " is there."), nil
+		return next("The standing record " + proof.Name + " is there."), nil
 
 	default:
 		if err := s.cfg.DNS.add(ctx, proof.Name, values); err != nil {
@@ -75,7 +75,7 @@ func (s *step) publish(ctx context.Context, i int) (vault.Outcome, error) {
 		}
 		s.state.setStage(indexes, published)
 		s.state.Published = s.cfg.Now().UTC()
-		return s.next("TXT records are published at " + proof.Name + "."), nil
+		return next("TXT records are published at " + proof.Name + "."), nil
 	}
 }
 
@@ -97,7 +97,7 @@ func (s *step) look(ctx context.Context) (vault.Outcome, error) {
 		}
 		s.state.setStage(indexes, visible)
 	}
-	return s.next("The name servers answer with the TXT records."), nil
+	return next("The name servers answer with the TXT records."), nil
 }
 
 // initiate has the CA validate the proof at i, unless it does already. RFC 8555
@@ -113,7 +113,7 @@ func (s *step) initiate(ctx context.Context, i int) (vault.Outcome, error) {
 		}
 	}
 	s.state.Proofs[i].Stage = sent
-	return s.next("The CA validates " + authorization.IdentifierValue() + "."), nil
+	return next("The CA validates " + authorization.IdentifierValue() + "."), nil
 }
 
 // initiated reports whether somebody else was faster: an order of ours for the
@@ -136,7 +136,7 @@ func (s *step) await(ctx context.Context, i int) (vault.Outcome, error) {
 	switch authorization.Status {
 	case acmez.StatusValid:
 		s.state.Proofs[i].Stage = proven
-		return s.next(authorization.IdentifierValue() + " is proven."), nil
+		return next(authorization.IdentifierValue() + " is proven."), nil
 	case acmez.StatusInvalid:
 		return vault.Outcome{}, s.disproven(authorization)
 	default:
@@ -163,7 +163,7 @@ func (s *step) withdrawNext(ctx context.Context) (vault.Outcome, error) {
 	for _, i := range slices.Backward(indexes) {
 		s.state.Proofs = slices.Delete(s.state.Proofs, i, i+1)
 	}
-	return s.next("The proofs at " + proof.Name + " are withdrawn."), nil
+	return next("The proofs at " + proof.Name + " are withdrawn."), nil
 }
 
 // withdraw ends the publication of a name's proofs.

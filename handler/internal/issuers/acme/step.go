@@ -28,7 +28,7 @@ func (s *step) take(ctx context.Context) (vault.Outcome, error) {
 	}
 	if registered {
 		s.cfg.Log.InfoContext(ctx, "ACME account registered", "account", account.Location, "issuer", s.req.Issuer.Name)
-		return s.next("The account is registered."), nil
+		return next("The account is registered."), nil
 	}
 	s.account = account
 	if s.state.Account != account.Location {
@@ -44,7 +44,7 @@ func (s *step) take(ctx context.Context) (vault.Outcome, error) {
 	switch {
 	case err != nil && s.answer.status == http.StatusNotFound:
 		s.state.loseOrder()
-		return s.next("The CA does not know the order any more."), nil
+		return next("The CA does not know the order any more."), nil
 	case err != nil:
 		return vault.Outcome{}, fmt.Errorf("looking at the order: %w", err)
 	}
@@ -77,7 +77,7 @@ func (s *step) take(ctx context.Context) (vault.Outcome, error) {
 const pollInterval = 3 * time.Second
 
 // next is the outcome of a step that the next one may follow at once.
-func (s *step) next(detail string) vault.Outcome { return vault.Pending(s.cfg.Now(), detail) }
+func next(detail string) vault.Outcome { return vault.Pending(time.Time{}, detail) }
 
 // wait is the outcome of a step that found the CA at work.
 func (s *step) wait(detail string) vault.Outcome {
