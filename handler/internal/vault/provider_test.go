@@ -106,6 +106,34 @@ func TestTickWaitsForWhatIsDueSoon(t *testing.T) {
 	}
 }
 
+// TestTickSeesWhatComesWhileItWaits: an operation that is created while a tick
+// waits for another's due time need not wait as long.
+func TestTickSeesWhatComesWhileItWaits(t *testing.T) {
+	t.Parallel()
+	p := &provider{}
+	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	var started time.Time
+	p.step = func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+		if req.Certificate == "late" {
+			if waited := h.clock.Now().Sub(started); waited > 7*time.Second {
+				t.Errorf("the new operation waited for %s", waited)
+			}
+			return nil, issue(t, req)
+		}
+		if started.IsZero() {
+			started = h.clock.Now()
+			h.mustCreate("late", "ca")
+		}
+		return nil, vault.Pending(started.Add(19*time.Second), "validating")
+	}
+	h.mustSetIssuer("ca", "ca")
+	h.mustCreate("web", "ca")
+	h.mustTick()
+	if op := h.mustOperation("late"); op.Status != vault.StatusCompleted {
+		t.Errorf("the new operation is %s", op.Status)
+	}
+}
+
 func TestTickEndsWithinItsBudget(t *testing.T) {
 	t.Parallel()
 	p := &provider{}

@@ -16,6 +16,7 @@ import (
 const (
 	tickBudget = 45 * time.Second
 	lookAhead  = 20 * time.Second
+	lookAgain  = 5 * time.Second // while it waits, for work that came since
 	duePage    = 1000
 )
 
@@ -86,7 +87,7 @@ func (t *tick) drain(ctx context.Context) error {
 		case next.IsZero() || next.After(end):
 			return nil
 		}
-		if t.v.cfg.Sleep(ctx, next.Sub(now)) != nil {
+		if t.v.cfg.Sleep(ctx, min(next.Sub(now), lookAgain)) != nil {
 			return nil
 		}
 	}
