@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -102,13 +101,14 @@ func (o *output) Write(p []byte) (int, error) {
 // and maybe later than to its clients: it waits for at least so many.
 func (o *output) issued(t *testing.T, least int) int {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; <-tick.C {
 		o.mu.Lock()
 		n := bytes.Count(o.text.Bytes(), []byte("Issued certificate serial"))
 		o.mu.Unlock()
 		if n >= least || time.Now().After(deadline) {
 			return n
 		}
-		runtime.Gosched()
 	}
 }
