@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto"
+	"crypto/sha3"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -109,13 +110,19 @@ func encodeSecret(contentType string, chain []*x509.Certificate, key crypto.Sign
 		defer clear(der)
 		return append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), encodePEM(chain)...), nil
 	case key == nil:
-		return secretEncoder.EncodeTrustStore(chain, "")
+		return secretEncoder(chain[0]).EncodeTrustStore(chain, "")
 	default:
-		return secretEncoder.Encode(key, chain[0], chain[1:], "")
+		return secretEncoder(chain[0]).Encode(key, chain[0], chain[1:], "")
 	}
 }
 
 // secretEncoder encrypts with 3DES and authenticates with HMAC-SHA-1, as Key
 // Vault does, iterations included. Under an empty password no algorithm protects
-// anything; these are the ones that every reader knows.
-var secretEncoder = pkcs12.LegacyDES.WithIterations(2000)
+// anything; these are the ones that every reader knows. Salts come from the leaf,
+// so that a secret has the same value however often it is read: who compares it
+// with what it was learns whether the certificate is a new one.
+func secretEncoder(leaf *x509.Certificate) *pkcs12.Encoder {
+	salts := sha3.NewSHAKE256()
+	salts.Write(leaf.Raw)
+	return pkcs12.LegacyDES.WithIterations(2000).WithRand(salts)
+}

@@ -133,6 +133,21 @@ class Read {
 	}
 }
 
+// TestSecretIsStable: programs learn that a certificate is a new one by comparing
+// its secret with the one that they have.
+func TestSecretIsStable(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	e := newExisting(t, ecP256, h.clock.Now())
+	for _, exportable := range []bool{true, false} {
+		policy := &vault.PolicyParams{ContentType: new(vault.ContentPKCS12), Key: &vault.KeyParams{Exportable: &exportable}}
+		h.mustImport("web", vault.ImportParams{Value: e.pfx(t), Policy: policy})
+		if !bytes.Equal(h.mustSecret("web", "").Value, h.mustSecret("web", "").Value) {
+			t.Errorf("exportable %t: the secret differs when it is read again", exportable)
+		}
+	}
+}
+
 func TestSecretPEM(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
