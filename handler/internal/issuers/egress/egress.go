@@ -121,9 +121,6 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// CloseIdleConnections is what http.Client's method of that name calls.
-func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
-
 // body fails when more is read of it than its limit.
 type body struct {
 	io.ReadCloser

@@ -71,7 +71,6 @@ func serve(t testing.TB, cfg egress.Config, handler http.HandlerFunc) (*http.Cli
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(client.CloseIdleConnections)
 	return client, server
 }
 
@@ -179,6 +178,14 @@ func TestNamesOfReservedAddresses(t *testing.T) {
 	resp.Body.Close()
 	if n := calls.Load(); n != 1 {
 		t.Errorf("%d calls by address", n)
+	}
+	local := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+	if client, err = egress.NewClient(egress.Config{Hosts: []string{strings.TrimPrefix(local, "https://")}}); err != nil {
+		t.Fatal(err)
+	}
+	// The server has no certificate of that name, so it was reached.
+	if _, err := client.Get(local); !errors.As(err, new(*tls.CertificateVerificationError)) {
+		t.Errorf("localhost: %v", err)
 	}
 }
 

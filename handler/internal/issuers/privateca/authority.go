@@ -122,10 +122,10 @@ func (a *authority) within(c *x509.Certificate, at time.Time, longest time.Durat
 	}
 }
 
-// imitate makes the likeness: the same names, path lengths, name constraints and
-// validities, below an anchor that is constrained to names.
+// imitate makes the likeness: the same subjects, name constraints and validities,
+// below an anchor that is constrained to names. Path lengths are known to do.
 func (a *authority) imitate(names *Names) error {
-	anchor := &x509.Certificate{Subject: pkix.Name{CommonName: "profile"}, MaxPathLen: -1, NotBefore: a.notBefore, NotAfter: a.notAfter}
+	anchor := &x509.Certificate{Subject: pkix.Name{CommonName: "profile"}, NotBefore: a.notBefore, NotAfter: a.notAfter}
 	if names != nil {
 		names.constrain(anchor)
 	}
@@ -140,8 +140,6 @@ func (a *authority) imitate(names *Names) error {
 			RawSubject:                  c.RawSubject,
 			NotBefore:                   c.NotBefore,
 			NotAfter:                    c.NotAfter,
-			MaxPathLen:                  c.MaxPathLen,
-			MaxPathLenZero:              c.MaxPathLenZero,
 			PermittedDNSDomainsCritical: true,
 			PermittedDNSDomains:         c.PermittedDNSDomains,
 			ExcludedDNSDomains:          c.ExcludedDNSDomains,
@@ -171,7 +169,7 @@ func imitation(template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) 
 	if parent == nil {
 		parent, parentKey = template, key
 	}
-	template.SerialNumber, template.BasicConstraintsValid, template.IsCA = big.NewInt(1), true, true
+	template.SerialNumber, template.BasicConstraintsValid, template.IsCA, template.MaxPathLen = big.NewInt(1), true, true, -1
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
 	if err != nil {
 		return nil, nil, err

@@ -75,6 +75,10 @@ func TestNewRefuses(t *testing.T) {
 			directory := []byte{0x30, 8, 0xa0, 6, 0x30, 4, 0xa4, 2, 0x30, 0}
 			c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 30}, Critical: true, Value: directory}}
 		}),
+		"of the CA's chain leaves no": func(cfg *privateca.Config) {
+			pair(pathLength(1), pathLength(3))(cfg)
+			cfg.Profile.SubordinateCAs = true
+		},
 		"maximal validity":              func(cfg *privateca.Config) { cfg.Profile.MaxValidity = -time.Hour },
 		`key usage "keyCertSign"`:       func(cfg *privateca.Config) { cfg.Profile.KeyUsages = []string{"keyCertSign"} },
 		`key usage "sign"`:              func(cfg *privateca.Config) { cfg.Profile.KeyUsages = []string{"sign"} },

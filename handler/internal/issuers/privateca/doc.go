@@ -17,9 +17,10 @@
 // has and the key can be used for, extended ones those that are asked for and
 // that the profile and all CAs above have; the validity ends with the profile's
 // limit and with the first CA above. What a verifier would not accept (name
-// constraints, path lengths, expired CAs) is not certified: the verifier of the
-// standard library is asked, on a likeness of the chain, when an operation is
-// created and again before the signature.
+// constraints, expired CAs) is not certified: the verifier of the standard library
+// is asked, on a likeness of the chain, when an operation is created and again
+// before the signature. A chain whose path lengths do not allow for the CA is
+// refused when the issuer is made.
 //
 // # Where a crash leaves things
 //

@@ -178,6 +178,14 @@ func TestImport(t *testing.T) {
 			t.Errorf("no %q in\n%s", part, text)
 		}
 	}
+	cmd = exec.Command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", dir+"/key.pem", "-out", dir+"/bare.pem",
+		"-subj", "/CN=Bare CA", "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-addext", "subjectKeyIdentifier=none", "-addext", "authorityKeyIdentifier=none")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if _, err := privateca.ParseChain(read(t, dir+"/bare.pem")); err == nil || !strings.Contains(err.Error(), "no subject key identifier") {
+		t.Errorf("%v", err)
+	}
 	root, err := privateca.Root{Subject: commonName("a"), Years: 1, Depth: 2}.Certify(key, start, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
