@@ -91,6 +91,7 @@ func TestAnswers(t *testing.T) {
 		{"issued too many", reply(200, asJSON, `{"status":"issued","chain":["","","","","","","","","","",""]}`), retry, retry, "chain: 11 certificates", 0},
 		{"issued no PEM", reply(200, asJSON, `{"status":"issued","chain":["x"]}`), retry, retry, "element 1 is not one certificate in PEM", 0},
 		{"issued a key", reply(200, asJSON, `{"status":"issued","chain":["-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]}`), retry, retry, "element 1 is not one", 0},
+		{"issued two in one", reply(200, asJSON, `{"status":"issued","chain":["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n x"]}`), retry, retry, "element 1 is not one", 0},
 		{"issued garbage", reply(200, asJSON, `{"status":"issued","chain":["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]}`), retry, retry, "element 1: ", 0},
 		{"failed without reason", reply(200, asJSON, `{"status":"failed"}`), retry, retry, "without error", 0},
 		{"failed in silence", reply(200, asJSON, `{"status":"failed","error":{}}`), failed, failed, "it does not say why", 0},

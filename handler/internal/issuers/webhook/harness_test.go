@@ -107,10 +107,11 @@ func newAuthority(t testing.TB) *authority {
 	return a
 }
 
-// issuer makes an Issuer for the authority, at start unless cfg has a clock.
+// issuer makes an Issuer for the authority, at start unless cfg has a clock. What
+// cfg has as URL is appended to the authority's.
 func (a *authority) issuer(cfg webhook.Config) *webhook.Issuer {
 	a.t.Helper()
-	cfg.URL = a.server.URL + base
+	cfg.URL = a.server.URL + base + cfg.URL
 	cfg.Roots = x509.NewCertPool()
 	cfg.Roots.AddCert(a.server.Certificate())
 	if cfg.Now == nil {

@@ -54,7 +54,7 @@ func TestIssuedAtOnce(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
 	req := request(t)
-	state, out := a.issuer(webhook.Config{}).Step(t.Context(), req, nil)
+	state, out := a.issuer(webhook.Config{URL: "/"}).Step(t.Context(), req, nil)
 	if state != nil || out.Kind != vault.OutcomeIssued || len(out.Chain) != 2 || !sameKey(t, out.Chain, req.CSR) {
 		t.Fatalf("state %s, %+v", state, out)
 	}
