@@ -23,7 +23,7 @@ endif
 AS_CLIENT = $(LOCALCLOUD) status >/dev/null && . .local/env &&
 
 .PHONY: help build package run stop status token test quickstart quickstart-js quickstart-go examples \
-	bench fmt lint clean localcloud
+	conformance bench fmt lint clean localcloud
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ token: localcloud ## print a bearer token for curl
 test: $(VENV) $(MODULES) ## run every check and test, from nothing
 	$(GO) vet ./...
 	$(GO) test $(RACE) ./...
+
+conformance: ## run the whole API with all official clients; writes docs/conformance.md
+	CERTWRIGHT_CONFORMANCE=1 $(GO) test -count=1 -timeout 30m -v -run '^TestConformance$$' ./scripts/e2e
 
 quickstart: localcloud $(VENV) ## try the running vault with the Python client
 	@$(AS_CLIENT) .venv/bin/python $(EXAMPLES)/python/quickstart.py

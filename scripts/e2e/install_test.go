@@ -21,6 +21,50 @@ var python = once(func(ctx context.Context) (string, error) {
 	return filepath.Join(dir, interpreter), err
 })
 
+// azureCLI is the interpreter of a virtual environment with the Azure CLI, which is
+// large.
+var azureCLI = once(func(ctx context.Context) (string, error) {
+	interpreter := filepath.Join(".venv", "bin", "python")
+	dir, err := install(ctx, "az", "requirements.txt", ".venv",
+		[]string{"python3", "-m", "venv", "--clear", ".venv"},
+		[]string{interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", "requirements.txt"},
+	)
+	if err != nil {
+		return "", &missingError{why: "pip could not install it", err: err}
+	}
+	return filepath.Join(dir, interpreter), nil
+})
+
+// java is the class path of the program of the Java clients.
+var java = once(func(ctx context.Context) (string, error) {
+	for _, program := range []string{"mvn", "javac"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return "", &missingError{why: program + " is not installed", err: err}
+		}
+	}
+	dir, err := install(ctx, "java", "pom.xml", "target",
+		[]string{"mvn", "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=target/dependency"},
+	)
+	if err != nil {
+		return "", &missingError{why: "Maven could not get them", err: err}
+	}
+	libraries := filepath.Join(dir, "target", "dependency", "*")
+	sources, err := filepath.Glob(filepath.Join(dir, "*.java"))
+	if err != nil {
+		return "", err
+	}
+	classes, err := scratch()
+	if err != nil {
+		return "", err
+	}
+	classes = filepath.Join(classes, "java")
+	compile := exec.CommandContext(ctx, "javac", append([]string{"-d", classes, "-cp", libraries}, sources...)...)
+	if message, err := compile.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("compiling the Java client: %w\n%s", err, message)
+	}
+	return classes + string(filepath.ListSeparator) + libraries, nil
+})
+
 // javascript is the folder with the JavaScript client.
 var javascript = once(func(ctx context.Context) (string, error) {
 	return install(ctx, "js", "package-lock.json", "node_modules",

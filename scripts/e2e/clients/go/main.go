@@ -1,10 +1,15 @@
-// Command go is the lifecycle of certificates with the official Go client.
+// Command go is the whole of Key Vault's certificates API with the official Go
+// clients.
 //
-//	go PREFIX
+//	go PREFIX PART...
 //
-// Names begin with PREFIX. CERTWRIGHT_E2E_CA is the URL of a CA: it takes a CSR in
-// DER and answers a chain in PEM. A line for each step; the first mismatch ends the
-// program with an error.
+// Names begin with PREFIX; the parts run at the same time. CERTWRIGHT_E2E_CA is the
+// URL of a CA: it takes a CSR in DER and answers a chain in PEM.
+// CERTWRIGHT_E2E_MATERIAL is a folder with certificates and keys that were made
+// elsewhere.
+//
+// A line for each operation, with tabs between: its name; passed, failed or not
+// offered; why. And one for each package: version, its name, its version.
 //
 // Nothing else in here knows of Certwright.
 package main
@@ -13,10 +18,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
-	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azcertificates"
 )
 
 const (
@@ -29,54 +32,60 @@ const (
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := run(ctx, os.Args[1]); err != nil {
+	if err := run(ctx, os.Args[1], os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, prefix string) error {
-	credential, err := azidentity.NewDefaultAzureCredential(nil)
-	if err != nil {
-		return err
-	}
-	client, err := azcertificates.NewClient(vaultURL, credential, nil)
-	if err != nil {
-		return err
-	}
-	w := &walk{
-		ctx: ctx, vault: vault{client},
-		own: prefix + "-self", manual: prefix + "-manual", held: prefix + "-held",
-		cancelled: prefix + "-cancelled", issuer: prefix + "-issuer",
-	}
-	for _, step := range []struct {
-		name string
-		walk func() error
-	}{
-		{"create with issuer Self", w.createSelf},
-		{"read certificate, version and policy", w.read},
-		{"list certificates and versions", w.list},
-		{"delete the operation", w.deleteOperation},
-		{"create with issuer Unknown", w.createUnknown},
-		{"merge", w.merge},
-		{"set, update, get and list an issuer", w.setIssuer},
-		{"create at an issuer that holds", w.hold},
-		{"the issuer issues", w.issue},
-		{"the old version is served while a new one is pending", w.renew},
-		{"cancel at the issuer", w.cancel},
-		{"the issuer rejects", w.reject},
-		{"merge what was obtained elsewhere", w.mergeFailed},
-		{"cancel right after create", w.cancelSelf},
-		{"delete a certificate", w.delete},
-		{"create on a deleted name", w.createDeleted},
-		{"recover", w.recover},
-		{"purge", w.purge},
-		{"delete the issuer", w.deleteIssuer},
-	} {
-		fmt.Println(step.name)
-		if err := step.walk(); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
+// step is an operation of a part.
+type step struct {
+	name string
+	do   func() error
+}
+
+// run does the step. It fails where it needs what an earlier one did not find.
+func (s step) run() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
 		}
+	}()
+	return s.do()
+}
+
+func run(ctx context.Context, prefix string, parts []string) error {
+	v, err := newVault()
+	if err != nil {
+		return err
 	}
+	reportVersions("azcertificates", "azsecrets", "azkeys")
+	s := session{ctx: ctx, vault: v, prefix: prefix}
+	all := map[string][]step{
+		"lifecycle": s.lifecycle(),
+		"creation":  s.creation(),
+		"imports":   s.imports(),
+		"changes":   s.changes(),
+		"contacts":  s.contacts(),
+		"lists":     s.lists(),
+		"backups":   s.backups(),
+		"readside":  s.readSide(),
+	}
+	var running sync.WaitGroup
+	for _, part := range parts {
+		running.Go(func() {
+			for _, step := range all[part] {
+				report(step.name, step.run())
+			}
+		})
+	}
+	running.Wait()
 	return nil
+}
+
+// session is what all parts share.
+type session struct {
+	ctx    context.Context
+	vault  vault
+	prefix string
 }

@@ -1,24 +1,41 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/pem"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
-	"reflect"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azcertificates"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
+	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 )
 
-// vault is the client with what the steps do more than once.
-type vault struct{ *azcertificates.Client }
+// vault is the certificate client with what the steps do more than once, and the
+// clients of the secrets and keys behind certificates.
+type vault struct {
+	*azcertificates.Client
+	secrets *azsecrets.Client
+	keys    *azkeys.Client
+}
+
+func newVault() (vault, error) {
+	credential, err := azidentity.NewDefaultAzureCredential(nil)
+	if err != nil {
+		return vault{}, err
+	}
+	certificates, err := azcertificates.NewClient(vaultURL, credential, nil)
+	if err != nil {
+		return vault{}, err
+	}
+	secrets, err := azsecrets.NewClient(vaultURL, credential, nil)
+	if err != nil {
+		return vault{}, err
+	}
+	keys, err := azkeys.NewClient(vaultURL, credential, nil)
+	return vault{certificates, secrets, keys}, err
+}
 
 // create starts an operation for an EC key.
 func (v vault) create(ctx context.Context, name, issuer string) (azcertificates.CreateCertificateResponse, error) {
@@ -110,56 +127,4 @@ func (v vault) versions(ctx context.Context, name string) (map[string]bool, erro
 		}
 	}
 	return versions, nil
-}
-
-// sign brings a CSR to the CA and returns its certificates.
-func sign(ctx context.Context, csr []byte) ([][]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, os.Getenv("CERTWRIGHT_E2E_CA"), bytes.NewReader(csr))
-	if err != nil {
-		return nil, err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return nil, err
-	}
-	var chain [][]byte
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		chain = append(chain, block.Bytes)
-	}
-	if len(chain) == 0 {
-		return nil, fmt.Errorf("the CA answers %s: %s", answer.Status, text)
-	}
-	return chain, nil
-}
-
-// expect returns the first mismatch.
-func expect(checks ...error) error {
-	for _, err := range checks {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// is checks that something is what it must be.
-func is[T any](what string, got, want T) error {
-	if !reflect.DeepEqual(got, want) {
-		return fmt.Errorf("%s: got %v, want %v", what, got, want)
-	}
-	return nil
-}
-
-// refused checks that a call was refused with the status and the code.
-func refused(err error, status int, code string) error {
-	answer, ok := errors.AsType[*azcore.ResponseError](err)
-	if !ok || answer.StatusCode != status || answer.ErrorCode != code {
-		return fmt.Errorf("got %v, want it refused with %d %s", err, status, code)
-	}
-	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/sha1"
 	"crypto/x509"
 
@@ -9,10 +8,40 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azcertificates"
 )
 
+// lifecycle is issuance by the vault, by an issuer and by hand, and what becomes of
+// certificates in the end.
+func (s session) lifecycle() []step {
+	w := &walk{
+		session: s,
+		own:     s.prefix + "-self", manual: s.prefix + "-manual", held: s.prefix + "-held",
+		cancelled: s.prefix + "-cancelled", issuer: s.prefix + "-issuer",
+	}
+	return []step{
+		{"create with issuer Self", w.createSelf},
+		{"read certificate, version and policy", w.read},
+		{"list certificates and versions", w.list},
+		{"delete the operation", w.deleteOperation},
+		{"create with issuer Unknown", w.createUnknown},
+		{"merge", w.merge},
+		{"set, update, get and list an issuer", w.setIssuer},
+		{"create at an issuer that holds", w.hold},
+		{"the issuer issues", w.issue},
+		{"the old version is served while a new one is pending", w.renew},
+		{"cancel at the issuer", w.cancel},
+		{"the issuer rejects", w.reject},
+		{"merge what was obtained elsewhere", w.mergeFailed},
+		{"cancel right after create", w.cancelSelf},
+		{"delete a certificate", w.delete},
+		{"create on a deleted name", w.createDeleted},
+		{"recover", w.recover},
+		{"purge", w.purge},
+		{"delete the issuer", w.deleteIssuer},
+	}
+}
+
 // walk is what the steps know: the names that they use, and what they found.
 type walk struct {
-	ctx                                  context.Context
-	vault                                vault
+	session
 	own, manual, held, cancelled, issuer string
 
 	latest azcertificates.Certificate        // of own
@@ -51,10 +80,10 @@ func (w *walk) createSelf() error {
 	}
 	thumbprint := sha1.Sum(got.CER)
 	return expect(
-		is("status", *created.Status, "inProgress"),
-		is("request", *done.RequestID, *created.RequestID),
-		is("target", *done.Target, vaultURL+"/certificates/"+w.own),
-		is("enabled", *got.Attributes.Enabled, true),
+		is("status", created.Status, "inProgress"),
+		is("request", done.RequestID, *created.RequestID),
+		is("target", done.Target, vaultURL+"/certificates/"+w.own),
+		is("enabled", got.Attributes.Enabled, true),
 		is("thumbprint", got.X509Thumbprint, thumbprint[:]),
 		is("subject", leaf.Subject.String(), "CN=self.example.com"),
 		is("names", leaf.DNSNames, []string{"self.example.com", "www.self.example.com"}),
@@ -76,12 +105,12 @@ func (w *walk) read() error {
 		is("certificate", version.CER, w.latest.CER),
 		is("key", string(*version.KID), vaultURL+"/keys/"+id),
 		is("secret", string(*version.SID), vaultURL+"/secrets/"+id),
-		is("issuer", *policy.IssuerParameters.Name, "Self"),
-		is("validity", *policy.X509CertificateProperties.ValidityInMonths, 6),
+		is("issuer", policy.IssuerParameters.Name, "Self"),
+		is("validity", policy.X509CertificateProperties.ValidityInMonths, int32(6)),
 		is("names", len(policy.X509CertificateProperties.SubjectAlternativeNames.DNSNames), 2),
-		is("key type", *key.KeyType, azcertificates.KeyTypeRSA),
-		is("key size", *key.KeySize, 2048),
-		is("exportable", *key.Exportable, true),
+		is("key type", key.KeyType, azcertificates.KeyTypeRSA),
+		is("key size", key.KeySize, int32(2048)),
+		is("exportable", key.Exportable, true),
 	)
 }
 
@@ -108,7 +137,7 @@ func (w *walk) deleteOperation() error {
 	_, get := w.vault.GetCertificateOperation(w.ctx, w.own, nil)
 	_, again := w.vault.DeleteCertificateOperation(w.ctx, w.own, nil)
 	return expect(
-		is("status", *deleted.Status, "completed"),
+		is("status", deleted.Status, "completed"),
 		refused(get, 404, "PendingCertificateNotFound"),
 		refused(again, 404, "PendingCertificateNotFound"),
 	)
@@ -134,8 +163,8 @@ func (w *walk) createUnknown() error {
 	}
 	_, again := w.vault.create(w.ctx, w.manual, "Unknown")
 	return expect(
-		is("status", *created.Status, "inProgress"),
-		is("enabled", *shell.Attributes.Enabled, false),
+		is("status", created.Status, "inProgress"),
+		is("enabled", shell.Attributes.Enabled, false),
 		is("certificate", len(shell.CER), 0),
 		is("listed", complete[w.manual], false),
 		is("listed with pending ones", all[w.manual], true),
@@ -158,8 +187,8 @@ func (w *walk) merge() error {
 	}
 	return expect(
 		is("certificate", merged.CER, chain[0]),
-		is("enabled", *merged.Attributes.Enabled, true),
-		is("status", *operation.Status, "completed"),
+		is("enabled", merged.Attributes.Enabled, true),
+		is("status", operation.Status, "completed"),
 	)
 }
 
@@ -190,9 +219,9 @@ func (w *walk) setIssuer() error {
 		}
 	}
 	return expect(
-		is("provider", *issuer.Provider, "Test"),
-		is("organization", *issuer.OrganizationDetails.ID, "hold"),
-		is("account", *issuer.Credentials.AccountID, "account"),
+		is("provider", issuer.Provider, "Test"),
+		is("organization", issuer.OrganizationDetails.ID, "hold"),
+		is("account", issuer.Credentials.AccountID, "account"),
 		is("password", issuer.Credentials.Password, nil),
 		is("listed", listed, true),
 	)
@@ -216,7 +245,7 @@ func (w *walk) hold() error {
 		return err
 	}
 	_, early := w.vault.merge(w.ctx, w.held, chain)
-	return expect(is("status", *created.Status, "inProgress"), refused(early, 403, "Forbidden"))
+	return expect(is("status", created.Status, "inProgress"), refused(early, 403, "Forbidden"))
 }
 
 func (w *walk) issue() error {
@@ -231,7 +260,7 @@ func (w *walk) issue() error {
 		return err
 	}
 	w.old = got.Certificate
-	return expect(is("issuer", *got.Policy.IssuerParameters.Name, w.issuer))
+	return expect(is("issuer", got.Policy.IssuerParameters.Name, w.issuer))
 }
 
 func (w *walk) renew() error {
@@ -265,7 +294,7 @@ func (w *walk) cancel() error {
 		return err
 	}
 	_, late := w.vault.cancel(w.ctx, w.held)
-	return expect(is("wish", *wished.CancellationRequested, true), refused(late, 403, "Forbidden"))
+	return expect(is("wish", wished.CancellationRequested, true), refused(late, 403, "Forbidden"))
 }
 
 func (w *walk) reject() error {
@@ -314,74 +343,5 @@ func (w *walk) cancelSelf() error {
 	if _, err := w.vault.await(w.ctx, w.cancelled, "cancelled"); err != nil {
 		return err
 	}
-	return expect(is("status", *wished.Status, "inProgress"), is("wish", *wished.CancellationRequested, true))
-}
-
-func (w *walk) delete() error {
-	deleted, err := w.vault.DeleteCertificate(w.ctx, w.manual, nil)
-	if err != nil {
-		return err
-	}
-	w.gone = deleted.DeletedCertificate
-	got, err := w.vault.GetDeletedCertificate(w.ctx, w.manual, nil)
-	if err != nil {
-		return err
-	}
-	names, err := w.vault.deleted(w.ctx)
-	if err != nil {
-		return err
-	}
-	_, live := w.vault.GetCertificate(w.ctx, w.manual, "", nil)
-	return expect(
-		is("recovery", *deleted.RecoveryID, vaultURL+"/deletedcertificates/"+w.manual),
-		is("deleted certificate", got.DeletedCertificate, deleted.DeletedCertificate),
-		is("listed", names[w.manual], true),
-		refused(live, 404, "CertificateNotFound"),
-	)
-}
-
-func (w *walk) createDeleted() error {
-	_, err := w.vault.create(w.ctx, w.manual, "Self")
-	return refused(err, 409, "Conflict")
-}
-
-func (w *walk) recover() error {
-	recovered, err := w.vault.RecoverDeletedCertificate(w.ctx, w.manual, nil)
-	if err != nil {
-		return err
-	}
-	got, err := w.vault.GetCertificate(w.ctx, w.manual, "", nil)
-	if err != nil {
-		return err
-	}
-	return expect(
-		is("id", *recovered.ID, *w.gone.ID),
-		is("policy", recovered.Policy, w.gone.Policy),
-		is("certificate", got.CER, w.gone.CER),
-	)
-}
-
-func (w *walk) purge() error {
-	for _, name := range []string{w.own, w.manual, w.held, w.cancelled} {
-		if _, err := w.vault.DeleteCertificate(w.ctx, name, nil); err != nil {
-			return err
-		}
-		if _, err := w.vault.PurgeDeletedCertificate(w.ctx, name, nil); err != nil {
-			return err
-		}
-		_, err := w.vault.GetDeletedCertificate(w.ctx, name, nil)
-		if err := refused(err, 404, "CertificateNotFound"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *walk) deleteIssuer() error {
-	deleted, err := w.vault.DeleteIssuer(w.ctx, w.issuer, nil)
-	if err != nil {
-		return err
-	}
-	_, get := w.vault.GetIssuer(w.ctx, w.issuer, nil)
-	return expect(is("provider", *deleted.Provider, "Test"), refused(get, 404, "CertificateIssuerNotFound"))
+	return expect(is("status", wished.Status, "inProgress"), is("wish", wished.CancellationRequested, true))
 }
