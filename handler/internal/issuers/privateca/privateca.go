@@ -128,42 +128,55 @@ func (i *Issuer) Step(ctx context.Context, req vault.Request, saved json.RawMess
 	if refusal != nil {
 		return saved, vault.Failed(vault.CodeRejected, "The CA refuses the request: "+refusal.why+".")
 	}
-	keyID := i.authority.chain[0].SubjectKeyId
-	if !bytes.Equal(s.Authority, keyID) { // at first, or the CA is another one now
-		if s, err = newState(keyID, now, i.cfg.Rand); err != nil {
+	ca := i.authority.chain[0]
+	var template *x509.Certificate
+	if bytes.Equal(s.Authority, ca.SubjectKeyId) {
+		if template, err = i.template(csr, req, granted, s); err != nil {
+			return saved, vault.Retry(time.Time{}, err)
+		}
+	}
+	// At first, or when the CA is another one now, or was away for so long that
+	// the certificate has expired.
+	if template == nil || !now.Before(template.NotAfter) {
+		if s, err = newState(ca.SubjectKeyId, now, i.cfg.Rand); err != nil {
 			return saved, vault.Retry(time.Time{}, err)
 		}
 		return s.encode(), vault.Pending(time.Time{}, "The serial number is "+s.serialText()+".")
 	}
-	chain, err := i.sign(ctx, csr, req, granted, s)
+	chain, err := i.sign(ctx, template)
 	if err != nil {
 		return saved, vault.Retry(time.Time{}, err)
 	}
+	i.cfg.Log.InfoContext(ctx, "certificate signed", "certificate", req.Certificate, "request_id", req.ID,
+		"serial", s.serialText(), "authority", ca.Subject.String(), "expires", template.NotAfter)
 	return saved, vault.Issued(chain)
 }
 
-// sign makes the certificate of a state. The state and the CSR determine it.
-func (i *Issuer) sign(ctx context.Context, csr *x509.CertificateRequest, req vault.Request, g grant, s state) ([][]byte, error) {
-	ca := i.authority.chain[0]
+// template is the certificate of a state, but for its signature. CSR, policy,
+// state and configuration determine it.
+func (i *Issuer) template(csr *x509.CertificateRequest, req vault.Request, g grant, s state) (*x509.Certificate, error) {
 	named := *csr
 	named.Extensions = g.names // of all that the CSR asks for, only these are taken as they are
-	template, err := vault.Template(&named, req.Policy.X509, s.At, ca.SubjectKeyId, bytes.NewReader(s.Serial))
+	template, err := vault.Template(&named, req.Policy.X509, s.At, i.authority.chain[0].SubjectKeyId, bytes.NewReader(s.Serial))
 	if err != nil {
 		return nil, fmt.Errorf("preparing the certificate: %w", err)
 	}
 	i.profile.apply(template, g)
 	i.authority.within(template, s.At, i.profile.MaxValidity)
+	return template, nil
+}
+
+// sign makes a certificate and returns it with the CA's chain.
+func (i *Issuer) sign(ctx context.Context, template *x509.Certificate) ([][]byte, error) {
 	key, err := i.cfg.Key(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("opening the CA's key: %w", err)
 	}
 	// Without randomness a software key signs deterministically.
-	der, err := x509.CreateCertificate(nil, template, ca, csr.PublicKey, key)
+	der, err := x509.CreateCertificate(nil, template, i.authority.chain[0], template.PublicKey, key)
 	if err != nil {
 		return nil, fmt.Errorf("signing the certificate: %w", err)
 	}
-	i.cfg.Log.InfoContext(ctx, "certificate signed", "certificate", req.Certificate, "request_id", req.ID,
-		"serial", s.serialText(), "authority", ca.Subject.String(), "expires", template.NotAfter)
 	chain := [][]byte{der}
 	for _, c := range i.authority.chain {
 		chain = append(chain, c.Raw)

@@ -83,6 +83,28 @@ func TestAnotherCA(t *testing.T) {
 	}
 }
 
+// A state whose certificate would have expired is drawn anew.
+func TestLateSignature(t *testing.T) {
+	t.Parallel()
+	c := newPair(t)
+	cfg := c.config()
+	cfg.Profile.MaxValidity = time.Hour
+	req := webRequest(t)
+	state, _ := issuer(t, cfg).Step(t.Context(), req, nil)
+	cfg.Now = func() time.Time { return start.Add(59 * time.Minute) }
+	if leaf := issued(t, second(t, issuer(t, cfg), req, state)); !leaf.NotAfter.Equal(start.Add(time.Hour)) {
+		t.Errorf("valid until %s", leaf.NotAfter)
+	}
+	cfg.Now = func() time.Time { return start.Add(time.Hour) }
+	next, out := issuer(t, cfg).Step(t.Context(), req, state)
+	if out.Kind != vault.OutcomePending || bytes.Equal(next, state) {
+		t.Fatalf("%s, state %s", brief(out), next)
+	}
+	if leaf := issued(t, second(t, issuer(t, cfg), req, next)); !leaf.NotAfter.Equal(start.Add(2 * time.Hour)) {
+		t.Errorf("valid until %s", leaf.NotAfter)
+	}
+}
+
 func TestOpenSSL(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
