@@ -79,7 +79,7 @@ func TestNewRefuses(t *testing.T) {
 			pair(pathLength(1), pathLength(3))(cfg)
 			cfg.Profile.SubordinateCAs = true
 		},
-		"maximal validity":              func(cfg *privateca.Config) { cfg.Profile.MaxValidity = -time.Hour },
+		"maximal validity":              func(cfg *privateca.Config) { cfg.Profile.MaxValidity = time.Minute - 1 },
 		`key usage "keyCertSign"`:       func(cfg *privateca.Config) { cfg.Profile.KeyUsages = []string{"keyCertSign"} },
 		`key usage "sign"`:              func(cfg *privateca.Config) { cfg.Profile.KeyUsages = []string{"sign"} },
 		`extended key usage "any"`:      func(cfg *privateca.Config) { cfg.Profile.EKUs = []string{"any"} },

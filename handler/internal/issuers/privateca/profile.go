@@ -15,7 +15,8 @@ import (
 
 // Profile is what a CA certifies.
 type Profile struct {
-	// MaxValidity bounds the validity of certificates; 398 days when zero.
+	// MaxValidity bounds the validity of certificates, a minute or more; 398 days
+	// when zero.
 	MaxValidity time.Duration
 
 	// KeyUsages, by Key Vault's names, that certificates may have:
@@ -62,8 +63,8 @@ func newProfile(p Profile, a *authority) (profile, error) {
 	}
 	c := profile{Profile: p}
 	switch {
-	case p.MaxValidity < 0:
-		return profile{}, fmt.Errorf("maximal validity of %s", p.MaxValidity)
+	case p.MaxValidity < time.Minute:
+		return profile{}, fmt.Errorf("maximal validity of %s: must be at least a minute", p.MaxValidity)
 	case p.SubordinateCAs && a.room == 0:
 		return profile{}, errors.New("subordinate CAs are not possible: the path length of the CA's chain leaves no room for them")
 	}
