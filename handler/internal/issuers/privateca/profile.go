@@ -21,7 +21,7 @@ type Profile struct {
 
 	// KeyUsages, by Key Vault's names, that certificates may have:
 	// digitalSignature, keyEncipherment and keyAgreement when nil. keyCertSign
-	// and cRLSign are for CA's only and go without saying.
+	// and cRLSign are for CAs only and go without saying.
 	KeyUsages []string
 
 	// EKUs, dotted, that certificates may have: those for TLS servers and
