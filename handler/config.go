@@ -177,6 +177,11 @@ func (c config) checkProduction() error {
 	if c.ScriptedIssuer {
 		refuse("CERTWRIGHT_SCRIPTED_ISSUER", "the scripted provider")
 	}
+	for name, p := range c.Providers {
+		if p.PrivateCA != nil && p.PrivateCA.KeyFile != "" {
+			refuse("CERTWRIGHT_PROVIDERS "+name, "a CA's key in a file")
+		}
+	}
 	for _, u := range c.VaultURLs {
 		if strings.Contains(u, "*") {
 			refuse("CERTWRIGHT_VAULT_URLS", "a pattern")

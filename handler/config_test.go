@@ -72,6 +72,7 @@ func TestDevelopmentStaysOnOneMachine(t *testing.T) {
 		"keys without TLS":  {"CERTWRIGHT_TOKEN_KEYS_URL": "http://login.example.com/keys"},
 		"keys on loopback":  {"CERTWRIGHT_TOKEN_KEYS_URL": "https://127.0.0.1/keys"},
 		"local issuer":      {"CERTWRIGHT_TOKEN_ISSUERS": "http://localhost:9001/tenant"},
+		"CA key in a file":  {"CERTWRIGHT_PROVIDERS": `{"CA": {"privateca": {"chain": "ca.pem", "keyFile": "ca.key"}}}`},
 		"connection string": {
 			"CERTWRIGHT_STORAGE_CONNECTION_STRING": "AccountName=a;AccountKey=bm90IGEga2V5;BlobEndpoint=https://a.blob.core.windows.net;TableEndpoint=https://a.table.core.windows.net",
 			"CERTWRIGHT_TABLE_ENDPOINT":            "",
@@ -130,6 +131,7 @@ func TestProviders(t *testing.T) {
 		"no kind":                   `{"CA": {}}`,
 		"a built-in name":           `{"Self": {"webhook": {"url": "https://a.example.com"}}}`,
 		"one name in two cases":     `{"CA": {"webhook": {"url": "https://a.example.com"}}, "ca": {"webhook": {"url": "https://a.example.com"}}}`,
+		"three kinds":               `{"CA": {"acme": {}, "webhook": {}, "privateca": {}}}`,
 		"a setting that is no JSON": `LetsEncrypt`,
 		"a token that is not set":   `{"CA": {"acme": {"hooks": [{"tokenSetting": "NONE"}]}}}`,
 	} {
@@ -140,6 +142,8 @@ func TestProviders(t *testing.T) {
 	for why, text := range map[string]string{
 		"a directory without TLS":      `{"CA": {"acme": {"directory": "http://acme.example.com", "http01": true}}}`,
 		"no way to prove names":        `{"CA": {"acme": {"directory": "https://acme.example.com"}}}`,
+		"a private CA without a key":   `{"CA": {"privateca": {"chain": "ca.pem"}}}`,
+		"a chain that is not there":    `{"CA": {"privateca": {"chain": "none.pem", "keyId": "https://v.vault.azure.net/keys/ca/0123456789abcdef0123456789abcdef"}}}`,
 		"roots that are not there":     `{"CA": {"webhook": {"url": "https://a.example.com", "roots": "none.pem"}}}`,
 		"an authentication of no kind": `{"CA": {"webhook": {"url": "https://a.example.com", "authentication": "trust"}}}`,
 	} {

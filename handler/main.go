@@ -155,7 +155,7 @@ func openIssuers(cfg config, s surroundings) (map[string]vault.Issuer, error) {
 func azureCredential(cfg config) (azcore.TokenCredential, error) {
 	needed := cfg.StorageConnectionString == "" || cfg.KEKFile == ""
 	for _, p := range cfg.Providers {
-		needed = needed || p.ACME != nil && len(p.ACME.AzureZones) > 0
+		needed = needed || p.needsAzure()
 	}
 	if !needed {
 		return nil, nil

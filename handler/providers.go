@@ -26,8 +26,9 @@ import (
 //
 // URLs stand here and nowhere else: no caller can make the app dial one.
 type providerConfig struct {
-	ACME    *acmeConfig    `json:"acme"`
-	Webhook *webhookConfig `json:"webhook"`
+	ACME      *acmeConfig      `json:"acme"`
+	Webhook   *webhookConfig   `json:"webhook"`
+	PrivateCA *privateCAConfig `json:"privateca"`
 }
 
 // acmeConfig is a CA that speaks ACME. Files are in the app's folder, PEM.
@@ -85,8 +86,8 @@ func parseProviders(getenv func(string) string) (map[string]providerConfig, erro
 			return nil, fmt.Errorf("provider %q appears twice or has no name", name)
 		case slices.Contains(reservedProviders, key):
 			return nil, fmt.Errorf("provider %q is built in", name)
-		case (p.ACME == nil) == (p.Webhook == nil):
-			return nil, fmt.Errorf("provider %q must have either acme or webhook", name)
+		case p.kinds() != 1:
+			return nil, fmt.Errorf("provider %q must have one of acme, webhook and privateca", name)
 		}
 		if err := p.readTokens(getenv); err != nil {
 			return nil, fmt.Errorf("provider %q: %w", name, err)
@@ -94,6 +95,22 @@ func parseProviders(getenv func(string) string) (map[string]providerConfig, erro
 		providers[key] = p
 	}
 	return providers, nil
+}
+
+// kinds is how many kinds of CA a provider says it is.
+func (p providerConfig) kinds() int {
+	n := 0
+	for _, has := range []bool{p.ACME != nil, p.Webhook != nil, p.PrivateCA != nil} {
+		if has {
+			n++
+		}
+	}
+	return n
+}
+
+// needsAzure reports whether the provider uses the app's identity in Azure.
+func (p providerConfig) needsAzure() bool {
+	return p.ACME != nil && len(p.ACME.AzureZones) > 0 || p.PrivateCA != nil && p.PrivateCA.KeyID != ""
 }
 
 // readTokens reads the secrets that the configuration only names.
@@ -122,10 +139,14 @@ type surroundings struct {
 
 // open makes the provider.
 func (p providerConfig) open(s surroundings) (vault.Issuer, error) {
-	if p.Webhook != nil {
+	switch {
+	case p.Webhook != nil:
 		return p.Webhook.open(s)
+	case p.PrivateCA != nil:
+		return p.PrivateCA.open(s)
+	default:
+		return p.ACME.open(s)
 	}
-	return p.ACME.open(s)
 }
 
 func (c *webhookConfig) open(s surroundings) (vault.Issuer, error) {

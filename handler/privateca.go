@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// privateCAConfig is a CA of one's own. Its key stays in Key Vault; in
+// development it may be a file.
+type privateCAConfig struct {
+	Chain   string `json:"chain"`   // file: the CA's certificate and those above it, PEM
+	KeyID   string `json:"keyId"`   // https://VAULT/keys/NAME/VERSION; the app's identity needs the role Key Vault Crypto User
+	KeyFile string `json:"keyFile"` // instead, in development: PEM
+
+	MaxValidityDays int          `json:"maxValidityDays"`
+	KeyUsages       []string     `json:"keyUsages"` // Key Vault's names
+	EKUs            []string     `json:"ekus"`      // dotted
+	Names           *namesConfig `json:"names"`     // nil: all that the CA's own certificates permit
+	SubordinateCAs  bool         `json:"subordinateCAs"`
+	CRLURLs         []string     `json:"crlUrls"`
+	IssuerURLs      []string     `json:"issuerUrls"`
+}
+
+// namesConfig are the names that may be certified, by kind.
+type namesConfig struct {
+	DNS    []string       `json:"dns"`
+	Emails []string       `json:"emails"`
+	URIs   []string       `json:"uris"`
+	UPNs   []string       `json:"upns"`
+	IPs    []netip.Prefix `json:"ips"`
+}
+
+func (c *privateCAConfig) open(s surroundings) (vault.Issuer, error) {
+	if (c.KeyID == "") == (c.KeyFile == "") {
+		return nil, errors.New("set either keyId, or keyFile in development")
+	}
+	text, err := os.ReadFile(c.Chain)
+	if err != nil {
+		return nil, fmt.Errorf("reading the chain: %w", err)
+	}
+	chain, err := privateca.ParseChain(text)
+	if err != nil {
+		return nil, err
+	}
+	cfg := privateca.Config{Chain: chain, Profile: c.profile(), Log: s.log}
+	if c.KeyFile != "" {
+		if cfg.Key, err = readKey(c.KeyFile); err != nil {
+			return nil, err
+		}
+		issuer, err := privateca.New(cfg)
+		return privateca.Instant{Issuer: issuer}, err
+	}
+	key, err := privateca.NewKeyVaultKey(privateca.KeyVaultConfig{KeyID: c.KeyID, Credential: s.credential, HTTPClient: directClient()})
+	if err != nil {
+		return nil, err
+	}
+	cfg.Key = key.Signer
+	return privateca.New(cfg)
+}
+
+func (c *privateCAConfig) profile() privateca.Profile {
+	p := privateca.Profile{
+		MaxValidity:    time.Duration(c.MaxValidityDays) * 24 * time.Hour,
+		KeyUsages:      c.KeyUsages,
+		EKUs:           c.EKUs,
+		SubordinateCAs: c.SubordinateCAs,
+		CRLURLs:        c.CRLURLs,
+		IssuerURLs:     c.IssuerURLs,
+	}
+	if n := c.Names; n != nil {
+		p.Names = &privateca.Names{DNSDomains: n.DNS, EmailDomains: n.Emails, URIDomains: n.URIs, UPNDomains: n.UPNs, IPRanges: n.IPs}
+	}
+	return p
+}
+
+// readKey reads a CA's key from a file.
+func readKey(file string) (func(context.Context) (crypto.Signer, error), error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key: %w", err)
+	}
+	key, err := privateca.ParseKey(text)
+	clear(text)
+	return func(context.Context) (crypto.Signer, error) { return key, nil }, err
+}
