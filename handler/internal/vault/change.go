@@ -111,3 +111,53 @@ func (h *head) clone() *head {
 	}
 	return &c
 }
+
+// changeRow is change for a document that has a row of its own, and due rows:
+// decide gets the document, which it may alter, or nil when there is none, and
+// returns what is to be there, nil when nothing is. Such documents name no
+// writers: when a commit got no clear answer, decide meets what it may have left
+// and must come to the same end.
+func changeRow[T any](ctx context.Context, v *Vault, key string, work func(*T) []due, decide func(*T) (*T, error)) (*T, error) {
+	var lastErr error
+	for range maxTries {
+		doc := new(T)
+		etag, err := v.get(ctx, key, doc)
+		if errors.Is(err, ErrNotFound) {
+			doc = nil
+		} else if err != nil {
+			return nil, err
+		}
+		var before, after []due
+		if doc != nil {
+			before = work(doc)
+		}
+		next, err := decide(doc)
+		if err != nil {
+			return nil, err
+		}
+		var tx Tx
+		switch {
+		case next == nil && doc == nil:
+			return nil, nil
+		case next == nil:
+			tx.delete(key, etag)
+		default:
+			r := row(key, "", next)
+			r.ETag = etag
+			if doc == nil {
+				tx.add(r)
+			} else {
+				tx.replace(r)
+			}
+			after = work(next)
+		}
+		tx.moveDue(before, after)
+		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil {
+			return next, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, unavailable(lastErr)
+}

@@ -203,46 +203,14 @@ func (v *Vault) issuerRecord(ctx context.Context, n Name) (*issuerRecord, error)
 	return r, err
 }
 
-// changeIssuer reads, decides and writes an issuer's row, again when others were
-// faster. decide gets nil when there is none and returns nil to delete it.
+// changeIssuer changes the row of an issuer object, which has no work to do.
 func (v *Vault) changeIssuer(ctx context.Context, n Name, decide func(*issuerRecord) (*issuerRecord, error)) (IssuerObject, error) {
-	var lastErr error
-	for range maxTries {
-		old := new(issuerRecord)
-		etag, err := v.get(ctx, issuerKey(n), old)
-		if errors.Is(err, ErrNotFound) {
-			old = nil
-		} else if err != nil {
-			return IssuerObject{}, err
-		}
-		next, err := decide(old)
-		if err != nil {
-			return IssuerObject{}, err
-		}
-		var tx Tx
-		switch {
-		case next == nil && old == nil:
-			return IssuerObject{}, nil
-		case next == nil:
-			tx.delete(issuerKey(n), etag)
-		case old == nil:
-			tx.add(row(issuerKey(n), "", next))
-		default:
-			r := row(issuerKey(n), "", next)
-			r.ETag = etag
-			tx.replace(r)
-		}
-		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil {
-			if next == nil {
-				return IssuerObject{}, nil
-			}
-			return next.object(), nil
-		}
-		if ctx.Err() != nil {
-			break
-		}
+	work := func(*issuerRecord) []due { return nil }
+	r, err := changeRow(ctx, v, issuerKey(n), work, decide)
+	if r == nil || err != nil {
+		return IssuerObject{}, err
 	}
-	return IssuerObject{}, unavailable(lastErr)
+	return r.object(), nil
 }
 
 // sealedCredential is the kind under which issuer passwords are sealed.

@@ -123,49 +123,9 @@ func (v *Vault) runRelease(ctx context.Context, j *releaseJob, issuers *issuerCa
 	return releaser.Release(ctx, req, j.Operation.State)
 }
 
-// changeRelease is change for the row of a release job. decide gets nil when
-// there is none and returns nil to delete it.
+// changeRelease changes the row of a release job.
 func (v *Vault) changeRelease(ctx context.Context, requestID string, decide func(*releaseJob) (*releaseJob, error)) error {
-	var lastErr error
-	for range maxTries {
-		old := new(releaseJob)
-		etag, err := v.get(ctx, releaseKey(requestID), old)
-		if errors.Is(err, ErrNotFound) {
-			old = nil
-		} else if err != nil {
-			return err
-		}
-		var arg *releaseJob
-		var oldDue []due
-		if old != nil {
-			c := *old
-			arg, oldDue = &c, []due{old.due()}
-		}
-		next, err := decide(arg)
-		if err != nil {
-			return err
-		}
-		var tx Tx
-		var newDue []due
-		switch {
-		case next == nil && old == nil:
-			return nil
-		case next == nil:
-			tx.delete(releaseKey(requestID), etag)
-		default:
-			r := row(next.key(), "", next)
-			r.ETag = etag
-			newDue = []due{next.due()}
-			if old == nil {
-				tx.add(r)
-			} else {
-				tx.replace(r)
-			}
-		}
-		tx.moveDue(oldDue, newDue)
-		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil || ctx.Err() != nil {
-			return lastErr
-		}
-	}
-	return unavailable(lastErr)
+	work := func(j *releaseJob) []due { return []due{j.due()} }
+	_, err := changeRow(ctx, v, releaseKey(requestID), work, decide)
+	return err
 }
