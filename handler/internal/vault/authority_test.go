@@ -1,0 +1,189 @@
+package vault_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// Issuer objects of the searches, and their providers.
+const (
+	issuing  = "ca"      // issues whatever is ordered
+	refusing = "refuser" // takes the order, then refuses
+	quick    = "quick"   // issues, and a poll may take its steps
+)
+
+var providers = map[string]string{issuing: "Authority", refusing: "Authority", quick: "Quick"}
+
+// authority is a CA that orders cost money at: it takes any number of them for
+// one request, and each must be paid for or taken back. The provider looks for
+// the request's order before it places one, and makes a storage call between
+// the two, so that two workers in one step would place two.
+//
+// It notes what workers do wrong.
+type authority struct {
+	now func() time.Time
+	// operation returns what the vault has of a request, nil when it has none.
+	operation func(requestID string) *vault.Operation
+
+	mu     sync.Mutex // guards what follows
+	orders map[string]*order
+	steps  map[*step]bool // that are being taken
+	lapsed map[string]bool
+	wrong  []error
+
+	hold  bool   // nothing is issued or refused yet
+	taken func() // called when an order was placed
+}
+
+// quickAuthority is an authority that a poll need not wait for.
+type quickAuthority struct{ *authority }
+
+func (quickAuthority) Instant() {}
+
+// order is what the CA has of one request.
+type order struct {
+	placed   int // how often, in all
+	standing int // of those, not taken back
+}
+
+// step is a step that a worker takes under a claim.
+type step struct {
+	requestID string
+	lease     time.Time // end of the claim
+}
+
+func newAuthority(orders map[string]order) *authority {
+	a := &authority{orders: make(map[string]*order), steps: make(map[*step]bool), lapsed: make(map[string]bool)}
+	for id, o := range orders {
+		a.orders[id] = &o
+	}
+	return a
+}
+
+// copyOrders is the state of the CA.
+func (a *authority) copyOrders() map[string]order {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	orders := make(map[string]order)
+	for id, o := range a.orders {
+		orders[id] = *o
+	}
+	return orders
+}
+
+func (a *authority) faults() []error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.wrong
+}
+
+// Step orders, and in a second step gets what was ordered.
+func (a *authority) Step(ctx context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+	defer a.enter(req)()
+	if state == nil {
+		found := a.find(req.ID)
+		if _, err := req.Key(ctx); err != nil {
+			return nil, vault.Retry(time.Time{}, err)
+		}
+		if !found {
+			a.place(req.ID)
+		}
+		return json.RawMessage(`"ordered"`), vault.Pending(time.Time{}, "ordered")
+	}
+	switch {
+	case a.hold:
+		return state, vault.Pending(req.Created.Add(10*time.Second), "held")
+	case req.Issuer.Name == refusing:
+		return state, vault.Failed(vault.CodeRejected, "refused")
+	default:
+		return state, vault.Issued([][]byte{issuedFor(req.CSR)})
+	}
+}
+
+// enter notes a step; the function that it returns ends it. As long as the lease
+// of its claim runs, a worker has the request for itself.
+func (a *authority) enter(req vault.Request) func() {
+	op, now := a.operation(req.ID), a.now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	this := &step{requestID: req.ID}
+	if op != nil {
+		this.lease = op.ClaimedUntil
+		if op.Claim != req.Attempts {
+			a.wrong = append(a.wrong, fmt.Errorf("a step of %s begins under claim %d, while claim %d is held", req.ID, req.Attempts, op.Claim))
+		}
+	}
+	for other := range a.steps {
+		switch {
+		case other.requestID != req.ID:
+		case now.Before(other.lease):
+			a.wrong = append(a.wrong, fmt.Errorf("two workers are in a step of %s", req.ID))
+		default:
+			a.lapsed[req.ID] = true
+		}
+	}
+	a.steps[this] = true
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.steps, this)
+	}
+}
+
+func (a *authority) find(requestID string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.orders[requestID] != nil
+}
+
+func (a *authority) place(requestID string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.orders[requestID]
+	if o == nil {
+		o = new(order)
+		a.orders[requestID] = o
+	}
+	if o.placed++; o.placed > 1 && !a.lapsed[requestID] {
+		a.wrong = append(a.wrong, fmt.Errorf("%d orders were placed for %s", o.placed, requestID))
+	}
+	o.standing++
+	if a.taken != nil {
+		a.taken()
+	}
+}
+
+// Cancel gives every request up.
+func (a *authority) Cancel(_ context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, bool, error) {
+	defer a.enter(req)()
+	return state, true, nil
+}
+
+// Release takes all orders of a request back.
+func (a *authority) Release(_ context.Context, req vault.Request, _ json.RawMessage) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if o := a.orders[req.ID]; o != nil {
+		o.standing = 0
+	}
+	return nil
+}
+
+// standing are the requests with orders that nobody has taken back.
+func (a *authority) standing() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var ids []string
+	for id := range maps.Keys(a.orders) {
+		if a.orders[id].standing > 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

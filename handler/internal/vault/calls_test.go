@@ -1,0 +1,183 @@
+package vault_test
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// client makes calls about one certificate to one vault.
+type client struct {
+	*vault.Vault
+	ctx   context.Context
+	name  vault.Name
+	store vault.Store
+	clock *clock
+}
+
+// operationAnswer is what a call that returns an operation came to.
+func operationAnswer(op vault.Operation, err error) answer {
+	if err != nil {
+		return errorAnswer(err)
+	}
+	return answer{Owner: op.ClientRequestID, Status: op.Status, Cancel: op.CancellationRequested}
+}
+
+func certificateAnswer(c vault.Certificate, err error) answer {
+	if err != nil {
+		return errorAnswer(err)
+	}
+	return answer{Leaf: leafLabel(c.Leaf)}
+}
+
+func errorAnswer(err error) answer {
+	var e *vault.Error
+	switch {
+	case err == nil:
+		return answer{}
+	case errors.As(err, &e):
+		return answer{Reason: e.Reason}
+	default:
+		return answer{Leaf: "unexpected error: " + err.Error()}
+	}
+}
+
+// modelState is a certificate's state in the model's terms.
+func modelState(stored vault.State) state {
+	switch {
+	case !stored.Exists:
+		return state{}
+	case stored.Purging:
+		return state{Exists: true, Purging: true}
+	case stored.Restoring:
+		return state{Exists: true, Restoring: true}
+	}
+	s := state{
+		Exists:   true,
+		Deleted:  stored.Deleted,
+		Policy:   stored.Policy.Issuer.Name,
+		Latest:   leafLabel(stored.Leaf),
+		Versions: stored.Versions,
+	}
+	if op := stored.Operation; op != nil {
+		s.Owner, s.Issuer, s.Status, s.Cancel = op.ClientRequestID, op.Policy.Issuer.Name, op.Status, op.CancellationRequested
+	}
+	return s
+}
+
+// create is a create with an issuer of its own, or with the stored policy when
+// issuer is empty. owner is its client request id, and an organizational unit of
+// its policy, so that policies differ.
+func create(owner, issuer string) call {
+	return call{
+		name: "create " + owner,
+		run: func(c *client) answer {
+			p := vault.CreateParams{ClientRequestID: owner}
+			if issuer != "" {
+				p.Policy = ellipticPolicy(owner, issuer)
+			}
+			return operationAnswer(c.Create(c.ctx, c.name, p))
+		},
+		moves: func(s state) []move { return s.create(owner, issuer) },
+	}
+}
+
+func ellipticPolicy(owner, issuer string) *vault.PolicyParams {
+	p := policyFor(issuer)
+	kty, subject := vault.KeyEC, "CN=example.com, OU="+owner
+	p.Key, p.X509.Subject = &vault.KeyParams{Type: &kty}, &subject
+	return p
+}
+
+// lapse lets so much time go by that claims end, while others are at work. It
+// makes a call to the store, which is its moment in a schedule.
+var lapse = call{
+	name: "90 s go by",
+	run: func(c *client) answer {
+		_, err := c.store.Get(c.ctx, lapseKey)
+		c.clock.Advance(90 * time.Second)
+		if errors.Is(err, vault.ErrNotFound) {
+			return answer{}
+		}
+		return errorAnswer(err)
+	},
+	moves: func(s state) []move { return stays(s, answer{}) },
+}
+
+const lapseKey = "t:lapse"
+
+// merge is a merge of a certificate for the operation that owner created as the
+// index-th maker of keys.
+func merge(owner string, key int, leaf string) call {
+	return call{
+		name: "merge " + leaf,
+		run: func(c *client) answer {
+			return certificateAnswer(c.Merge(c.ctx, c.name, vault.MergeParams{X5C: []string{leafOf(key, leaf)}}))
+		},
+		moves: func(s state) []move { return s.merge(owner, leaf) },
+	}
+}
+
+// restore brings back a certificate of the issuer Self, of which there was one
+// version.
+func restore(backup []byte) call {
+	return call{
+		name:     "restore",
+		advances: true,
+		run:      func(c *client) answer { return certificateAnswer(c.Restore(c.ctx, backup)) },
+		moves:    state.restore,
+	}
+}
+
+var (
+	tick = call{
+		name:     "tick",
+		advances: true,
+		run:      func(c *client) answer { return errorAnswer(second(c.Advance(c.ctx))) },
+		moves:    func(s state) []move { return stays(s, answer{}) },
+	}
+	poll = call{
+		name:     "poll",
+		advances: true,
+		run:      func(c *client) answer { return operationAnswer(c.Operation(c.ctx, c.name, "")) },
+		moves:    state.poll,
+	}
+	get = call{
+		name:  "get",
+		run:   func(c *client) answer { return certificateAnswer(c.Certificate(c.ctx, c.name)) },
+		moves: state.get,
+	}
+	cancel = call{
+		name:  "cancel",
+		run:   func(c *client) answer { return operationAnswer(c.Cancel(c.ctx, c.name, "", true)) },
+		moves: func(s state) []move { return s.cancel(true) },
+	}
+	uncancel = call{
+		name:  "take the cancellation back",
+		run:   func(c *client) answer { return operationAnswer(c.Cancel(c.ctx, c.name, "", false)) },
+		moves: func(s state) []move { return s.cancel(false) },
+	}
+	deleteOperation = call{
+		name:  "delete operation",
+		run:   func(c *client) answer { return operationAnswer(c.DeleteOperation(c.ctx, c.name, "")) },
+		moves: state.deleteOperation,
+	}
+	deleteCertificate = call{
+		name:  "delete",
+		run:   func(c *client) answer { return certificateAnswer(c.Delete(c.ctx, c.name)) },
+		moves: state.deleteCertificate,
+	}
+	recoverDeleted = call{
+		name:  "recover",
+		run:   func(c *client) answer { return certificateAnswer(c.Recover(c.ctx, c.name)) },
+		moves: state.recoverDeleted,
+	}
+	purge = call{
+		name:     "purge",
+		advances: true,
+		run:      func(c *client) answer { return errorAnswer(c.Purge(c.ctx, c.name)) },
+		moves:    state.purge,
+	}
+)

@@ -1,0 +1,48 @@
+package vault
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// State is what the rows of a vault say about one certificate.
+type State struct {
+	Exists, Deleted, Purging, Restoring bool
+	Policy                              Policy
+	Operation                           *Operation
+	Leaf                                []byte // of the latest version, DER
+	Versions                            int
+}
+
+// StateOf reads a certificate's state from the rows of a vault.
+func StateOf(rows []Row, n Name) (State, error) {
+	var s State
+	var errs []error
+	for _, r := range rows {
+		switch {
+		case r.Key == headKey(n):
+			h := new(head)
+			errs = append(errs, json.Unmarshal(r.Doc, h))
+			s.Exists, s.Deleted, s.Purging, s.Operation = true, h.Deletion != nil, h.Purging, h.Operation
+			s.Restoring, s.Policy = h.Restore != nil, h.Policy
+			if h.Latest != nil {
+				s.Leaf = h.Latest.Leaf
+			}
+		case strings.HasPrefix(r.Key, versionKey(n, "")):
+			s.Versions++
+		}
+	}
+	return s, errors.Join(errs...)
+}
+
+// Names of the certificates that rows hold, deleted ones included.
+func Names(rows []Row) []Name {
+	var names []Name
+	for _, r := range rows {
+		if key, ok := strings.CutPrefix(r.Key, "c:"); ok {
+			names = append(names, Name{key})
+		}
+	}
+	return names
+}

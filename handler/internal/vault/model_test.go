@@ -1,0 +1,317 @@
+package vault_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// state is one certificate name in a sequential model of the API: what a caller
+// can tell apart, and nothing of how it is stored. The zero value is a name that
+// is not taken.
+type state struct {
+	Exists    bool
+	Deleted   bool   // and recoverable
+	Purging   bool   // cannot come back, but is not gone yet
+	Restoring bool   // cannot be seen yet, but the name is taken
+	Policy    string // its issuer
+
+	Owner  string // of the operation: the client request id of its create; empty: no operation
+	Issuer string // of the operation
+	Status vault.Status
+	Cancel bool // was asked for
+	Asked  bool // a worker took the wish to the CA; it is too late to take it back
+
+	Latest   string // what the latest version's certificate is: see leafLabel
+	Versions int
+}
+
+// answer is what a call returned, as far as the model can foresee it.
+type answer struct {
+	Reason vault.Reason // 0: success
+	Owner  string       // of the operation that was returned
+	Status vault.Status
+	Cancel bool
+	Leaf   string // of the certificate that was returned
+}
+
+func refused(r vault.Reason) answer { return answer{Reason: r} }
+
+func (s state) operation() answer { return answer{Owner: s.Owner, Status: s.Status, Cancel: s.Cancel} }
+
+func (s state) certificate() answer { return answer{Leaf: s.Latest} }
+
+// move is one way in which a call can go.
+type move struct {
+	answer answer
+	next   state
+}
+
+func stays(s state, a answer) []move { return []move{{a, s}} }
+
+func (s state) live() bool { return s.Exists && !s.Deleted && !s.Purging && !s.Restoring }
+
+func (s state) pending() bool { return s.live() && s.Owner != "" }
+
+// create is Create by the given client. An empty issuer stands for the stored
+// policy.
+func (s state) create(owner, issuer string) []move {
+	switch {
+	case s.Purging:
+		return stays(s, refused(vault.BeingDeleted))
+	case s.Deleted:
+		return stays(s, refused(vault.DeletedButRecoverable))
+	case s.Restoring:
+		return stays(s, refused(vault.RestoreConflict))
+	case s.Owner == owner && s.Status == vault.StatusInProgress:
+		return stays(s, s.operation())
+	case s.Owner != "" && s.Status == vault.StatusInProgress:
+		return stays(s, refused(vault.OperationInProgress))
+	case !s.Exists && issuer == "":
+		return stays(s, refused(vault.BadParameter))
+	}
+	if issuer != "" {
+		s.Policy = issuer
+	}
+	s.Exists, s.Owner, s.Issuer, s.Status, s.Cancel, s.Asked = true, owner, s.Policy, vault.StatusInProgress, false, false
+	return stays(s, s.operation())
+}
+
+func (s state) poll() []move {
+	if !s.pending() {
+		return stays(s, refused(vault.OperationNotFound))
+	}
+	return stays(s, s.operation())
+}
+
+func (s state) cancel(requested bool) []move {
+	switch {
+	case !s.pending():
+		return stays(s, refused(vault.OperationNotFound))
+	case s.Status != vault.StatusInProgress:
+		return stays(s, refused(vault.OperationNotInProgress))
+	}
+	s.Cancel = requested
+	return stays(s, s.operation())
+}
+
+func (s state) deleteOperation() []move {
+	if !s.pending() {
+		return stays(s, refused(vault.OperationNotFound))
+	}
+	next := s
+	next.Owner, next.Issuer, next.Status, next.Cancel, next.Asked = "", "", "", false, false
+	return []move{{s.operation(), next}}
+}
+
+// merge is Merge of a certificate for the key of owner's operation.
+func (s state) merge(owner, leaf string) []move {
+	switch {
+	case !s.pending():
+		return stays(s, refused(vault.OperationNotFound))
+	case s.Owner != owner:
+		// The operation that was meant is not there any more. What is said
+		// about it depends on when that was noticed.
+		return []move{{refused(vault.OperationNotFound), s}, {refused(vault.BadParameter), s}, {refused(vault.MergeForbidden), s}}
+	case s.Status == vault.StatusCompleted:
+		return stays(s, refused(vault.BadParameter))
+	case s.Status == vault.StatusInProgress && s.Issuer != vault.IssuerUnknown:
+		return stays(s, refused(vault.MergeForbidden))
+	}
+	next := s.completed(leaf)
+	return []move{{next.certificate(), next}}
+}
+
+func (s state) completed(leaf string) state {
+	s.Latest, s.Versions = leaf, s.Versions+1
+	return s.ended(vault.StatusCompleted)
+}
+
+func (s state) ended(as vault.Status) state {
+	s.Status, s.Asked = as, false
+	return s
+}
+
+func (s state) deleteCertificate() []move {
+	if !s.live() {
+		return stays(s, refused(vault.CertificateNotFound))
+	}
+	if s.Status == vault.StatusInProgress {
+		s = s.ended(vault.StatusCancelled)
+	}
+	s.Deleted = true
+	return stays(s, s.certificate())
+}
+
+func (s state) recoverDeleted() []move {
+	if !s.Deleted || s.Purging {
+		return stays(s, refused(vault.DeletedNotFound))
+	}
+	s.Deleted = false
+	return stays(s, s.certificate())
+}
+
+func (s state) purge() []move {
+	if !s.Deleted || s.Purging {
+		return stays(s, refused(vault.DeletedNotFound))
+	}
+	return []move{{answer{}, state{Exists: true, Purging: true}}}
+}
+
+// restored is what Restore of a certificate of Self with one version makes.
+var restored = state{Exists: true, Policy: vault.IssuerSelf, Latest: issued, Versions: 1}
+
+func (s state) restore() []move {
+	switch {
+	case s.Purging:
+		return stays(s, refused(vault.BeingDeleted))
+	case s.Deleted:
+		return stays(s, refused(vault.DeletedButRecoverable))
+	case s.Exists:
+		return stays(s, refused(vault.RestoreConflict))
+	}
+	return []move{{restored.certificate(), state{Exists: true, Restoring: true}}}
+}
+
+// get is Certificate.
+func (s state) get() []move {
+	if !s.live() {
+		return stays(s, refused(vault.CertificateNotFound))
+	}
+	return stays(s, s.certificate())
+}
+
+// advanced is what the vault itself may make of s: a tick, a poll that takes a
+// step, a purge that goes on.
+func (s state) advanced() []state {
+	switch {
+	case s.Purging:
+		return []state{{}}
+	case s.Restoring: // done, or broken off and taken back
+		return []state{restored, {Exists: true, Purging: true}}
+	case !s.pending() || s.Status != vault.StatusInProgress:
+		return nil
+	}
+	var next []state
+	if s.Cancel && !s.Asked {
+		asking := s
+		asking.Asked = true
+		next = append(next, asking)
+	}
+	if s.Asked {
+		next = append(next, s.ended(vault.StatusCancelled))
+	}
+	switch s.Issuer {
+	case vault.IssuerUnknown:
+	case refusing:
+		next = append(next, s.ended(vault.StatusFailed))
+	default:
+		next = append(next, s.completed(issued))
+	}
+	return next
+}
+
+// visible is s without what only its workers know.
+func (s state) visible() state {
+	s.Asked = false
+	return s
+}
+
+// call is a call of the API, to run and to foresee.
+type call struct {
+	name     string
+	advances bool // it may have the vault advance what it has
+	run      func(*client) answer
+	moves    func(state) []move
+}
+
+// record is a call that was made.
+type record struct {
+	call
+	// began and ended are moments of a clock that counts events: the call had
+	// no effect before began; ended is 0 when it never returned.
+	began, ended int
+	// maybe says that the call may have had an effect whatever it returned, or
+	// have one yet: its worker was killed, or it could not reach the store.
+	maybe  bool
+	answer answer
+}
+
+func (r *record) String() string {
+	switch {
+	case r.maybe:
+		return fmt.Sprintf("%s, which may have had its effect: %+v", r.name, r.answer)
+	default:
+		return fmt.Sprintf("%s: %+v", r.name, r.answer)
+	}
+}
+
+// explain reports whether some order of the recorded calls, each taking effect
+// at one moment between its beginning and its end, leads the model from one
+// state to another with the answers that were given. Calls that may or may not
+// have had an effect are free. In between, the vault may advance what it has, if
+// one of the calls makes it.
+func explain(from state, records []*record, to state) error {
+	type place struct {
+		done uint64
+		at   state
+	}
+	seen := make(map[place]bool)
+	advances := slices.ContainsFunc(records, func(r *record) bool { return r.advances })
+	all := uint64(1)<<len(records) - 1
+	var search func(place) bool
+	search = func(p place) bool {
+		if seen[p] {
+			return false
+		}
+		seen[p] = true
+		if p.done == all && p.at.visible() == to {
+			return true
+		}
+		if advances {
+			for _, next := range p.at.advanced() {
+				if search(place{p.done, next}) {
+					return true
+				}
+			}
+		}
+		for i, r := range records {
+			bit := uint64(1) << i
+			if p.done&bit != 0 || !mayBeNext(records, p.done, r) {
+				continue
+			}
+			if r.maybe && search(place{p.done | bit, p.at}) {
+				return true
+			}
+			for _, m := range r.moves(p.at) {
+				if (r.maybe || m.answer == r.answer) && search(place{p.done | bit, m.next}) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	if search(place{0, from}) {
+		return nil
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "no order of the calls explains the answers and the final state\nfrom  %+v", from)
+	for _, r := range records {
+		fmt.Fprintf(&b, "\n%3d-%-3d %s", r.began, r.ended, r)
+	}
+	fmt.Fprintf(&b, "\nto    %+v", to)
+	return errors.New(b.String())
+}
+
+// mayBeNext: no call that is still to come ended before r began.
+func mayBeNext(records []*record, done uint64, r *record) bool {
+	for i, other := range records {
+		if done>>i&1 == 0 && other.ended != 0 && !other.maybe && other.ended < r.began {
+			return false
+		}
+	}
+	return true
+}

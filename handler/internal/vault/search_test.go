@@ -1,0 +1,297 @@
+package vault_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/vaulttest"
+)
+
+// depth multiplies the number of schedules that the searches of this package
+// try. The default is what a test run can wait for;
+//
+//	go test -run 'Interleavings|Faults|Concurrent' -search=100 ./handler/internal/vault
+//
+// takes some minutes.
+var depth = flag.Int("search", 1, "how many times as many schedules as usual to search")
+
+// startingStates are the states from which calls are interleaved, each as a
+// vault has them at rest. The operation there is that of owner "start", made as
+// the first maker of keys.
+func startingStates(t *testing.T) map[string]snapshot {
+	states := make(map[string]snapshot)
+	make := func(name string, build func(w *world, c *client)) {
+		w := start(t, snapshot{})
+		c := w.open(w.store, 0)
+		for issuer, provider := range providers {
+			if _, err := c.SetIssuer(c.ctx, issuerName(t, issuer), vault.IssuerSet{Provider: &provider}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		build(w, c)
+		w.ca.hold = false
+		if err := w.check(); err != nil {
+			t.Fatalf("state %s: %v", name, err)
+		}
+		states[name] = w.snapshot()
+	}
+	do := func(w *world, c *client, calls ...call) {
+		for _, call := range calls {
+			if a := w.do(c, call); a.Reason != 0 {
+				t.Fatalf("%s: %+v", call.name, a)
+			}
+		}
+	}
+	const grace = 2 * time.Second
+	make("nothing", func(*world, *client) {})
+	for _, issuer := range []string{vault.IssuerSelf, vault.IssuerUnknown, issuing, quick} {
+		make("in progress, "+issuer, func(w *world, c *client) {
+			do(w, c, create("start", issuer))
+			w.clock.Advance(grace)
+		})
+	}
+	make("ordered", func(w *world, c *client) {
+		w.ca.hold = true
+		do(w, c, create("start", issuing), tick)
+		w.clock.Advance(time.Minute)
+	})
+	make("cancellation asked for", func(w *world, c *client) {
+		w.ca.hold = true
+		do(w, c, create("start", issuing), tick, cancel)
+		w.clock.Advance(time.Minute)
+	})
+	claimed := func(w *world, c *client) {
+		do(w, c, create("start", issuing))
+		w.clock.Advance(grace)
+		var die context.CancelFunc
+		c.ctx, die = context.WithCancel(c.ctx)
+		w.ca.taken = die
+		w.do(c, poll)
+		_, _ = c.Advance(c.ctx) // ends with its context, after the order
+		w.ca.taken = nil
+	}
+	make("claimed", claimed)
+	make("claim ended", func(w *world, c *client) {
+		claimed(w, c)
+		w.clock.Advance(90 * time.Second)
+	})
+	make("failed", func(w *world, c *client) { do(w, c, create("start", refusing), tick) })
+	make("completed", func(w *world, c *client) { do(w, c, create("start", vault.IssuerSelf), tick) })
+	make("next version in progress", func(w *world, c *client) {
+		do(w, w.open(w.store, 13), create("first", vault.IssuerSelf), tick)
+		do(w, c, create("start", issuing))
+		w.clock.Advance(grace)
+	})
+	make("deleted", func(w *world, c *client) { do(w, c, create("start", vault.IssuerSelf), tick, deleteCertificate) })
+	make("purging", func(w *world, c *client) {
+		do(w, c, create("start", vault.IssuerSelf), tick)
+		var err error
+		if w.backup, err = c.Backup(c.ctx, c.name); err != nil {
+			t.Fatal(err)
+		}
+		do(w, c, deleteCertificate)
+		store := vaulttest.NewFaulty(w.store, func(call vaulttest.Call) vaulttest.Fault {
+			if call.Number > 2 {
+				return vaulttest.Lost
+			}
+			return vaulttest.None
+		})
+		do(w, w.open(store, 13), purge)
+	})
+	return states
+}
+
+// script is what one worker does: one call after the other.
+type script []call
+
+func (s script) String() string {
+	var names []string
+	for _, c := range s {
+		names = append(names, c.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// workerStore is the store of a worker in a search. It notes when a call had its
+// first answer, and lets pass, outside the schedule, what cannot meet anything
+// that other workers do: the heartbeat and the reading of issuers.
+type workerStore struct {
+	vault.Store
+	direct vault.Store
+	seen   func()
+}
+
+func (s *workerStore) Get(ctx context.Context, key string) (vault.Row, error) {
+	if strings.HasPrefix(key, "i:") {
+		return s.direct.Get(ctx, key)
+	}
+	r, err := s.Store.Get(ctx, key)
+	s.seen()
+	return r, err
+}
+
+func (s *workerStore) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
+	rows, err := s.Store.Scan(ctx, r)
+	s.seen()
+	return rows, err
+}
+
+func (s *workerStore) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+	if tx.Actions[0].Row.Key == "s:heartbeat" {
+		return s.direct.Commit(ctx, tx)
+	}
+	return s.Store.Commit(ctx, tx)
+}
+
+// scenario makes the scenario of a search: scripts that run at the same time,
+// from a state.
+func scenario(t testing.TB, from snapshot, scripts []script) func() vaulttest.Scenario {
+	return func() vaulttest.Scenario {
+		w := start(t, from)
+		s := vaulttest.Scenario{Store: w.store}
+		for i, script := range scripts {
+			s.Workers = append(s.Workers, vaulttest.Worker{
+				Name: fmt.Sprintf("%d (%s)", i+1, script),
+				Run: func(_ context.Context, store vault.Store) {
+					var r *record
+					c := w.open(&workerStore{Store: store, direct: w.store, seen: func() {
+						if r.began == 0 {
+							r.began = int(w.events.Add(1))
+						}
+					}}, i+1)
+					for _, call := range script {
+						r = w.begin(call)
+						r.began = 0
+						r.answer = call.run(c)
+						w.end(r)
+					}
+				},
+			})
+		}
+		s.Check = func(*vaulttest.Memory) error { return errors.Join(w.check(), w.settle()) }
+		return s
+	}
+}
+
+// independent: besides storage, workers share the clock, which a tick moves when
+// it has found nothing due yet, and the CA, which the provider looks at before it
+// reads a key and acts on afterwards.
+func independent(a, b vaulttest.Call) bool {
+	both := func(p, q string) bool {
+		return strings.HasPrefix(a.Key, p) && strings.HasPrefix(b.Key, q) || strings.HasPrefix(a.Key, q) && strings.HasPrefix(b.Key, p)
+	}
+	return vaulttest.Independent(a, b) && !both("k:", "k:") && !both("d:3:", "c:") && !both(lapseKey, "")
+}
+
+// search tries schedules of scripts from a state. Those of two workers it tries
+// all, and those in which one of them is killed all if they are not too many;
+// of three workers, those with two preemptions. Then it tries some at random.
+//
+// Under the race detector, which makes a schedule cost ten times as much and has
+// little to find where one worker runs at a time, it tries only one at random,
+// and only where one worker is a tick, which has goroutines.
+func search(t testing.TB, from snapshot, scripts ...script) {
+	t.Helper()
+	try := func(s vaulttest.Search) bool {
+		t.Helper()
+		s.Setup = scenario(t, from, scripts)
+		s.Limit *= *depth
+		s.Samples *= *depth
+		r, err := vaulttest.Interleave(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%d crashes, %d preemptions: %s", s.Crashes, s.Preemptions, r)
+		return r.Exhaustive
+	}
+	switch {
+	case raceDetector && *depth == 1:
+		if slices.ContainsFunc(scripts, func(s script) bool { return s[0].name == tick.name }) {
+			try(vaulttest.Search{Crashes: 1, Samples: 1})
+		}
+		return
+	case len(scripts) > 2:
+		try(vaulttest.Search{Preemptions: 2, Limit: 1000})
+	default:
+		try(vaulttest.Search{Independent: independent, Limit: 200})
+	}
+	if !try(vaulttest.Search{Crashes: 1, Independent: independent, Limit: 60}) {
+		try(vaulttest.Search{Crashes: 1, Samples: 10})
+	}
+}
+
+// TestInterleavings searches the schedules of every two calls from every state.
+func TestInterleavings(t *testing.T) {
+	t.Parallel()
+	calls := []call{
+		create("one", issuing), create("two", ""), tick, poll, cancel,
+		merge("start", 0, "A"), merge("start", 0, "B"),
+		deleteOperation, deleteCertificate, recoverDeleted, purge,
+	}
+	states := startingStates(t)
+	for _, from := range slices.Sorted(maps.Keys(states)) {
+		t.Run(from, func(t *testing.T) {
+			t.Parallel()
+			for i, a := range calls {
+				for _, b := range calls[i:] {
+					t.Run(a.name+" and "+b.name, func(t *testing.T) {
+						search(t, states[from], script{a}, script{b})
+					})
+				}
+			}
+		})
+	}
+}
+
+// TestInterleavingsOfThree searches where three workers meet: an effect at the
+// CA, an end, and a new beginning; and what comes back.
+func TestInterleavingsOfThree(t *testing.T) {
+	t.Parallel()
+	states := startingStates(t)
+	mergeOwn, restore := merge("new", 3, "C"), restore(states["purging"].backup)
+	for _, test := range []struct {
+		from    string
+		scripts []script
+	}{
+		{"in progress, ca", []script{{tick}, {tick}, {cancel}}},
+		{"in progress, ca", []script{{tick}, {tick}, {deleteOperation}}},
+		{"in progress, ca", []script{{tick}, {deleteOperation}, {create("new", issuing), tick}}},
+		{"in progress, ca", []script{{tick}, {cancel, uncancel}, {poll}}},
+		{"in progress, ca", []script{{tick}, {deleteCertificate}, {recoverDeleted}}},
+		{"ordered", []script{{tick}, {deleteCertificate, purge}, {create("new", issuing)}}},
+		{"claim ended", []script{{tick}, {tick}, {deleteOperation}}},
+		{"in progress, quick", []script{{poll}, {poll}, {lapse}}},
+		{"in progress, quick", []script{{poll}, {poll}, {cancel}}},
+		{"in progress, quick", []script{{poll}, {deleteOperation}, {create("new", quick), poll}}},
+		{"in progress, quick", []script{{poll}, {deleteOperation, tick}, {lapse}}},
+		{"ordered", []script{{tick}, {poll, tick}, {lapse}}},
+		{"cancellation asked for", []script{{tick}, {uncancel}, {deleteCertificate, recoverDeleted}}},
+		{"in progress, Self", []script{{poll}, {poll}, {tick}}},
+		{"in progress, Self", []script{{poll}, {cancel}, {deleteOperation, create("new", vault.IssuerSelf)}}},
+		{"in progress, Unknown", []script{{merge("start", 0, "A")}, {merge("start", 0, "B")}, {cancel, tick}}},
+		{"in progress, Unknown", []script{{merge("start", 0, "A")}, {deleteOperation}, {create("new", vault.IssuerUnknown), mergeOwn}}},
+		{"failed", []script{{merge("start", 0, "A")}, {create("one", issuing), tick}, {deleteCertificate}}},
+		{"failed", []script{{create("two", "")}, {create("one", vault.IssuerUnknown)}, {deleteOperation}}},
+		{"completed", []script{{create("two", "")}, {create("one", vault.IssuerSelf)}, {deleteOperation}}},
+		{"completed", []script{{deleteCertificate}, {recoverDeleted}, {purge}}},
+		{"deleted", []script{{purge}, {recoverDeleted}, {create("new", issuing)}}},
+		{"deleted", []script{{purge}, {purge}, {create("new", vault.IssuerUnknown), mergeOwn}}},
+		{"purging", []script{{tick}, {tick}, {create("new", vault.IssuerUnknown), mergeOwn}}},
+		{"purging", []script{{tick}, {tick}, {restore}}},
+		{"purging", []script{{tick}, {restore}, {create("new", issuing)}}},
+		{"purging", []script{{tick}, {restore}, {restore}}},
+	} {
+		t.Run(fmt.Sprint(test.from, test.scripts), func(t *testing.T) {
+			t.Parallel()
+			search(t, states[test.from], test.scripts...)
+		})
+	}
+}
