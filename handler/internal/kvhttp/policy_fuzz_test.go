@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -49,6 +50,9 @@ func FuzzPolicy(f *testing.F) {
 		}
 		if reshown := newReply(200, v.policy("web", &again)).body; !bytes.Equal(shown, reshown) {
 			t.Fatalf("the policy shown changes when it is sent back:\n%s", cmp.Diff(string(shown), string(reshown)))
+		}
+		if diff := cmp.Diff(p, again, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("the policy shown is another:\n%s", diff)
 		}
 		updated, err := p.Update(*echo, now)
 		if err != nil {
