@@ -77,7 +77,8 @@ lint: ## report what is not formatted or suspicious
 	$(GO) vet ./...
 
 clean: ## remove everything that was built or installed; keeps keys and data
-	rm -rf dist .venv $(EXAMPLES)/js/node_modules .local/bin .local/app .local/azurite
+	rm -rf dist .venv $(EXAMPLES)/js/node_modules .local/bin .local/app .local/azurite .local/tools .local/schemathesis
+	rm -rf scripts/e2e/clients/*/.venv scripts/e2e/clients/*/node_modules scripts/e2e/clients/*/target
 
 localcloud:
 	@mkdir -p -m 700 .local
