@@ -15,6 +15,7 @@
 //	backup.go restore.go             a certificate with its history, sealed
 //	issuer.go issuers.go             the contract of providers; issuer objects
 //	release.go                       what an ended operation left at its CA
+//	accounts.go challenges.go        what providers keep beyond their operations
 //	change.go rows.go store.go       how all of this is written down
 //
 // # An operation
