@@ -34,6 +34,10 @@ const (
 
 	// leeway is how far the clocks of issuer and handler may differ.
 	leeway = 5 * time.Minute
+
+	// farthest bounds times in tokens, in Unix seconds: some 30,000 years. Beyond
+	// what an int64 holds, times wrap around and compare as anything.
+	farthest = 1 << 40
 )
 
 // Config describes whose tokens are accepted. All fields without a default are
@@ -229,6 +233,11 @@ func (v *Validator) check(c *claims) error {
 	}
 	if v.tenantID != "" && c.TenantID != v.tenantID {
 		return &TokenError{fmt.Sprintf("Error validating token: expected tenant (tid) %s, found %s.", v.tenantID, clip(c.TenantID))}
+	}
+	for _, at := range []*jwt.NumericDate{c.ExpiresAt, c.NotBefore, c.IssuedAt} {
+		if at != nil && (at.Unix() < 0 || at.Unix() > farthest) {
+			return &TokenError{"Error validating token: it has a time that is none."}
+		}
 	}
 	if c.ObjectID == "" && c.AppID == "" && c.AuthorizedParty == "" {
 		return &TokenError{"Error validating token: it names no caller (oid, appid or azp)."}

@@ -23,7 +23,6 @@ func FuzzClaims(f *testing.F) {
 	encode := base64.RawURLEncoding.EncodeToString
 	header := encode([]byte(`{"alg":"RS256","kid":"k0"}`))
 	const leeway = 5 * time.Minute
-	const farthest = 1e18 // jwt's times wrap around not far beyond, within reach of the issuer's key alone
 	latest, earliest := float64(c.now().Add(leeway).Unix()), float64(c.now().Add(-leeway).Unix())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		signed := header + "." + encode(data)
@@ -60,7 +59,7 @@ func FuzzClaims(f *testing.F) {
 			if start == nil {
 				continue
 			}
-			if at := seconds(t, start); at >= latest+1 && at < farthest { // whole seconds count
+			if at := seconds(t, start); at >= latest+1 { // whole seconds count
 				t.Fatalf("%q is taken at %v", data, c.now())
 			}
 		}
