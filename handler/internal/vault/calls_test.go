@@ -120,6 +120,18 @@ func merge(owner string, key int, leaf string) call {
 	}
 }
 
+// importCertificate imports a certificate for a maker's first key.
+func importCertificate(key int, leaf string) call {
+	return call{
+		name:    "import " + leaf,
+		repeats: true,
+		run: func(c *client) answer {
+			return certificateAnswer(c.Import(c.ctx, c.name, vault.ImportParams{Value: pemOf(key, leaf)}))
+		},
+		moves: func(s state) []move { return s.importCertificate(leaf) },
+	}
+}
+
 // restore brings back a certificate of the issuer Self, of which there was one
 // version.
 func restore(backup []byte) call {

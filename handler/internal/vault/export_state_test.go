@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"time"
 )
 
 // State is what the rows of a vault say about one certificate.
 type State struct {
 	Exists, Deleted, Purging, Restoring bool
+	PurgeAt                             time.Time // when Deleted
 	Policy                              Policy
 	Operation                           *Operation
 	Leaf                                []byte // of the latest version, DER
@@ -26,6 +28,9 @@ func StateOf(rows []Row, n Name) (State, error) {
 			errs = append(errs, json.Unmarshal(r.Doc, h))
 			s.Exists, s.Deleted, s.Purging, s.Operation = true, h.Deletion != nil, h.Purging, h.Operation
 			s.Restoring, s.Policy = h.Restore != nil, h.Policy
+			if h.Deletion != nil {
+				s.PurgeAt = h.Deletion.PurgeAt
+			}
 			if h.Latest != nil {
 				s.Leaf = h.Latest.Leaf
 			}

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 	"sync"
@@ -87,6 +88,17 @@ func leaf(key *ecdsa.PublicKey, label string) []byte {
 // leafOf is a certificate for a maker's first key, as a caller sends it.
 func leafOf(maker int, label string) string {
 	return base64.StdEncoding.EncodeToString(leaf(&ellipticKeys()[maker*keysEach].PublicKey, label))
+}
+
+// pemOf is the same with its key, as a caller imports it.
+func pemOf(maker int, label string) string {
+	key := ellipticKeys()[maker*keysEach]
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})) +
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf(&key.PublicKey, label)}))
 }
 
 // issuedFor is what the CA of the searches makes of a CSR.

@@ -15,6 +15,7 @@ import (
 type state struct {
 	Exists    bool
 	Deleted   bool   // and recoverable
+	Expired   bool   // deleted for so long that a tick purges it
 	Purging   bool   // cannot come back, but is not gone yet
 	Restoring bool   // cannot be seen yet, but the name is taken
 	Policy    string // its issuer
@@ -56,20 +57,29 @@ func (s state) live() bool { return s.Exists && !s.Deleted && !s.Purging && !s.R
 
 func (s state) pending() bool { return s.live() && s.Owner != "" }
 
+// taken is why nothing new can begin on the name, 0 when it can.
+func (s state) taken() vault.Reason {
+	switch {
+	case s.Purging:
+		return vault.BeingDeleted
+	case s.Deleted:
+		return vault.DeletedButRecoverable
+	case s.Restoring:
+		return vault.RestoreConflict
+	case s.Owner != "" && s.Status == vault.StatusInProgress:
+		return vault.OperationInProgress
+	}
+	return 0
+}
+
 // create is Create by the given client. An empty issuer stands for the stored
 // policy.
 func (s state) create(owner, issuer string) []move {
 	switch {
-	case s.Purging:
-		return stays(s, refused(vault.BeingDeleted))
-	case s.Deleted:
-		return stays(s, refused(vault.DeletedButRecoverable))
-	case s.Restoring:
-		return stays(s, refused(vault.RestoreConflict))
-	case s.Owner == owner && s.Status == vault.StatusInProgress:
+	case s.pending() && s.Owner == owner && s.Status == vault.StatusInProgress:
 		return stays(s, s.operation())
-	case s.Owner != "" && s.Status == vault.StatusInProgress:
-		return stays(s, refused(vault.OperationInProgress))
+	case s.taken() != 0:
+		return stays(s, refused(s.taken()))
 	case !s.Exists && issuer == "":
 		return stays(s, refused(vault.BadParameter))
 	}
@@ -78,6 +88,14 @@ func (s state) create(owner, issuer string) []move {
 	}
 	s.Exists, s.Owner, s.Issuer, s.Status, s.Cancel, s.Asked = true, owner, s.Policy, vault.StatusInProgress, false, false
 	return stays(s, s.operation())
+}
+
+func (s state) importCertificate(leaf string) []move {
+	if reason := s.taken(); reason != 0 {
+		return stays(s, refused(reason))
+	}
+	next := state{Exists: true, Policy: vault.IssuerUnknown, Latest: leaf, Versions: s.Versions + 1}
+	return []move{{next.certificate(), next}}
 }
 
 func (s state) poll() []move {
@@ -150,7 +168,7 @@ func (s state) recoverDeleted() []move {
 	if !s.Deleted || s.Purging {
 		return stays(s, refused(vault.DeletedNotFound))
 	}
-	s.Deleted = false
+	s.Deleted, s.Expired = false, false
 	return stays(s, s.certificate())
 }
 
@@ -166,10 +184,8 @@ var restored = state{Exists: true, Policy: vault.IssuerSelf, Latest: issued, Ver
 
 func (s state) restore() []move {
 	switch {
-	case s.Purging:
-		return stays(s, refused(vault.BeingDeleted))
-	case s.Deleted:
-		return stays(s, refused(vault.DeletedButRecoverable))
+	case s.Purging || s.Deleted:
+		return stays(s, refused(s.taken()))
 	case s.Exists:
 		return stays(s, refused(vault.RestoreConflict))
 	}
@@ -190,6 +206,8 @@ func (s state) advanced() []state {
 	switch {
 	case s.Purging:
 		return []state{{}}
+	case s.Expired:
+		return []state{{Exists: true, Purging: true}}
 	case s.Restoring: // done, or broken off and taken back
 		return []state{restored, {Exists: true, Purging: true}}
 	case !s.pending() || s.Status != vault.StatusInProgress:
@@ -214,9 +232,9 @@ func (s state) advanced() []state {
 	return next
 }
 
-// visible is s without what only its workers know.
+// visible is s without what a caller cannot see.
 func (s state) visible() state {
-	s.Asked = false
+	s.Asked, s.Expired = false, false
 	return s
 }
 
@@ -224,6 +242,7 @@ func (s state) visible() state {
 type call struct {
 	name     string
 	advances bool // it may have the vault advance what it has
+	repeats  bool // sent again after it succeeded, it succeeds again
 	run      func(*client) answer
 	moves    func(state) []move
 }

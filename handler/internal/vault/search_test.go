@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
@@ -22,92 +21,6 @@ import (
 //
 // takes some minutes.
 var depth = flag.Int("search", 1, "how many times as many schedules as usual to search")
-
-// startingStates are the states from which calls are interleaved, each as a
-// vault has them at rest. The operation there is that of owner "start", made as
-// the first maker of keys.
-func startingStates(t *testing.T) map[string]snapshot {
-	states := make(map[string]snapshot)
-	make := func(name string, build func(w *world, c *client)) {
-		w := start(t, snapshot{})
-		c := w.open(w.store, 0)
-		for issuer, provider := range providers {
-			if _, err := c.SetIssuer(c.ctx, issuerName(t, issuer), vault.IssuerSet{Provider: &provider}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		build(w, c)
-		w.ca.hold = false
-		if err := w.check(); err != nil {
-			t.Fatalf("state %s: %v", name, err)
-		}
-		states[name] = w.snapshot()
-	}
-	do := func(w *world, c *client, calls ...call) {
-		for _, call := range calls {
-			if a := w.do(c, call); a.Reason != 0 {
-				t.Fatalf("%s: %+v", call.name, a)
-			}
-		}
-	}
-	const grace = 2 * time.Second
-	make("nothing", func(*world, *client) {})
-	for _, issuer := range []string{vault.IssuerSelf, vault.IssuerUnknown, issuing, quick} {
-		make("in progress, "+issuer, func(w *world, c *client) {
-			do(w, c, create("start", issuer))
-			w.clock.Advance(grace)
-		})
-	}
-	make("ordered", func(w *world, c *client) {
-		w.ca.hold = true
-		do(w, c, create("start", issuing), tick)
-		w.clock.Advance(time.Minute)
-	})
-	make("cancellation asked for", func(w *world, c *client) {
-		w.ca.hold = true
-		do(w, c, create("start", issuing), tick, cancel)
-		w.clock.Advance(time.Minute)
-	})
-	claimed := func(w *world, c *client) {
-		do(w, c, create("start", issuing))
-		w.clock.Advance(grace)
-		var die context.CancelFunc
-		c.ctx, die = context.WithCancel(c.ctx)
-		w.ca.taken = die
-		w.do(c, poll)
-		_, _ = c.Advance(c.ctx) // ends with its context, after the order
-		w.ca.taken = nil
-	}
-	make("claimed", claimed)
-	make("claim ended", func(w *world, c *client) {
-		claimed(w, c)
-		w.clock.Advance(90 * time.Second)
-	})
-	make("failed", func(w *world, c *client) { do(w, c, create("start", refusing), tick) })
-	make("completed", func(w *world, c *client) { do(w, c, create("start", vault.IssuerSelf), tick) })
-	make("next version in progress", func(w *world, c *client) {
-		do(w, w.open(w.store, 13), create("first", vault.IssuerSelf), tick)
-		do(w, c, create("start", issuing))
-		w.clock.Advance(grace)
-	})
-	make("deleted", func(w *world, c *client) { do(w, c, create("start", vault.IssuerSelf), tick, deleteCertificate) })
-	make("purging", func(w *world, c *client) {
-		do(w, c, create("start", vault.IssuerSelf), tick)
-		var err error
-		if w.backup, err = c.Backup(c.ctx, c.name); err != nil {
-			t.Fatal(err)
-		}
-		do(w, c, deleteCertificate)
-		store := vaulttest.NewFaulty(w.store, func(call vaulttest.Call) vaulttest.Fault {
-			if call.Number > 2 {
-				return vaulttest.Lost
-			}
-			return vaulttest.None
-		})
-		do(w, w.open(store, 13), purge)
-	})
-	return states
-}
 
 // script is what one worker does: one call after the other.
 type script []call
@@ -281,6 +194,9 @@ func TestInterleavingsOfThree(t *testing.T) {
 		{"failed", []script{{merge("start", 0, "A")}, {create("one", issuing), tick}, {deleteCertificate}}},
 		{"failed", []script{{create("two", "")}, {create("one", vault.IssuerUnknown)}, {deleteOperation}}},
 		{"completed", []script{{create("two", "")}, {create("one", vault.IssuerSelf)}, {deleteOperation}}},
+		{"completed", []script{{importCertificate(3, "I")}, {create("one", quick), poll}, {deleteCertificate}}},
+		{"failed", []script{{importCertificate(3, "I")}, {merge("start", 0, "A")}, {deleteOperation}}},
+		{"in progress, quick", []script{{importCertificate(3, "I")}, {poll}, {cancel}}},
 		{"completed", []script{{deleteCertificate}, {recoverDeleted}, {purge}}},
 		{"deleted", []script{{purge}, {recoverDeleted}, {create("new", issuing)}}},
 		{"deleted", []script{{purge}, {purge}, {create("new", vault.IssuerUnknown), mergeOwn}}},

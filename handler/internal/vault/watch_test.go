@@ -3,6 +3,7 @@ package vault_test
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -105,8 +106,8 @@ func (w *watch) note(format string, args ...any) {
 // head checks the life of a certificate.
 func (w *watch) head(old, new vault.State) {
 	switch {
-	case !old.Exists && new.Exists && !new.Restoring && (new.Deleted || new.Versions > 0 || new.Operation == nil):
-		w.note("a new certificate is no shell with an operation")
+	case !old.Exists && new.Exists && !new.Restoring && (new.Deleted || new.Versions > 1 || (new.Versions == 1) != (new.Operation == nil)):
+		w.note("a new certificate has neither an operation nor one version")
 	case old.Exists && !new.Exists && !old.Purging:
 		w.note("a certificate vanished that was not being purged")
 	case old.Purging && new.Exists && !new.Purging:
@@ -205,7 +206,8 @@ func (w *watch) becomes(old, new vault.State) {
 	}
 }
 
-// versions checks that versions only come, until a purge takes them.
+// versions checks that versions only come, until a purge takes them, and that
+// their certificates, chains and keys stay.
 func (w *watch) versions(n vault.Name, before, after vaulttest.Contents, purging bool) {
 	now := make(map[string][]byte)
 	for _, r := range after.Rows {
@@ -215,11 +217,27 @@ func (w *watch) versions(n vault.Name, before, after vaulttest.Contents, purging
 		if !strings.HasPrefix(r.Key, "v:"+n.String()+":") {
 			continue
 		}
-		switch doc, ok := now[r.Key]; {
+		doc, ok := now[r.Key]
+		switch {
 		case !ok && !purging:
 			w.note("version %s vanished", r.Key)
 		case ok && !bytes.Equal(doc, r.Doc):
-			w.note("version %s changed", r.Key)
+			if lasting(doc) != lasting(r.Doc) {
+				w.note("version %s is another one now", r.Key)
+			}
 		}
 	}
+}
+
+// lasting is what never changes of a version.
+func lasting(doc []byte) string {
+	var v struct {
+		Created          time.Time
+		Leaf             []byte
+		Chain, ID, KeyID string
+	}
+	if err := json.Unmarshal(doc, &v); err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(v)
 }
