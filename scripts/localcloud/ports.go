@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 
@@ -77,12 +78,27 @@ func (p port) explain(err error) error {
 }
 
 // probe reports whether a child can listen on the port, and chooses a free one
-// for 0. It is free again when probe returns.
+// for 0. It is free again when probe returns; so that it still is when the child
+// comes to it, it is chosen from below the ports that the system gives out.
 func (p *port) probe() error {
-	listener, err := loopback.Listen(p.number)
+	if p.number != 0 {
+		return p.tryListen(p.number)
+	}
+	var err error
+	for range 100 {
+		number := 15_000 + rand.IntN(15_000)
+		if err = p.tryListen(number); err == nil {
+			p.number = number
+			return nil
+		}
+	}
+	return err
+}
+
+func (p *port) tryListen(number int) error {
+	listener, err := loopback.Listen(number)
 	if err != nil {
 		return p.explain(err)
 	}
-	p.number = loopback.Port(listener)
 	return listener.Close()
 }
