@@ -32,9 +32,6 @@ func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCac
 		return nil, err
 	}
 	for steps := 1; ; steps++ {
-		if !v.now().Before(h.Operation.ClaimedUntil) {
-			return nil, errLost // this process slept for so long that another may have the operation
-		}
 		state, out := v.takeStep(ctx, n, h.Operation, issuers)
 		v.cfg.Log.InfoContext(ctx, "step",
 			"certificate", n.text, "request_id", h.Operation.RequestID, "issuer", h.Operation.Policy.Issuer.Name,
@@ -102,6 +99,9 @@ func (v *Vault) takeStep(ctx context.Context, n Name, op *Operation, issuers *is
 	issuer, req, err := v.request(ctx, n, op, issuers)
 	if err != nil {
 		return state, asOutcome(err)
+	}
+	if !v.now().Before(op.ClaimedUntil) { // this process slept, and another may have the operation
+		return state, Retry(time.Time{}, errors.New("the claim ended before the step began"))
 	}
 	if op.cancelPending() {
 		canceler, asksCA := issuer.(Canceler)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,15 +130,21 @@ func TestNoStepAfterTheEnd(t *testing.T) {
 	}
 }
 
-// sleepy is a store whose commits may take long.
+// sleepy is a store after whose calls much time may have passed.
 type sleepy struct {
 	vault.Store
-	commit func(vault.Tx)
+	after func(key string)
+}
+
+func (s *sleepy) Get(ctx context.Context, key string) (vault.Row, error) {
+	row, err := s.Store.Get(ctx, key)
+	s.after(key)
+	return row, err
 }
 
 func (s *sleepy) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
 	etag, err := s.Store.Commit(ctx, tx)
-	s.commit(tx)
+	s.after(tx.Actions[0].Row.Key)
 	return etag, err
 }
 
@@ -146,32 +153,41 @@ func (s *sleepy) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
 // the operation by then.
 func TestNoStepUnderAClaimThatHasEnded(t *testing.T) {
 	t.Parallel()
-	for asleep, want := range map[time.Duration]int{89 * time.Second: 1, 90 * time.Second: 0} {
+	head, claim, issuer := "c:web", "c:web", "i:ca"
+	for _, test := range []struct {
+		calls  []string // it falls asleep after these
+		asleep time.Duration
+		want   int // the claim under which the step is taken
+	}{
+		{[]string{head, claim}, 89 * time.Second, 1},
+		{[]string{head, claim}, 90 * time.Second, 2},
+		{[]string{head, claim, issuer}, 90 * time.Second, 2},
+	} {
 		clock, store := newClock(), new(vaulttest.Memory)
-		steps := 0
-		p := &provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-			steps++
+		var claims []int
+		p := &provider{step: func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+			claims = append(claims, req.Attempts)
 			return nil, vault.Pending(clock.Now().Add(time.Hour), "on it")
 		}}
-		sleeper := &sleepy{Store: store, commit: func(vault.Tx) {}}
+		sleeper := &sleepy{Store: store, after: func(string) {}}
 		h := &harness{t: t, store: store, clock: clock, Vault: open(t, sleeper, clock, map[string]vault.Issuer{"ca": p})}
 		h.mustSetIssuer("ca", "ca")
 		h.mustCreate("web", "ca")
 		clock.Advance(2 * time.Second)
-		sleeper.commit = func(tx vault.Tx) {
-			if len(tx.Actions) == 1 && tx.Actions[0].Row.Key == "c:web" { // the claim
-				sleeper.commit = func(vault.Tx) {}
-				clock.Advance(asleep)
+		next := test.calls
+		sleeper.after = func(key string) {
+			if len(next) == 0 || key != next[0] {
+				return
+			}
+			if next = next[1:]; len(next) == 0 {
+				clock.Advance(test.asleep)
 			}
 		}
 		h.mustTick()
-		if steps != want {
-			t.Errorf("asleep for %s after the claim: %d steps, want %d", asleep, steps, want)
-		}
-		clock.Advance(time.Second)
+		clock.Advance(10 * time.Second)
 		h.mustTick()
-		if steps != 1 {
-			t.Errorf("asleep for %s: %d steps after the next tick, want 1", asleep, steps)
+		if !slices.Equal(claims, []int{test.want}) {
+			t.Errorf("asleep for %s after %v: steps under the claims %v, want one under %d", test.asleep, test.calls, claims, test.want)
 		}
 	}
 }
