@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -28,6 +29,9 @@ var providers = map[string]string{issuing: "Authority", refusing: "Authority", q
 // It notes what workers do wrong.
 type authority struct {
 	now func() time.Time
+	// scheduled says that time passes between storage calls only. Elsewhere a
+	// claim may end right before its step.
+	scheduled bool
 	// operation returns what the vault has of a request, nil when it has none.
 	operation func(requestID string) *vault.Operation
 
@@ -37,8 +41,8 @@ type authority struct {
 	lapsed map[string]bool
 	wrong  []error
 
-	hold  bool   // nothing is issued or refused yet
-	taken func() // called when an order was placed
+	hold  atomic.Bool // nothing is issued or refused yet
+	taken func()      // called when an order was placed
 }
 
 // quickAuthority is an authority that a poll need not wait for.
@@ -97,8 +101,8 @@ func (a *authority) Step(ctx context.Context, req vault.Request, state json.RawM
 		return json.RawMessage(`"ordered"`), vault.Pending(time.Time{}, "ordered")
 	}
 	switch {
-	case a.hold:
-		return state, vault.Pending(req.Created.Add(10*time.Second), "held")
+	case a.hold.Load():
+		return state, vault.Pending(a.now().Add(10*time.Second), "held")
 	case req.Issuer.Name == refusing:
 		return state, vault.Failed(vault.CodeRejected, "refused")
 	default:
@@ -114,8 +118,10 @@ func (a *authority) enter(req vault.Request) func() {
 	defer a.mu.Unlock()
 	this := &step{requestID: req.ID}
 	if op != nil {
-		this.lease = op.ClaimedUntil
-		if op.Claim != req.Attempts {
+		if op.Claim == req.Attempts {
+			this.lease = op.ClaimedUntil
+		}
+		if a.scheduled && op.Claim != req.Attempts {
 			a.wrong = append(a.wrong, fmt.Errorf("a step of %s begins under claim %d, while claim %d is held", req.ID, req.Attempts, op.Claim))
 		}
 	}

@@ -145,10 +145,11 @@ func restore(backup []byte) call {
 
 var (
 	tick = call{
-		name:     "tick",
-		advances: true,
-		run:      func(c *client) answer { return errorAnswer(second(c.Advance(c.ctx))) },
-		moves:    func(s state) []move { return stays(s, answer{}) },
+		name:       "tick",
+		advances:   true,
+		everywhere: true,
+		run:        func(c *client) answer { return errorAnswer(second(c.Advance(c.ctx))) },
+		moves:      func(s state) []move { return stays(s, answer{}) },
 	}
 	poll = call{
 		name:     "poll",

@@ -127,18 +127,3 @@ func checkVersion(ver *version, id string, blobs map[string][]byte) error {
 	_, err := x509.ParseCertificate(ver.Leaf)
 	return err
 }
-
-// Statuses are the states of all operations, by request_id.
-func Statuses(rows []Row) map[string]Status {
-	statuses := make(map[string]Status)
-	for _, r := range rows {
-		h := new(head)
-		if strings.HasPrefix(r.Key, "c:") && decode(r, h) == nil && h.Operation != nil {
-			statuses[h.Operation.RequestID] = h.Operation.Status
-		}
-	}
-	return statuses
-}
-
-// CanBecome is the state machine.
-func (s Status) CanBecome(t Status) bool { return s.canBecome(t) }

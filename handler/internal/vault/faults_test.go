@@ -172,18 +172,19 @@ func (c faultCase) run(t *testing.T, n int, fault vaulttest.Fault, killed bool) 
 		if call.Number != n {
 			return vaulttest.None
 		}
-		if call.Kind == vaulttest.PutBlob && fault != vaulttest.None {
-			w.lostBlobs++
+		if fault != vaulttest.None {
+			w.faults.Add(1)
 		}
 		return fault
 	})
 	var answers []string
 	try := func(worker int, store vault.Store) bool {
-		r := w.begin(c.call)
+		client := w.open(store, worker)
+		r := w.begin(client, c.call)
 		ended := make(chan struct{})
 		go func() { // which a killed process does not leave
 			defer close(ended)
-			r.answer = c.call.run(w.open(store, worker))
+			r.answer = c.call.run(client)
 			w.end(r)
 		}()
 		<-ended

@@ -240,16 +240,18 @@ func (s state) visible() state {
 
 // call is a call of the API, to run and to foresee.
 type call struct {
-	name     string
-	advances bool // it may have the vault advance what it has
-	repeats  bool // sent again after it succeeded, it succeeds again
-	run      func(*client) answer
-	moves    func(state) []move
+	name       string
+	advances   bool // it may have the vault advance what it has
+	everywhere bool // it is not about one certificate
+	repeats    bool // sent again after it succeeded, it succeeds again
+	run        func(*client) answer
+	moves      func(state) []move
 }
 
 // record is a call that was made.
 type record struct {
 	call
+	name vault.Name
 	// began and ended are moments of a clock that counts events: the call had
 	// no effect before began; ended is 0 when it never returned.
 	began, ended int

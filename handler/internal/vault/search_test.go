@@ -69,6 +69,7 @@ func (s *workerStore) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, erro
 func scenario(t testing.TB, from snapshot, scripts []script) func() vaulttest.Scenario {
 	return func() vaulttest.Scenario {
 		w := start(t, from)
+		w.ca.scheduled = true
 		s := vaulttest.Scenario{Store: w.store}
 		for i, script := range scripts {
 			s.Workers = append(s.Workers, vaulttest.Worker{
@@ -81,7 +82,7 @@ func scenario(t testing.TB, from snapshot, scripts []script) func() vaulttest.Sc
 						}
 					}}, i+1)
 					for _, call := range script {
-						r = w.begin(call)
+						r = w.begin(c, call)
 						r.began = 0
 						r.answer = call.run(c)
 						w.end(r)

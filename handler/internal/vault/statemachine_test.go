@@ -1,9 +1,13 @@
 package vault_test
 
 import (
-	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -15,155 +19,156 @@ import (
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
-// observer watches every transaction: which operations there were, in which
-// states, and how many versions they led to.
-type observer struct {
-	mu       sync.Mutex
-	statuses map[string]vault.Status // by request_id, the last seen
-	wins     map[string]int          // completions by request_id
+// deeds are what somebody may do at any time. Each is made into a call when it
+// is done, because some depend on what there is then.
+var deeds = map[string]func(w *world, c *client) call{
+	"create":              func(w *world, _ *client) call { return create(w.owner(), vault.IssuerSelf) },
+	"create for a merge":  func(w *world, _ *client) call { return create(w.owner(), vault.IssuerUnknown) },
+	"create at the CA":    func(w *world, _ *client) call { return create(w.owner(), issuing) },
+	"create at a quick":   func(w *world, _ *client) call { return create(w.owner(), quick) },
+	"create at a refuser": func(w *world, _ *client) call { return create(w.owner(), refusing) },
+	"create again":        func(w *world, _ *client) call { return create(w.owner(), "") },
+	"import":              func(*world, *client) call { return importCertificate(14, "imported") },
+	"merge":               mergeCurrent,
+	"tick":                always(tick),
+	"poll":                always(poll),
+	"get":                 always(get),
+	"cancel":              always(cancel),
+	"uncancel":            always(uncancel),
+	"delete operation":    always(deleteOperation),
+	"delete":              always(deleteCertificate),
+	"recover":             always(recoverDeleted),
+	"purge":               always(purge),
+	"a while":             always(pause(3 * time.Second)),
+	"a long while":        always(pause(2 * time.Minute)),
 }
 
-// observe watches a harness's store. The invariants are checked too.
-func observe(t testing.TB, h *harness) *observer {
-	o := &observer{statuses: make(map[string]vault.Status), wins: make(map[string]int)}
-	h.store.OnCommit(func(_, after vaulttest.Contents) {
-		if err := vault.Invariants(after.Rows, after.Blobs); err != nil {
-			t.Errorf("after a transaction: %v", err)
-		}
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		for id, now := range vault.Statuses(after.Rows) {
-			before, seen := o.statuses[id]
-			switch {
-			case !seen && now != vault.StatusInProgress:
-				t.Errorf("operation %s begins as %s", id, now)
-			case seen && before != now && !before.CanBecome(now):
-				t.Errorf("operation %s went from %s to %s", id, before, now)
-			}
-			if before != now && now == vault.StatusCompleted {
-				o.wins[id]++
-			}
-			o.statuses[id] = now
-		}
-	})
-	return o
-}
+func always(c call) func(*world, *client) call { return func(*world, *client) call { return c } }
 
-// deed is one random thing that somebody does to the certificate "web".
-type deed func(h *harness, n vault.Name) error
-
-func deeds(t testing.TB) map[string]deed {
-	ctx := context.Background()
-	create := func(issuer string) deed {
-		return func(h *harness, n vault.Name) error {
-			return second(h.Create(ctx, n, vault.CreateParams{Policy: policyFor(issuer)}))
-		}
+func pause(d time.Duration) call {
+	return call{
+		name: fmt.Sprintf("%s go by", d),
+		run: func(c *client) answer {
+			c.clock.Advance(d)
+			return answer{}
+		},
+		moves: func(s state) []move { return stays(s, answer{}) },
 	}
-	return map[string]deed{
-		"create Self":      create("Self"),
-		"create Unknown":   create("Unknown"),
-		"create at the CA": create("ca"),
-		"poll":             func(h *harness, n vault.Name) error { return second(h.Operation(ctx, n, "")) },
-		"cancel":           func(h *harness, n vault.Name) error { return second(h.Cancel(ctx, n, "", true)) },
-		"uncancel":         func(h *harness, n vault.Name) error { return second(h.Cancel(ctx, n, "", false)) },
-		"delete operation": func(h *harness, n vault.Name) error { return second(h.DeleteOperation(ctx, n, "")) },
-		"delete":           func(h *harness, n vault.Name) error { return second(h.Delete(ctx, n)) },
-		"recover":          func(h *harness, n vault.Name) error { return second(h.Recover(ctx, n)) },
-		"purge":            func(h *harness, n vault.Name) error { return h.Purge(ctx, n) },
-		"read":             func(h *harness, n vault.Name) error { return second(h.Certificate(ctx, n)) },
-		"tick":             func(h *harness, n vault.Name) error { return second(h.Advance(ctx)) },
-		"merge": func(h *harness, n vault.Name) error {
-			op, err := h.Operation(ctx, n, "")
+}
+
+// owner is a client request id that nobody has used.
+func (w *world) owner() string { return fmt.Sprintf("o%d", w.events.Add(1)) }
+
+// mergeCurrent merges a certificate for the operation that there is now.
+func mergeCurrent(w *world, c *client) call {
+	op := w.watch.state(c.name).Operation
+	if op == nil {
+		return merge("nobody", 0, "M")
+	}
+	return call{
+		name: "merge for " + op.ClientRequestID,
+		run: func(c *client) answer {
+			csr, err := x509.ParseCertificateRequest(op.CSR)
 			if err != nil {
-				return err
+				return errorAnswer(err)
 			}
-			return second(h.Merge(ctx, n, vault.MergeParams{X5C: []string{signed(t, op.CSR, 7)}}))
+			der := leaf(csr.PublicKey.(*ecdsa.PublicKey), "M")
+			return certificateAnswer(c.Merge(c.ctx, c.name, vault.MergeParams{X5C: []string{base64.StdEncoding.EncodeToString(der)}}))
 		},
-		"wait": func(h *harness, _ vault.Name) error { h.clock.Advance(3 * time.Second); return nil },
-		"wait long": func(h *harness, _ vault.Name) error {
-			h.clock.Advance(2 * time.Minute)
-			return nil
-		},
-		"the CA holds":   func(h *harness, _ vault.Name) error { h.mustScript("ca", "hold"); return nil },
-		"the CA issues":  func(h *harness, _ vault.Name) error { h.mustScript("ca", "issue"); return nil },
-		"the CA rejects": func(h *harness, _ vault.Name) error { h.mustScript("ca", "reject=no"); return nil },
+		moves: func(s state) []move { return s.merge(op.ClientRequestID, "M") },
 	}
 }
 
-// settle ends what can end, and checks the end.
-func (o *observer) settle(t testing.TB, h *harness) {
-	t.Helper()
-	h.mustScript("ca", "issue")
-	for range 3 {
-		h.clock.Advance(3 * time.Minute)
-		h.mustTick()
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for id, n := range o.wins {
-		if n > 1 {
-			t.Errorf("operation %s completed %d times", id, n)
-		}
-	}
-	if op, err := h.Operation(context.Background(), name(t, "web"), ""); err == nil && op.Status == vault.StatusInProgress && !op.Manual() {
-		t.Errorf("operation is still in progress: %+v", op)
-	}
-}
-
-// TestStateMachine: whatever is asked for in whatever order, operations change
-// as the diagram says, complete once at most, and end.
+// TestStateMachine does random deeds to three certificates, one after the other.
+// Each does what the model says, and everything ends.
 func TestStateMachine(t *testing.T) {
 	t.Parallel()
-	all := deeds(t)
+	nothing := startingStates(t)["nothing"]
 	rapid.Check(t, func(rt *rapid.T) {
-		h := newHarness(t, nil)
-		o := observe(t, h)
-		h.mustScript("ca", "hold")
-		n := name(t, "web")
-		actions := make(map[string]func(*rapid.T))
-		for what, do := range all {
-			actions[what] = func(rt *rapid.T) {
-				if err := do(h, n); err != nil && reason(t, err) == vault.Unavailable {
-					rt.Fatalf("%s: %v", what, err)
+		w := start(t, nothing)
+		var clients []*client
+		for i, n := range []string{"web", "web-2", "other"} {
+			c := w.open(w.store, i)
+			c.name = name(t, n)
+			clients = append(clients, c)
+		}
+		actions := map[string]func(*rapid.T){
+			"the CA holds":  func(*rapid.T) { w.ca.hold.Store(true) },
+			"the CA issues": func(*rapid.T) { w.ca.hold.Store(false) },
+		}
+		for name, deed := range deeds {
+			actions[name] = func(rt *rapid.T) {
+				c := clients[rapid.IntRange(0, len(clients)-1).Draw(rt, "certificate")]
+				w.do(c, deed(w, c))
+				if err := w.check(); err != nil {
+					rt.Fatal(err)
 				}
+				w.rebase()
 			}
 		}
 		rt.Repeat(actions)
-		o.settle(t, h)
+		w.ca.hold.Store(false)
+		if err := w.settle(); err != nil {
+			rt.Fatal(err)
+		}
 	})
 }
 
-// TestStateMachineOfSeveral is the same with several workers at once.
-func TestStateMachineOfSeveral(t *testing.T) {
+// TestConcurrentWorkers has goroutines do random deeds to two certificates at
+// once, on stores that fail now and then. Some order of the deeds explains what
+// came of them, and everything ends.
+func TestConcurrentWorkers(t *testing.T) {
 	t.Parallel()
-	const runs, workers, length = 20, 4, 15
-	all := deeds(t)
-	var names []string
-	for what := range all {
-		names = append(names, what)
+	runs := 100 * *depth
+	if raceDetector {
+		runs = 20 * *depth
 	}
-	slices.Sort(names)
+	states := startingStates(t)
+	froms := slices.Sorted(maps.Keys(states))
 	for run := range runs {
 		t.Run(fmt.Sprint(run), func(t *testing.T) {
 			t.Parallel()
-			h := newHarness(t, nil)
-			o := observe(t, h)
-			h.mustScript("ca", "issue")
-			n := name(t, "web")
-			var wg sync.WaitGroup
-			for worker := range workers {
+			w := start(t, states[froms[run%len(froms)]])
+			var workers sync.WaitGroup
+			var stores []*vaulttest.Faulty
+			for worker := 1; worker <= 3; worker++ {
 				random := rand.New(rand.NewPCG(uint64(run), uint64(worker)))
-				wg.Go(func() {
-					for range length {
-						what := names[random.IntN(len(names))]
-						if err := all[what](h, n); err != nil && reason(t, err) == vault.Unavailable {
-							t.Errorf("%s: %v", what, err)
+				faulted := false
+				store := vaulttest.NewFaulty(w.store, func(vaulttest.Call) vaulttest.Fault {
+					runtime.Gosched()
+					if random.IntN(20) > 0 {
+						return vaulttest.None
+					}
+					faulted = true
+					w.faults.Add(1)
+					return []vaulttest.Fault{vaulttest.Lost, vaulttest.AppliedButFailed, vaulttest.Late(1), vaulttest.Late(2)}[random.IntN(4)]
+				})
+				stores = append(stores, store)
+				workers.Go(func() {
+					c := w.open(store, worker)
+					for range 5 {
+						c.name = name(t, []string{"web", "web", "other"}[random.IntN(3)])
+						deed := slices.Sorted(maps.Keys(deeds))[random.IntN(len(deeds))]
+						faulted = false
+						r := w.begin(c, deeds[deed](w, c))
+						r.answer = r.run(c)
+						w.end(r)
+						if faulted && r.answer.Reason != 0 {
+							r.maybe = true // a refusal may be about the worker's own success
 						}
 					}
 				})
 			}
-			wg.Wait()
-			o.settle(t, h)
+			workers.Wait()
+			for _, s := range stores {
+				s.Release()
+			}
+			if err := w.check(); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.settle(); err != nil {
+				t.Fatal(err)
+			}
 		})
 	}
 }

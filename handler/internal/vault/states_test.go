@@ -76,12 +76,12 @@ func startingStates(t *testing.T) map[string]snapshot {
 		})
 	}
 	m.make("ordered", func(w *world, c *client) {
-		w.ca.hold = true
+		w.ca.hold.Store(true)
 		m.do(w, c, create("start", issuing), tick)
 		w.clock.Advance(time.Minute)
 	})
 	m.make("cancellation asked for", func(w *world, c *client) {
-		w.ca.hold = true
+		w.ca.hold.Store(true)
 		m.do(w, c, create("start", issuing), tick, cancel)
 		w.clock.Advance(time.Minute)
 	})
@@ -124,7 +124,7 @@ func workStates(t *testing.T) map[string]snapshot {
 		w.clock.Advance(2 * time.Second)
 	})
 	m.make("release", func(w *world, c *client) {
-		w.ca.hold = true
+		w.ca.hold.Store(true)
 		m.do(w, c, create("start", issuing), tick, deleteOperation)
 	})
 	m.make("purge date", func(w *world, c *client) {

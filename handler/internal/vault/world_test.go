@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,19 +23,20 @@ import (
 // what is known of what they did.
 type world struct {
 	t       testing.TB
-	name    vault.Name // of the certificate that the calls are about
+	name    vault.Name // of the certificate that clients are about unless they say otherwise
 	store   *vaulttest.Memory
 	clock   *clock
 	ca      *authority
 	watch   *watch
-	from    state
+	from    map[vault.Name]state
 	events  atomic.Int64
-	records []*record
 	backup  []byte
+	mu      sync.Mutex // guards records
+	records []*record
 
-	// lostBlobs is how many chain blobs were written without the vault learning
-	// of it.
-	lostBlobs int
+	// faults is how many storage calls were made to fail. A worker that does not
+	// know what became of its transaction must leave its chain blob alone.
+	faults atomic.Int64
 }
 
 // snapshot is a world at rest.
@@ -58,11 +60,28 @@ func start(t testing.TB, s snapshot) *world {
 	w.watch = newWatch(w.clock.Now)
 	w.watch.states = s.states
 	maps.Copy(w.watch.completed, s.completed)
-	w.from = modelState(s.states[w.name])
-	w.from.Expired = w.from.Deleted && !w.clock.Now().Before(s.states[w.name].PurgeAt)
+	w.from = w.modelStates(s.states)
 	w.store.OnCommit(w.watch.see)
 	w.ca.now, w.ca.operation = w.clock.Now, w.watch.current
 	return w
+}
+
+// rebase begins a new history at what the store holds now.
+func (w *world) rebase() {
+	w.watch.mu.Lock()
+	defer w.watch.mu.Unlock()
+	w.from, w.records = w.modelStates(w.watch.states), nil
+}
+
+// modelStates are the states of all names in the model's terms.
+func (w *world) modelStates(stored map[vault.Name]vault.State) map[vault.Name]state {
+	states := make(map[vault.Name]state)
+	for n, s := range stored {
+		m := modelState(s)
+		m.Expired = m.Deleted && !w.clock.Now().Before(s.PurgeAt)
+		states[n] = m
+	}
+	return states
 }
 
 func fill(t testing.TB, store *vaulttest.Memory, c vaulttest.Contents) {
@@ -118,14 +137,16 @@ func (w *world) open(store vault.Store, worker int) *client {
 // do makes a call and records it. The record is there before the call returns,
 // which it never does if its worker is killed.
 func (w *world) do(c *client, call call) answer {
-	r := w.begin(call)
+	r := w.begin(c, call)
 	r.answer = call.run(c)
 	w.end(r)
 	return r.answer
 }
 
-func (w *world) begin(call call) *record {
-	r := &record{call: call, maybe: true, began: int(w.events.Add(1))}
+func (w *world) begin(c *client, call call) *record {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := &record{call: call, name: c.name, maybe: true, began: int(w.events.Add(1))}
 	w.records = append(w.records, r)
 	return r
 }
@@ -142,7 +163,9 @@ func (w *world) end(r *record) {
 // nothing that the vault does not know of.
 func (w *world) check() error {
 	errs := append(slices.Clone(w.watch.wrong), w.ca.faults()...)
-	errs = append(errs, explain(w.from, w.records, modelState(w.watch.state(w.name))))
+	for n, records := range w.byName() {
+		errs = append(errs, explain(w.from[n], records, modelState(w.watch.state(n))))
+	}
 	rows := w.store.Contents().Rows
 	for _, id := range w.ca.standing() {
 		op := w.watch.current(id)
@@ -155,6 +178,26 @@ func (w *world) check() error {
 
 func holds(rows []vault.Row, prefix string) bool {
 	return slices.ContainsFunc(rows, func(r vault.Row) bool { return strings.HasPrefix(r.Key, prefix) })
+}
+
+// byName are the records of the calls about each certificate, ticks among all of
+// them.
+func (w *world) byName() map[vault.Name][]*record {
+	names := map[vault.Name][]*record{w.name: nil}
+	for n := range w.from {
+		names[n] = nil
+	}
+	for _, r := range w.records {
+		names[r.name] = nil
+	}
+	for n := range names {
+		for _, r := range w.records {
+			if r.name == n || r.everywhere {
+				names[n] = append(names[n], r)
+			}
+		}
+	}
+	return names
 }
 
 // recovery is how long after a crash ordinary ticks must have put everything in
@@ -207,8 +250,8 @@ func (w *world) checkSettled() error {
 			errs = append(errs, fmt.Errorf("the order of %s was neither used nor taken back", id))
 		}
 	}
-	if unused := unusedBlobs(contents); len(unused) > w.interrupted()+w.lostBlobs {
-		errs = append(errs, fmt.Errorf("chain blobs %v belong to nothing, after %d calls that were broken off", unused, w.interrupted()))
+	if unused := unusedBlobs(contents); len(unused) > w.interrupted()+int(w.faults.Load()) {
+		errs = append(errs, fmt.Errorf("chain blobs %v belong to nothing, after %d calls that were broken off and %d faults", unused, w.interrupted(), w.faults.Load()))
 	}
 	return errors.Join(errs...)
 }
