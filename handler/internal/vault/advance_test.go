@@ -57,6 +57,27 @@ func TestFailingCancellationBacksOff(t *testing.T) {
 	}
 }
 
+// TestCancellationDoesNotWait: a cancellation is taken to the CA by the next
+// tick, however long the CA asked to be left alone.
+func TestCancellationDoesNotWait(t *testing.T) {
+	t.Parallel()
+	p := &canceling{provider: provider{step: held}, cancel: func() (bool, error) { return true, nil }}
+	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h.mustSetIssuer("ca", "ca")
+	h.mustCreate("web", "ca")
+	h.mustTick()
+	if op := h.mustOperation("web"); op.Due.Sub(h.clock.Now()) < 50*time.Minute {
+		t.Fatalf("the held operation is due at %s", op.Due)
+	}
+	if _, err := h.Cancel(t.Context(), name(t, "web"), "", true); err != nil {
+		t.Fatal(err)
+	}
+	h.mustTick()
+	if op := h.mustOperation("web"); op.Status != vault.StatusCancelled {
+		t.Errorf("after the next tick the operation is %s, want cancelled", op.Status)
+	}
+}
+
 // TestEveryOperationEnds: by its age at the latest, whatever keeps its issuer
 // from answering.
 func TestEveryOperationEnds(t *testing.T) {

@@ -3,6 +3,7 @@ package vault_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -22,11 +23,8 @@ const (
 var providers = map[string]string{issuing: "Authority", refusing: "Authority", quick: "Quick"}
 
 // authority is a CA that orders cost money at: it takes any number of them for
-// one request, and each must be paid for or taken back. The provider looks for
-// the request's order before it places one, and makes a storage call between
-// the two, so that two workers in one step would place two.
-//
-// It notes what workers do wrong.
+// one request, and each must be paid for or taken back. It notes what workers do
+// wrong.
 type authority struct {
 	now func() time.Time
 	// scheduled says that time passes between storage calls only. Elsewhere a
@@ -37,18 +35,29 @@ type authority struct {
 
 	mu     sync.Mutex // guards what follows
 	orders map[string]*order
-	steps  map[*step]bool // that are being taken
-	lapsed map[string]bool
+	steps  map[*step]bool  // that are being taken
+	lapsed map[string]bool // requests with an order of a step that outlived its lease
 	wrong  []error
 
 	hold  atomic.Bool // nothing is issued or refused yet
 	taken func()      // called when an order was placed
 }
 
-// quickAuthority is an authority that a poll need not wait for.
-type quickAuthority struct{ *authority }
+// account is the provider of an authority. It looks for a request's order before
+// it places one, and between the two it makes a storage call, so that of two
+// workers in one step each would place one.
+type account struct {
+	*authority
+	store vault.Store
+}
 
-func (quickAuthority) Instant() {}
+// accountKey is what an account reads between look and order.
+const accountKey = "t:account"
+
+// quickAccount is an account that a poll need not wait for.
+type quickAccount struct{ account }
+
+func (quickAccount) Instant() {}
 
 // order is what the CA has of one request.
 type order struct {
@@ -88,15 +97,16 @@ func (a *authority) faults() []error {
 }
 
 // Step orders, and in a second step gets what was ordered.
-func (a *authority) Step(ctx context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
-	defer a.enter(req)()
+func (a account) Step(ctx context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+	this := a.enter(req)
+	defer a.leave(this)
 	if state == nil {
 		found := a.find(req.ID)
-		if _, err := req.Key(ctx); err != nil {
+		if _, err := a.store.Get(ctx, accountKey); !errors.Is(err, vault.ErrNotFound) {
 			return nil, vault.Retry(time.Time{}, err)
 		}
 		if !found {
-			a.place(req.ID)
+			a.place(this)
 		}
 		return json.RawMessage(`"ordered"`), vault.Pending(time.Time{}, "ordered")
 	}
@@ -110,36 +120,34 @@ func (a *authority) Step(ctx context.Context, req vault.Request, state json.RawM
 	}
 }
 
-// enter notes a step; the function that it returns ends it. As long as the lease
-// of its claim runs, a worker has the request for itself.
-func (a *authority) enter(req vault.Request) func() {
+// enter notes that a step begins. As long as the lease of its claim runs, a
+// worker has the request for itself.
+func (a *authority) enter(req vault.Request) *step {
 	op, now := a.operation(req.ID), a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	this := &step{requestID: req.ID}
-	if op != nil {
-		if op.Claim == req.Attempts {
-			this.lease = op.ClaimedUntil
-		}
-		if a.scheduled && op.Claim != req.Attempts {
-			a.wrong = append(a.wrong, fmt.Errorf("a step of %s begins under claim %d, while claim %d is held", req.ID, req.Attempts, op.Claim))
-		}
+	switch {
+	case op == nil: // deleted after the claim
+		this.lease = now.Add(90 * time.Second)
+	case op.Claim == req.Attempts:
+		this.lease = op.ClaimedUntil
+	case a.scheduled:
+		a.wrong = append(a.wrong, fmt.Errorf("a step of %s begins under claim %d, while claim %d is held", req.ID, req.Attempts, op.Claim))
 	}
 	for other := range a.steps {
-		switch {
-		case other.requestID != req.ID:
-		case now.Before(other.lease):
+		if other.requestID == req.ID && now.Before(other.lease) {
 			a.wrong = append(a.wrong, fmt.Errorf("two workers are in a step of %s", req.ID))
-		default:
-			a.lapsed[req.ID] = true
 		}
 	}
 	a.steps[this] = true
-	return func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.steps, this)
-	}
+	return this
+}
+
+func (a *authority) leave(s *step) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.steps, s)
 }
 
 func (a *authority) find(requestID string) bool {
@@ -148,16 +156,20 @@ func (a *authority) find(requestID string) bool {
 	return a.orders[requestID] != nil
 }
 
-func (a *authority) place(requestID string) {
+func (a *authority) place(s *step) {
+	now := a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o := a.orders[requestID]
+	o := a.orders[s.requestID]
 	if o == nil {
 		o = new(order)
-		a.orders[requestID] = o
+		a.orders[s.requestID] = o
 	}
-	if o.placed++; o.placed > 1 && !a.lapsed[requestID] {
-		a.wrong = append(a.wrong, fmt.Errorf("%d orders were placed for %s", o.placed, requestID))
+	if !now.Before(s.lease) {
+		a.lapsed[s.requestID] = true
+	}
+	if o.placed++; o.placed > 1 && !a.lapsed[s.requestID] {
+		a.wrong = append(a.wrong, fmt.Errorf("%d orders were placed for %s", o.placed, s.requestID))
 	}
 	o.standing++
 	if a.taken != nil {
@@ -167,7 +179,7 @@ func (a *authority) place(requestID string) {
 
 // Cancel gives every request up.
 func (a *authority) Cancel(_ context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, bool, error) {
-	defer a.enter(req)()
+	defer a.leave(a.enter(req))
 	return state, true, nil
 }
 
@@ -179,6 +191,13 @@ func (a *authority) Release(_ context.Context, req vault.Request, _ json.RawMess
 		o.standing = 0
 	}
 	return nil
+}
+
+// outlived reports whether a step of the request ordered after its lease.
+func (a *authority) outlived(requestID string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lapsed[requestID]
 }
 
 // standing are the requests with orders that nobody has taken back.

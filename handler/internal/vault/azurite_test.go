@@ -94,8 +94,8 @@ func (s *storage) client(worker int, certificate string) *client {
 		Open:  sealer.Open,
 		Issuers: map[string]vault.Issuer{
 			"self":      selfsigned.New(selfsigned.Config{Now: s.now}),
-			"authority": s.ca,
-			"quick":     quickAuthority{s.ca},
+			"authority": account{s.ca, store},
+			"quick":     quickAccount{account{s.ca, store}},
 		},
 		NewKey: keysOf(worker),
 		Now:    s.now,

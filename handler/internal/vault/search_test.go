@@ -96,13 +96,13 @@ func scenario(t testing.TB, from snapshot, scripts []script) func() vaulttest.Sc
 }
 
 // independent: besides storage, workers share the clock, which a tick moves when
-// it has found nothing due yet, and the CA, which the provider looks at before it
-// reads a key and acts on afterwards.
+// it has found nothing due yet, and the CA, which an account acts on after it has
+// read its key, and a release after it has claimed its job.
 func independent(a, b vaulttest.Call) bool {
 	both := func(p, q string) bool {
 		return strings.HasPrefix(a.Key, p) && strings.HasPrefix(b.Key, q) || strings.HasPrefix(a.Key, q) && strings.HasPrefix(b.Key, p)
 	}
-	return vaulttest.Independent(a, b) && !both("k:", "k:") && !both("d:3:", "c:") && !both(lapseKey, "")
+	return vaulttest.Independent(a, b) && !both("d:3:", "c:") && !both(lapseKey, "") && !both(accountKey, accountKey) && !both(accountKey, "r:")
 }
 
 // search tries schedules of scripts from a state. Those of two workers it tries
