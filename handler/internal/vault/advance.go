@@ -32,7 +32,7 @@ func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCac
 		return nil, err
 	}
 	for steps := 1; ; steps++ {
-		state, out := v.takeStep(ctx, n, h.Operation, issuers)
+		state, out := v.takeStep(ctx, n, h, issuers)
 		v.cfg.Log.InfoContext(ctx, "step",
 			"certificate", n.text, "request_id", h.Operation.RequestID, "issuer", h.Operation.Policy.Issuer.Name,
 			"claim", h.Operation.Claim, "outcome", out.Kind.String(), "detail", truncate(out.Detail+out.Message, maxAnswer))
@@ -80,7 +80,8 @@ func (h *head) held(mine *Operation) error {
 
 // takeStep runs the provider, or cancels. Whatever goes wrong in there is an
 // outcome of this operation and touches no other.
-func (v *Vault) takeStep(ctx context.Context, n Name, op *Operation, issuers *issuerCache) (state json.RawMessage, out Outcome) {
+func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCache) (state json.RawMessage, out Outcome) {
+	op := h.Operation
 	state = op.State
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
@@ -99,6 +100,9 @@ func (v *Vault) takeStep(ctx context.Context, n Name, op *Operation, issuers *is
 	issuer, req, err := v.request(ctx, n, op, issuers)
 	if err != nil {
 		return state, asOutcome(err)
+	}
+	if h.Latest.issuedBy(op) {
+		req.Predecessor = h.Latest.Leaf
 	}
 	if !v.now().Before(op.ClaimedUntil) { // this process slept, and another may have the operation
 		return state, Retry(time.Time{}, errors.New("the claim ended before the step began"))

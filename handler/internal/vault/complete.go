@@ -25,7 +25,9 @@ func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, der [][]byte)
 		if err := h.held(mine); err != nil {
 			return nil, err
 		}
-		return newVersion(h.Operation), nil
+		ver, op := newVersion(h.Operation), h.Operation
+		ver.Issuer, ver.Provider, ver.IssuerID = op.Policy.Issuer.Name, op.Provider, op.IssuerID
+		return ver, nil
 	})
 }
 

@@ -50,6 +50,18 @@ type version struct {
 	Key           KeyProperties     `json:"key"`
 	ContentType   string            `json:"contentType"`
 	PreserveOrder bool              `json:"preserveOrder,omitempty"`
+
+	// Issuer, Provider and IssuerID are those of the operation whose issuer
+	// issued it; all are empty when a person brought it.
+	Issuer   string `json:"issuer,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	IssuerID string `json:"issuerId,omitempty"`
+}
+
+// issuedBy reports whether the operation's own issuer object obtained the
+// version.
+func (ver *version) issuedBy(op *Operation) bool {
+	return ver != nil && ver.Provider != "" && ver.Provider == op.Provider && ver.IssuerID == op.IssuerID
 }
 
 // operation is the pending object as a caller gets it.

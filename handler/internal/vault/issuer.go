@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"encoding/json"
 	"time"
 )
@@ -43,6 +44,29 @@ type Checker interface {
 	CheckPolicy(IssuerObject, Policy) error
 }
 
+// Revoker is an Issuer whose CA revokes certificates.
+type Revoker interface {
+	// Revoke revokes a certificate that this issuer object obtained. reason is a
+	// CRLReason (RFC 5280 section 5.3.1). That it is revoked already is no
+	// error; that the CA does not revoke wraps errors.ErrUnsupported.
+	Revoke(ctx context.Context, issuer IssuerObject, certificate *x509.Certificate, reason int) error
+}
+
+// RenewalAdviser is an Issuer whose CA suggests when to renew a certificate.
+type RenewalAdviser interface {
+	// RenewalInfo asks for advice on a certificate that this issuer object
+	// obtained. That the CA gives none wraps errors.ErrUnsupported.
+	RenewalInfo(ctx context.Context, issuer IssuerObject, certificate *x509.Certificate) (RenewalInfo, error)
+}
+
+// RenewalInfo is when a CA wants a certificate to be renewed. RFC 9773 section
+// 4.2.
+type RenewalInfo struct {
+	Start, End  time.Time     // the window; End is after Start
+	Explanation string        // URL of a page for people, may be empty
+	Again       time.Duration // when the CA wants to be asked again; zero: it does not say
+}
+
 // Instant marks an Issuer whose step needs no network, so that a client's poll
 // may run it.
 type Instant interface {
@@ -62,6 +86,10 @@ type Request struct {
 	Attempts     int  // claims so far, this one included
 	Cancellation bool // was asked for
 	Issuer       IssuerObject
+
+	// Predecessor is the leaf (DER) of the version that this one follows, where
+	// the same issuer object obtained it; else nil.
+	Predecessor []byte
 
 	// Key opens the certificate's private key, for an issuer that signs with
 	// it. It costs a storage call.

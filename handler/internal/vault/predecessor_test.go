@@ -1,0 +1,40 @@
+package vault_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+func TestPredecessor(t *testing.T) {
+	t.Parallel()
+	var got [][]byte
+	p := &provider{}
+	p.step = func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+		got = append(got, req.Predecessor)
+		return nil, issue(t, req)
+	}
+	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h.mustSetIssuer("one", "CA")
+	h.mustSetIssuer("other", "CA")
+	var leaves [][]byte
+	for _, issuer := range []string{"one", "one", "other", "other"} {
+		h.mustCreate("web", issuer)
+		h.clock.Advance(2 * time.Second)
+		h.mustTick()
+		c, err := h.Certificate(context.Background(), name(t, "web"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, c.Leaf)
+	}
+	for i, want := range [][]byte{nil, leaves[0], nil, leaves[2]} {
+		if !bytes.Equal(got[i], want) {
+			t.Errorf("request %d names the predecessor %.8x, want %.8x", i, got[i], want)
+		}
+	}
+}
