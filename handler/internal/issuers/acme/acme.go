@@ -79,11 +79,6 @@ type Config struct {
 	// good, unless there is one already, and returns the one that is kept.
 	SaveAccount func(ctx context.Context, id string, key []byte) ([]byte, error)
 
-	// Predecessor returns the DER of the certificate that a request renews, nil
-	// when there is none. The CA is told, and may prefer renewals to other
-	// orders; nil: it is never told. RFC 9773 section 5.
-	Predecessor func(ctx context.Context, req vault.Request) ([]byte, error)
-
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 

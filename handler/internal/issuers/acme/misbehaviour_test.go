@@ -79,11 +79,12 @@ func TestProfilesThatAreNotOffered(t *testing.T) {
 func TestReplacementIsToldToCAsThatAskOnly(t *testing.T) {
 	t.Parallel()
 	s := rewritten(t, quick, directoryPath, replace(`"renewalInfo"`, `"other"`, 0))
-	s.cfg.Predecessor = func(context.Context, vault.Request) ([]byte, error) {
-		t.Error("the predecessor was asked for")
-		return nil, nil
+	o := s.request("untold.example.test")
+	o.req.Predecessor = newSetup(t, difficult).request("untold.example.test").issue()[0].Raw // would be refused
+	o.issue()
+	if strings.Contains(string(o.state), `"unlinked":true`) {
+		t.Error("the CA was told")
 	}
-	s.request("untold.example.test").issue()
 }
 
 func TestOrderStatuses(t *testing.T) {

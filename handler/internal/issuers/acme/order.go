@@ -74,9 +74,9 @@ func (p *Provider) checkProfile(ctx context.Context, profile string) error {
 }
 
 // replaces identifies the certificate that an order takes the place of, if the
-// CA wants to know. RFC 9773 section 5.
+// CA wants to know: it may prefer renewals to other orders. RFC 9773 section 5.
 func (s *step) replaces(ctx context.Context) (string, error) {
-	if s.cfg.Predecessor == nil {
+	if s.req.Predecessor == nil {
 		return "", nil
 	}
 	directory, err := s.client.GetDirectory(ctx)
@@ -86,14 +86,7 @@ func (s *step) replaces(ctx context.Context) (string, error) {
 	if directory.RenewalInfo == "" {
 		return "", nil
 	}
-	der, err := s.cfg.Predecessor(ctx, s.req)
-	if err != nil {
-		return "", fmt.Errorf("finding the certificate to be renewed: %w", err)
-	}
-	if der == nil {
-		return "", nil
-	}
-	certificate, err := x509.ParseCertificate(der)
+	certificate, err := x509.ParseCertificate(s.req.Predecessor)
 	if err != nil || len(certificate.AuthorityKeyId) == 0 {
 		return "", nil // none of the CA's
 	}

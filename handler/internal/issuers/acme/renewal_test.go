@@ -2,7 +2,6 @@ package acme_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509"
 	"errors"
 	"strings"
@@ -91,10 +90,10 @@ func TestReplaces(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t, quick)
 	first := s.request("replaced.example.test").issue()[0]
-	s.cfg.Predecessor = func(context.Context, vault.Request) ([]byte, error) { return first.Raw, nil }
 	unlinked := func(out vault.Outcome) bool { return strings.Contains(out.Detail, "which certificate it replaces") }
 
 	second := s.request("replaced.example.test")
+	second.req.Predecessor = first.Raw
 	out, refused := second.until(unlinked)
 	if refused {
 		t.Fatalf("the first replacement: %s", out.Detail)
@@ -102,6 +101,7 @@ func TestReplaces(t *testing.T) {
 	second.issued(out)
 
 	third := s.request("replaced.example.test")
+	third.req.Predecessor = first.Raw
 	if out, refused = third.until(unlinked); !refused || !strings.Contains(out.Detail, "alreadyReplaced") {
 		t.Fatalf("the second replacement: %s: %s", out.Kind, out.Detail+out.Message)
 	}
@@ -125,33 +125,14 @@ func TestReplacementThatTheCADoesNotKnow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSetup(t, quick)
-			s.cfg.Predecessor = func(context.Context, vault.Request) ([]byte, error) { return test.predecessor, nil }
 			o := s.request(label(name) + ".moved.example.test")
+			o.req.Predecessor = test.predecessor
 			o.issue()
 			if refused := strings.Contains(string(o.state), `"unlinked":true`); refused != test.refused {
 				t.Errorf("the CA refused the replacement: %t, want %t", refused, test.refused)
 			}
 		})
 	}
-}
-
-func TestPredecessorCannotBeFound(t *testing.T) {
-	t.Parallel()
-	s := newSetup(t, quick)
-	broken := true
-	s.cfg.Predecessor = func(context.Context, vault.Request) ([]byte, error) {
-		if broken {
-			return nil, errors.New("storage is away")
-		}
-		return nil, nil
-	}
-	o := s.request("unfound.example.test")
-	out, ok := o.until(func(out vault.Outcome) bool { return out.Kind == vault.OutcomeRetry })
-	if !ok || !strings.Contains(out.Detail, "storage is away") {
-		t.Fatalf("%s: %s", out.Kind, out.Detail+out.Message)
-	}
-	broken = false
-	o.issue()
 }
 
 func TestNoRenewalInfo(t *testing.T) {

@@ -1,7 +1,6 @@
 package webhook_test
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -48,10 +47,7 @@ func TestOpenAPI(t *testing.T) {
 // conversation makes the client send everything that it can.
 func conversation(t *testing.T) []exchange {
 	a := newAuthority(t)
-	i := a.issuer(webhook.Config{
-		Vault:       "vault-1",
-		Predecessor: func(context.Context, vault.Request) ([]byte, error) { return a.root.Raw, nil },
-	})
+	i := a.issuer(webhook.Config{Vault: "vault-1"})
 	small, full := request(t), request(t)
 	small.Policy.X509 = vault.X509Properties{ValidityMonths: 1}
 	full.ID = strings.Repeat("f", 32)
@@ -60,6 +56,7 @@ func conversation(t *testing.T) []exchange {
 		URIs: []string{"spiffe://example.com/a"}, IPAddresses: []string{"192.0.2.1"},
 	}
 	full.Policy.Issuer.CertificateType = "internal"
+	full.Predecessor = a.root.Raw
 	step := func(req vault.Request) vault.Outcome {
 		_, out := i.Step(t.Context(), req, nil)
 		return out

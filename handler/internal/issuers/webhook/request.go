@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -43,7 +42,7 @@ type altNames struct {
 }
 
 // newRequest describes an operation to the CA.
-func (i *Issuer) newRequest(ctx context.Context, req vault.Request) (*message, error) {
+func (i *Issuer) newRequest(req vault.Request) (*message, error) {
 	x := req.Policy.X509
 	r := request{
 		RequestID:       req.ID,
@@ -60,18 +59,12 @@ func (i *Issuer) newRequest(ctx context.Context, req vault.Request) (*message, e
 	if x.SANs != nil {
 		r.SANs = altNames(*x.SANs)
 	}
-	if i.cfg.Predecessor != nil {
-		der, err := i.cfg.Predecessor(ctx, req)
+	if req.Predecessor != nil {
+		c, err := x509.ParseCertificate(req.Predecessor)
 		if err != nil {
-			return nil, fmt.Errorf("finding the certificate to renew: %w", err)
+			return nil, fmt.Errorf("reading the certificate to renew: %w", err)
 		}
-		if der != nil {
-			c, err := x509.ParseCertificate(der)
-			if err != nil {
-				return nil, fmt.Errorf("reading the certificate to renew: %w", err)
-			}
-			r.RenewalOf = serialText(c)
-		}
+		r.RenewalOf = serialText(c)
 	}
 	content, err := json.Marshal(r)
 	if err != nil {

@@ -52,10 +52,6 @@ type Config struct {
 	// Vault names this vault to the CA; left out when empty.
 	Vault string
 
-	// Predecessor returns the DER of the certificate that a request renews, nil
-	// when there is none. Nil: the CA is never told.
-	Predecessor func(context.Context, vault.Request) ([]byte, error)
-
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 
@@ -114,7 +110,7 @@ func (i *Issuer) Step(ctx context.Context, req vault.Request, state json.RawMess
 	if reply.status != http.StatusNotFound {
 		return state, i.outcome(req, reply, false)
 	}
-	body, err := i.newRequest(ctx, req)
+	body, err := i.newRequest(req)
 	if err != nil {
 		return state, vault.Retry(time.Time{}, err)
 	}

@@ -133,10 +133,8 @@ func TestRequestBody(t *testing.T) {
 		URIs: []string{"spiffe://example.com/a"}, IPAddresses: []string{"192.0.2.1"},
 	}
 	req.Policy.Issuer.CertificateType = "internal"
-	i := a.issuer(webhook.Config{
-		Vault:       "vault-1",
-		Predecessor: func(context.Context, vault.Request) ([]byte, error) { return der(t, old[0]), nil },
-	})
+	req.Predecessor = der(t, old[0])
+	i := a.issuer(webhook.Config{Vault: "vault-1"})
 	for range 2 {
 		a.set(func() { a.requests = map[string]*issuance{} })
 		i.Step(t.Context(), req, nil)
@@ -184,21 +182,13 @@ func TestRequestBody(t *testing.T) {
 	}
 }
 
-func TestPredecessorFailures(t *testing.T) {
+func TestPredecessorThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
-	for want, predecessor := range map[string]func(context.Context, vault.Request) ([]byte, error){
-		"finding the certificate to renew: away": func(context.Context, vault.Request) ([]byte, error) { return nil, errors.New("away") },
-		"reading the certificate to renew: ":     func(context.Context, vault.Request) ([]byte, error) { return []byte("?"), nil },
-	} {
-		_, out := a.issuer(webhook.Config{Predecessor: predecessor}).Step(t.Context(), request(t), nil)
-		if out.Kind != vault.OutcomeRetry || !strings.HasPrefix(out.Detail, want) {
-			t.Errorf("%+v, want %s", out, want)
-		}
-	}
-	none := func(context.Context, vault.Request) ([]byte, error) { return nil, nil }
-	if _, out := a.issuer(webhook.Config{Predecessor: none}).Step(t.Context(), request(t), nil); out.Kind != vault.OutcomeIssued {
-		t.Errorf("no predecessor: %+v", out)
+	req := request(t)
+	req.Predecessor = []byte("?")
+	_, out := newAuthority(t).issuer(webhook.Config{}).Step(t.Context(), req, nil)
+	if out.Kind != vault.OutcomeRetry || !strings.HasPrefix(out.Detail, "reading the certificate to renew: ") {
+		t.Errorf("%+v", out)
 	}
 }
 
