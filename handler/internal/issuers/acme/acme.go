@@ -2,12 +2,10 @@ package acme
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -82,10 +80,6 @@ type Config struct {
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 
-	// Rand chooses times of renewal; crypto/rand when nil. It must be safe for
-	// concurrent use.
-	Rand io.Reader
-
 	// Log is discarded when nil.
 	Log *slog.Logger
 }
@@ -106,9 +100,11 @@ type Provider struct {
 }
 
 var (
-	_ vault.Issuer   = (*Provider)(nil)
-	_ vault.Releaser = (*Provider)(nil)
-	_ vault.Checker  = (*Provider)(nil)
+	_ vault.Issuer         = (*Provider)(nil)
+	_ vault.Releaser       = (*Provider)(nil)
+	_ vault.Checker        = (*Provider)(nil)
+	_ vault.Revoker        = (*Provider)(nil)
+	_ vault.RenewalAdviser = (*Provider)(nil)
 )
 
 // New checks cfg and makes a Provider of it. It touches no network.
@@ -129,9 +125,6 @@ func New(cfg Config) (*Provider, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
-	}
-	if cfg.Rand == nil {
-		cfg.Rand = rand.Reader
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

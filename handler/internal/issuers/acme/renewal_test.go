@@ -1,7 +1,6 @@
 package acme_test
 
 import (
-	"bytes"
 	"crypto/x509"
 	"errors"
 	"strings"
@@ -10,36 +9,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/certwright/certwright/handler/internal/issuers/acme"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 func TestRenewalInfo(t *testing.T) {
 	t.Parallel()
-	s := newSetup(t, quick)
-	s.cfg.Rand = bytes.NewReader(bytes.Repeat([]byte{0}, 64)) // always the first
-	o := s.request("renew.example.test")
+	o := newSetup(t, quick).request("renew.example.test")
 	leaf := o.issue()[0]
-	info, err := o.provider.RenewalInfo(t.Context(), leaf)
+	info, err := o.provider.RenewalInfo(t.Context(), o.req.Issuer, leaf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info.Start.Before(leaf.NotBefore) || !info.End.After(info.Start) || info.End.After(leaf.NotAfter) || info.Again != 6*time.Hour {
 		t.Errorf("renewal information %+v of a certificate from %s to %s", info, leaf.NotBefore, leaf.NotAfter)
 	}
-	if !info.At.Equal(info.Start) {
-		t.Errorf("the time is %s; with this source of chance it is the start, %s", info.At, info.Start)
-	}
-	for range 20 { // with the real source
-		if info, err = s.freshRand().RenewalInfo(t.Context(), leaf); err != nil || info.At.Before(info.Start) || !info.At.Before(info.End) {
-			t.Errorf("time %s, %v; want it in the window from %s to %s", info.At, err, info.Start, info.End)
-		}
-	}
-}
-
-func (s *setup) freshRand() *acme.Provider {
-	s.cfg.Rand = nil
-	return s.provider()
 }
 
 func TestRenewalInfoAsAnswered(t *testing.T) {
@@ -50,10 +33,10 @@ func TestRenewalInfoAsAnswered(t *testing.T) {
 	start, end := time.Date(2031, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2031, 1, 2, 3, 4, 6, 0, time.UTC)
 	for _, test := range []struct {
 		answer string
-		want   *acme.RenewalInfo // without At; nil: an error
+		want   *vault.RenewalInfo // nil: an error
 	}{
 		{`{"suggestedWindow":{"start":"2031-01-02T03:04:05Z","end":"2031-01-02T03:04:06Z"},"explanationURL":"https://ca.test/why"}`,
-			&acme.RenewalInfo{Start: start, End: end, Explanation: "https://ca.test/why", Again: 6 * time.Hour}},
+			&vault.RenewalInfo{Start: start, End: end, Explanation: "https://ca.test/why", Again: 6 * time.Hour}},
 		{`{"suggestedWindow":{"start":"2031-01-02T03:04:06Z","end":"2031-01-02T03:04:05Z"}}`, nil},
 		{`{"suggestedWindow":{"start":"2031-01-02T03:04:05Z","end":"2031-01-02T03:04:05Z"}}`, nil},
 		{`{}`, nil},
@@ -62,14 +45,13 @@ func TestRenewalInfoAsAnswered(t *testing.T) {
 		if err := quick.SetRenewalInfo(t.Context(), leaf, test.answer); err != nil {
 			t.Fatal(err)
 		}
-		info, err := o.provider.RenewalInfo(t.Context(), leaf)
+		info, err := o.provider.RenewalInfo(t.Context(), o.req.Issuer, leaf)
 		if test.want == nil {
-			if err == nil || errors.Is(err, acme.ErrNoRenewalInfo) {
+			if err == nil || errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("%s: %+v, %v; want an error", test.answer, info, err)
 			}
 			continue
 		}
-		info.At = time.Time{}
 		if diff := cmp.Diff(*test.want, info); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", test.answer, err, diff)
 		}
@@ -79,7 +61,7 @@ func TestRenewalInfoAsAnswered(t *testing.T) {
 func TestRenewalInfoOfAnothersCertificate(t *testing.T) {
 	t.Parallel()
 	leaf := newSetup(t, difficult).request("others.example.test").issue()[0]
-	if info, err := newSetup(t, quick).provider().RenewalInfo(t.Context(), leaf); err == nil {
+	if info, err := newSetup(t, quick).provider().RenewalInfo(t.Context(), vault.IssuerObject{}, leaf); err == nil {
 		t.Errorf("a CA that did not issue it says %+v", info)
 	}
 }
@@ -139,7 +121,7 @@ func TestNoRenewalInfo(t *testing.T) {
 	t.Parallel()
 	s := newStub(t)
 	o := s.operation(t)
-	if _, err := o.provider.RenewalInfo(t.Context(), s.server.Certificate()); !errors.Is(err, acme.ErrNoRenewalInfo) {
+	if _, err := o.provider.RenewalInfo(t.Context(), o.req.Issuer, s.server.Certificate()); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("a CA without renewal information: %v", err)
 	}
 }

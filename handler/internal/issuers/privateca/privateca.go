@@ -69,6 +69,7 @@ func (Instant) Instant() {}
 var (
 	_ vault.Issuer  = (*Issuer)(nil)
 	_ vault.Checker = (*Issuer)(nil)
+	_ vault.Revoker = (*Issuer)(nil)
 	_ vault.Instant = Instant{}
 )
 

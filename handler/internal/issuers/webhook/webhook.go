@@ -72,6 +72,7 @@ var (
 	_ vault.Canceler = (*Issuer)(nil)
 	_ vault.Releaser = (*Issuer)(nil)
 	_ vault.Checker  = (*Issuer)(nil)
+	_ vault.Revoker  = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches no network.
