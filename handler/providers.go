@@ -29,6 +29,7 @@ type providerConfig struct {
 	ACME      *acmeConfig      `json:"acme"`
 	Webhook   *webhookConfig   `json:"webhook"`
 	PrivateCA *privateCAConfig `json:"privateca"`
+	VaultPKI  *vaultPKIConfig  `json:"vaultpki"`
 }
 
 // acmeConfig is a CA that speaks ACME. Files are in the app's folder, PEM.
@@ -87,7 +88,7 @@ func parseProviders(getenv func(string) string) (map[string]providerConfig, erro
 		case slices.Contains(reservedProviders, key):
 			return nil, fmt.Errorf("provider %q is built in", name)
 		case p.kinds() != 1:
-			return nil, fmt.Errorf("provider %q must have one of acme, webhook and privateca", name)
+			return nil, fmt.Errorf("provider %q must have one of acme, webhook, privateca and vaultpki", name)
 		}
 		if err := p.readTokens(getenv); err != nil {
 			return nil, fmt.Errorf("provider %q: %w", name, err)
@@ -100,7 +101,7 @@ func parseProviders(getenv func(string) string) (map[string]providerConfig, erro
 // kinds is how many kinds of CA a provider says it is.
 func (p providerConfig) kinds() int {
 	n := 0
-	for _, has := range []bool{p.ACME != nil, p.Webhook != nil, p.PrivateCA != nil} {
+	for _, has := range []bool{p.ACME != nil, p.Webhook != nil, p.PrivateCA != nil, p.VaultPKI != nil} {
 		if has {
 			n++
 		}
@@ -144,6 +145,8 @@ func (p providerConfig) open(s surroundings) (vault.Issuer, error) {
 		return p.Webhook.open(s)
 	case p.PrivateCA != nil:
 		return p.PrivateCA.open(s)
+	case p.VaultPKI != nil:
+		return p.VaultPKI.open(s)
 	default:
 		return p.ACME.open(s)
 	}
