@@ -58,7 +58,7 @@ func (c *privateCAConfig) open(s surroundings) (vault.Issuer, error) {
 		issuer, err := privateca.New(cfg)
 		return privateca.Instant{Issuer: issuer}, err
 	}
-	key, err := privateca.NewKeyVaultKey(privateca.KeyVaultConfig{KeyID: c.KeyID, Credential: s.credential, HTTPClient: directClient()})
+	key, err := privateca.NewKeyVaultKey(privateca.KeyVaultConfig{KeyID: c.KeyID, Credential: s.credential})
 	if err != nil {
 		return nil, err
 	}

@@ -129,7 +129,10 @@ func New(cfg Config) (*Provider, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	client := newHTTPClient(directory, cfg.Directory.Hosts, cfg.Directory.Roots)
+	client, err := newHTTPClient(append([]string{directory.Host}, cfg.Directory.Hosts...), cfg.Directory.Roots)
+	if err != nil {
+		return nil, fmt.Errorf("ACME directory %q: %w", cfg.Directory.URL, err)
+	}
 	return &Provider{
 		cfg:  cfg,
 		host: directory.Host,

@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/resourcemanager/dns/armdns"
 
+	"github.com/certwright/certwright/handler/internal/issuers/egress"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -46,11 +49,30 @@ func newAzureZone(id string, credential azcore.TokenCredential, options *arm.Cli
 	}
 	o.Retry = policy.RetryOptions{MaxRetries: -1} // the operation's own back-off does that, without sleeping
 	o.DisableRPRegistration = true
+	if o.Transport == nil { // the SDK's own follows redirects and obeys proxy variables
+		if o.Transport, err = resourceManagerClient(o.Cloud); err != nil {
+			return "", nil, fmt.Errorf("Azure DNS zone %q: %w", id, err)
+		}
+	}
 	records, err := armdns.NewRecordSetsClient(resource.SubscriptionID, credential, &o)
 	if err != nil {
 		return "", nil, fmt.Errorf("Azure DNS zone %q: %w", id, err)
 	}
 	return resource.Name, &azureZone{records, resource.ResourceGroupName, resource.Name}, nil
+}
+
+// resourceManagerClient makes a client for the API that a cloud's resources,
+// zones among them, are managed by.
+func resourceManagerClient(c cloud.Configuration) (*http.Client, error) {
+	service, ok := c.Services[cloud.ResourceManager]
+	if !ok {
+		service = cloud.AzurePublic.Services[cloud.ResourceManager]
+	}
+	u, err := url.Parse(service.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return egress.NewClient(egress.Config{Hosts: []string{u.Host}})
 }
 
 func (z *azureZone) add(ctx context.Context, name string, values []string) error {

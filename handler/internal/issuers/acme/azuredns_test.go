@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	azfake "github.com/Azure/azure-sdk-for-go/sdk/azcore/fake"
 	"github.com/google/go-cmp/cmp"
 
@@ -225,5 +226,19 @@ func TestAzureDNSConfig(t *testing.T) {
 		if _, err := acme.NewDNS(cfg); err == nil {
 			t.Errorf("Azure DNS with %s was accepted", name)
 		}
+	}
+}
+
+// Unless told otherwise it calls Azure by the client of all providers.
+func TestAzureDNSIsNotOnThisMachine(t *testing.T) {
+	t.Parallel()
+	s, _ := newAzureSetup(t, "local.az.test")
+	s.dns.AzureOptions.Transport = nil
+	service := s.dns.AzureOptions.Cloud.Services[cloud.ResourceManager]
+	service.Endpoint = "https://LOCALHOST:1" // in this form it is a name like any other
+	s.dns.AzureOptions.Cloud.Services[cloud.ResourceManager] = service
+	out, ok := s.request("local.az.test").until(func(out vault.Outcome) bool { return out.Kind == vault.OutcomeRetry })
+	if !ok || !strings.Contains(out.Detail, "which serves this machine only") {
+		t.Errorf("%s: %s", out.Kind, out.Detail+out.Message)
 	}
 }

@@ -3,93 +3,26 @@ package acme
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"slices"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/issuers/egress"
 )
 
 const userAgent = "certwright"
 
-// Limits of one exchange with a server.
-const (
-	connectTimeout  = 5 * time.Second
-	exchangeTimeout = 20 * time.Second
-	idleTimeout     = 30 * time.Second
-	maxHeader       = 64 << 10 // bytes
-	maxBody         = 1 << 20  // bytes; a chain with alternates' links is far below
-)
-
-// newHTTPClient makes a client that speaks https to the host of base and to
-// hosts, and to nobody else: the servers name URLs, and must not lead it to
-// others. It follows no redirects, uses no proxy, and connects to loopback and
-// link-local addresses, where the platform's own services are, only when the
-// configuration names them as addresses.
-func newHTTPClient(base *url.URL, hosts []string, roots *x509.CertPool) *http.Client {
-	allowed := []string{withPort(base.Host)}
-	for _, host := range hosts {
-		allowed = append(allowed, withPort(host))
-	}
-	return &http.Client{
-		Timeout:       exchangeTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &transport{
-			hosts: allowed,
-			base: &http.Transport{
-				DialContext:            dialPublic,
-				TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-				TLSHandshakeTimeout:    connectTimeout,
-				ForceAttemptHTTP2:      true,
-				IdleConnTimeout:        idleTimeout,
-				MaxResponseHeaderBytes: maxHeader,
-			},
-		},
-	}
-}
-
-// withPort is a host in lower case with its port, that of https if it has none.
-func withPort(host string) string {
-	host = strings.ToLower(host)
-	if _, _, err := net.SplitHostPort(host); err != nil {
-		return net.JoinHostPort(strings.Trim(host, "[]"), "443")
-	}
-	return host
-}
-
-// dialPublic connects to an address, which only the configuration can have named,
-// as it is; a name, localhost among them, must not lead to this machine or its
-// link.
-func dialPublic(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: connectTimeout}
-	host, _, err := net.SplitHostPort(address)
+// newHTTPClient makes a client that speaks https to a CA's hosts and to nobody
+// else: the CA names URLs, and must not lead it to others.
+func newHTTPClient(hosts []string, roots *x509.CertPool) (*http.Client, error) {
+	client, err := egress.NewClient(egress.Config{Hosts: hosts, Roots: roots})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := netip.ParseAddr(host); err != nil {
-		dialer.Control = refuseLocal
-	}
-	return dialer.DialContext(ctx, network, address)
-}
-
-// refuseLocal is a net.Dialer's Control.
-func refuseLocal(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	if addr := ap.Addr().Unmap(); !addr.IsGlobalUnicast() { // private networks are, link-local is not
-		return fmt.Errorf("the name leads to %s, an address of this machine or its link", addr)
-	}
-	return nil
+	client.Transport = transport{client.Transport}
+	return client, nil
 }
 
 // reach asks for the directory once before the library does. That holds a lock
@@ -119,29 +52,17 @@ func (p *Provider) reach(ctx context.Context) error {
 	return nil
 }
 
-// transport enforces what newHTTPClient promises and notes the last answer.
-type transport struct {
-	hosts []string // host:port
-	base  http.RoundTripper
-}
+// transport notes the last answer, and gives those that nobody needs itself.
+type transport struct{ base http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
-func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" || !slices.Contains(t.hosts, withPort(req.URL.Host)) {
-		if req.Body != nil {
-			req.Body.Close()
-		}
-		return nil, fmt.Errorf("%s is not https to a configured host (%s)", req.URL.Redacted(), strings.Join(t.hosts, ", "))
-	}
+func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodGet && req.Context().Value(unwantedKey{}) != nil {
 		return anyWindow(req), nil
 	}
 	resp, err := t.base.RoundTrip(req)
 	if a, ok := req.Context().Value(answerKey{}).(*answer); ok {
 		a.note(resp)
-	}
-	if err == nil {
-		resp.Body = http.MaxBytesReader(nil, resp.Body, maxBody)
 	}
 	return resp, err
 }
@@ -164,12 +85,9 @@ func watch(ctx context.Context) (context.Context, *answer) {
 func (a *answer) note(resp *http.Response) {
 	*a = answer{}
 	if resp != nil {
-		a.status, a.retryAfter = resp.StatusCode, retryAfter(resp.Header)
+		a.status, a.retryAfter = resp.StatusCode, egress.RetryAfter(resp.Header)
 	}
 }
-
-// maxPause bounds what a server may ask for.
-const maxPause = 24 * time.Hour
 
 // pause is how long to leave the server alone, otherwise where it did not say.
 func (a *answer) pause(otherwise time.Duration) time.Duration {
@@ -177,24 +95,6 @@ func (a *answer) pause(otherwise time.Duration) time.Duration {
 		return otherwise
 	}
 	return a.retryAfter
-}
-
-// retryAfter reads Retry-After (RFC 9110 section 10.2.3), a date by the server's
-// own clock, in whole seconds up to maxPause. It is 0 when there is none.
-func retryAfter(h http.Header) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return time.Duration(min(max(seconds, 0), int(maxPause/time.Second))) * time.Second
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	now, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return min(max(at.Sub(now), 0), maxPause)
 }
 
 type unwantedKey struct{}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/issuers/egress"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -44,7 +45,11 @@ func newHookZone(h Hook) (*hookZone, error) {
 	if h.Token == "" {
 		return nil, fmt.Errorf("the DNS hook of %q has no token", h.Zones)
 	}
-	return &hookZone{h.URL, h.Token, newHTTPClient(u, nil, h.Roots)}, nil
+	client, err := egress.NewClient(egress.Config{Hosts: []string{u.Host}, Roots: h.Roots})
+	if err != nil {
+		return nil, fmt.Errorf("the DNS hook of %q: %w", h.Zones, err)
+	}
+	return &hookZone{h.URL, h.Token, client}, nil
 }
 
 func (z *hookZone) add(ctx context.Context, name string, values []string) error {

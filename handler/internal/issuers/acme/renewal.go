@@ -11,6 +11,7 @@ import (
 
 	acmez "github.com/mholt/acmez/v3/acme"
 
+	"github.com/certwright/certwright/handler/internal/issuers/egress"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -68,6 +69,6 @@ func (p *Provider) renewalInfo(ctx context.Context, certificate *x509.Certificat
 		Start:       start.UTC(),
 		End:         end.UTC(),
 		Explanation: answer.ExplanationURL,
-		Again:       retryAfter(resp.Header),
+		Again:       egress.RetryAfter(resp.Header),
 	}, nil
 }

@@ -35,7 +35,7 @@ const (
 type Config struct {
 	// Hosts, as host or host:port, are the only ones that are called. The port
 	// is 443 unless given. A name must not lead to this machine or its link; an
-	// address, or localhost, is called as it is.
+	// address, or localhost in lower case, is called as it is.
 	Hosts []string
 
 	// Roots verify the hosts; nil: the system's.

@@ -23,10 +23,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/certwright/certwright/handler/internal/issuers/egress"
 )
 
-// KeyVaultConfig describes a CA's key in Azure Key Vault or Managed HSM. All
-// fields are required.
+// KeyVaultConfig describes a CA's key in Azure Key Vault or Managed HSM. KeyID and
+// Credential are required.
 type KeyVaultConfig struct {
 	// KeyID is the key's id with its version, https://VAULT/keys/NAME/VERSION: a
 	// CA's certificate belongs to one version.
@@ -36,7 +38,7 @@ type KeyVaultConfig struct {
 	// (role "Key Vault Crypto User").
 	Credential azcore.TokenCredential
 
-	// HTTPClient makes the calls.
+	// HTTPClient makes the calls; nil: one that calls the vault and nobody else.
 	HTTPClient *http.Client
 }
 
@@ -58,9 +60,13 @@ func NewKeyVaultKey(cfg KeyVaultConfig) (*KeyVaultKey, error) {
 	switch {
 	case err != nil || parts == nil:
 		return nil, fmt.Errorf("CA key %q is not of the form https://VAULT/keys/NAME/VERSION", cfg.KeyID)
-	case cfg.Credential == nil || cfg.HTTPClient == nil:
-		// The SDK's own client would obey proxy variables.
-		return nil, fmt.Errorf("CA key %q: no credential or no HTTP client", cfg.KeyID)
+	case cfg.Credential == nil:
+		return nil, fmt.Errorf("CA key %q: no credential", cfg.KeyID)
+	}
+	if cfg.HTTPClient == nil {
+		if cfg.HTTPClient, err = egress.NewClient(egress.Config{Hosts: []string{u.Host}}); err != nil {
+			return nil, fmt.Errorf("CA key %q: %w", cfg.KeyID, err)
+		}
 	}
 	client, err := azkeys.NewClient("https://"+u.Host, cfg.Credential, &azkeys.ClientOptions{ClientOptions: azcore.ClientOptions{
 		Transport: cfg.HTTPClient,

@@ -281,10 +281,23 @@ func TestNewKeyVaultKeyRefuses(t *testing.T) {
 		{KeyID: caKeyID + "/x", Credential: tokenCredential{}, HTTPClient: client},
 		{KeyID: "https://user@kv.example.com/keys/ca/" + keyVersion, Credential: tokenCredential{}, HTTPClient: client},
 		{KeyID: caKeyID, HTTPClient: client},
-		{KeyID: caKeyID, Credential: tokenCredential{}},
 	} {
 		if _, err := privateca.NewKeyVaultKey(cfg); err == nil {
 			t.Errorf("%+v: no error", cfg)
 		}
+	}
+}
+
+// Unless told otherwise it calls its vault by the client of all providers.
+func TestKeyVaultKeyIsNotOnThisMachine(t *testing.T) {
+	t.Parallel()
+	// In this form it is a name like any other.
+	id := "https://LOCALHOST:1/keys/ca/" + keyVersion
+	k, err := privateca.NewKeyVaultKey(privateca.KeyVaultConfig{KeyID: id, Credential: tokenCredential{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Signer(t.Context()); err == nil || !strings.Contains(err.Error(), "which serves this machine only") {
+		t.Errorf("%v", err)
 	}
 }
