@@ -59,6 +59,32 @@ func parseSubject(s string) ([]byte, error) {
 	return asn1.Marshal(name)
 }
 
+// CommonNames are the values of CN in the subject, in the written order.
+func (x X509Properties) CommonNames() []string {
+	der, err := parseSubject(x.Subject)
+	var name []rdnSET
+	if err == nil {
+		_, err = asn1.Unmarshal(der, &name)
+	}
+	if err != nil {
+		return nil // the subject of a Policy has been read before
+	}
+	var values []string
+	for _, rdn := range name {
+		for _, a := range rdn {
+			if !a.Type.Equal(oidCommonName) {
+				continue
+			}
+			if text, ok := decodeString(a.Value.FullBytes); ok {
+				values = append(values, text)
+			}
+		}
+	}
+	return values
+}
+
+var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3}
+
 // subjectParser consumes a subject from the front.
 type subjectParser struct{ rest string }
 

@@ -343,3 +343,19 @@ func FuzzParseSubject(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in string) { checkSubject(t, in) })
 }
+
+func TestCommonNames(t *testing.T) {
+	t.Parallel()
+	for subject, want := range map[string][]string{
+		"":                                     nil,
+		"O=Contoso, C=US":                      nil,
+		"CN=www.contoso.com":                   {"www.contoso.com"},
+		"O=Contoso, commonName=\"a, b\", C=US": {"a, b"},
+		`2.5.4.3=\C3\A4, CN=b+OU=Web`:          {"ä", "b"},
+		"CN=#0C0161":                           {"a"},
+	} {
+		if diff := cmp.Diff(want, (X509Properties{Subject: subject}).CommonNames()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", subject, diff)
+		}
+	}
+}
