@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	acmez "github.com/mholt/acmez/v3/acme"
+
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -37,9 +39,9 @@ func (p *Provider) CheckPolicy(_ vault.IssuerObject, policy vault.Policy) error 
 				return badParameter(field+"sans."+kind.field, "has %q: a CA that speaks ACME (%s) certifies DNS names and IP addresses only", kind.names[0], p.host)
 			}
 		}
-		if err := p.checkNames(*sans); err != nil {
-			return err
-		}
+	}
+	if err := p.checkNames(policy.X509); err != nil {
+		return err
 	}
 	switch {
 	case policy.X509.CA:
@@ -53,26 +55,63 @@ func (p *Provider) CheckPolicy(_ vault.IssuerObject, policy vault.Policy) error 
 }
 
 // checkNames refuses names that are too many for a CA or for the state of an
-// operation, or that nothing configured can prove.
-func (p *Provider) checkNames(sans vault.SANs) error {
-	const field = "policy.x509_props.sans."
-	names := len(sans.DNSNames) + len(sans.IPAddresses)
+// operation, and those that nothing configured can prove.
+func (p *Provider) checkNames(x vault.X509Properties) error {
+	const sans = "policy.x509_props.sans"
+	names, err := p.namesOf(x)
+	if err != nil {
+		return err
+	}
+	different := make(map[acmez.Identifier]bool)
 	bytes := 0
-	for _, name := range sans.DNSNames {
-		bytes += len(name)
-		if strings.HasPrefix(name, "*.") && p.cfg.DNS == nil {
-			return badParameter(field+"dns_names", "has %q: a wildcard is proven by DNS, and neither a DNS zone nor a hook is configured", name)
+	for _, name := range names {
+		switch {
+		case name.Type == typeIP && p.cfg.Tokens.Put == nil:
+			return badParameter(name.field, "has %q: an IP address is proven by HTTP-01, which is not configured", name.Value)
+		case strings.HasPrefix(name.Value, "*.") && p.cfg.DNS == nil:
+			return badParameter(name.field, "has %q: a wildcard is proven by DNS, which is not configured", name.Value)
+		case !different[name.Identifier]:
+			different[name.Identifier] = true
+			bytes += len(name.Value)
 		}
 	}
-	if names > maxNames || names*proofBytes+bytes > vault.MaxState-maxProofBytes {
-		return badParameter(strings.TrimSuffix(field, "."), "has %d names of %d characters: one order takes at most %d, and less of very long ones", names, bytes, maxNames)
-	}
-	for _, ip := range sans.IPAddresses {
-		if p.cfg.Tokens.Put == nil {
-			return badParameter(field+"ipAddresses", "has %q: an IP address is proven by HTTP-01, which is not configured", ip)
-		}
+	switch n := len(different); {
+	case n == 0:
+		return badParameter(sans, "has neither a DNS name nor an IP address: a CA that speaks ACME (%s) certifies nothing else", p.host)
+	case n > maxNames || n*proofBytes+bytes > vault.MaxState-maxProofBytes:
+		return badParameter(sans, "has %d names of %d characters: one order takes at most %d, and less of very long ones", n, bytes, maxNames)
 	}
 	return nil
+}
+
+// askedName is a name that a policy asks for, and the field that does.
+type askedName struct {
+	field string
+	acmez.Identifier
+}
+
+// namesOf are the names that an order for a policy's CSR will have, some perhaps
+// twice. See identifiers.
+func (p *Provider) namesOf(x vault.X509Properties) ([]askedName, error) {
+	const field = "policy.x509_props."
+	var names []askedName
+	for _, cn := range x.CommonNames() {
+		id, ok := commonName(cn)
+		if !ok {
+			return nil, badParameter(field+"subject", "has the common name %q, neither a DNS name nor an IP address: a CA that speaks ACME (%s) certifies nothing else", cn, p.host)
+		}
+		names = append(names, askedName{field + "subject", id})
+	}
+	if x.SANs == nil {
+		return names, nil
+	}
+	for _, name := range x.SANs.DNSNames {
+		names = append(names, askedName{field + "sans.dns_names", acmez.Identifier{Type: typeDNS, Value: strings.ToLower(name)}})
+	}
+	for _, ip := range x.SANs.IPAddresses {
+		names = append(names, askedName{field + "sans.ipAddresses", acmez.Identifier{Type: typeIP, Value: ip}})
+	}
+	return names, nil
 }
 
 // proofBytes is about what one proof adds to the state besides its name, in

@@ -43,11 +43,18 @@ func TestCheckPolicy(t *testing.T) {
 	}{
 		{name: "host names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns("a.test", "*.a.test")}}},
 		{name: "subject only", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=a.test"}}},
+		{name: "subject is an address", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=192.0.2.1"}}},
+		{name: "subject is no name", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=Web Server", SANs: dns("a.test")}}, field: "policy.x509_props.subject", detail: `"Web Server"`},
+		{name: "subject has one that is no name", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=a.test, CN=localhost"}}, field: "policy.x509_props.subject", detail: `"localhost"`},
+		{name: "no name", policy: vault.Policy{X509: vault.X509Properties{Subject: "O=a"}}, field: sans, detail: "neither a DNS name nor an IP address"},
+		{name: "subject has none", policy: vault.Policy{X509: vault.X509Properties{Subject: "O=a", SANs: dns("a.test")}}},
 		{name: "address", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{IPAddresses: []string{"192.0.2.1"}}}}},
 		{name: "e-mail", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{Emails: []string{"a@a.test"}}}}, field: sans + ".emails", detail: `"a@a.test"`},
 		{name: "UPN", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{UPNs: []string{"a@a.test"}}}}, field: sans + ".upns", detail: "DNS names and IP addresses only"},
 		{name: "URI", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{URIs: []string{"urn:a"}}}}, field: sans + ".uris", detail: "urn:a"},
 		{name: "100 names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns(many[:100]...)}}},
+		{name: "100 names, one of them the subject's too", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=HOST-7.example.test", SANs: dns(many[:100]...)}}},
+		{name: "101 names, one of them the subject's", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=a.test", SANs: dns(many[:100]...)}}, field: sans, detail: "101 names"},
 		{name: "101 names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns(many...)}}, field: sans, detail: "101 names"},
 		{name: "long names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns(long...)}}, field: sans, detail: "very long ones"},
 		{name: "CA", policy: vault.Policy{X509: vault.X509Properties{CA: true}}, field: "policy.x509_props.basic_constraints.ca", detail: "end entities"},
@@ -58,11 +65,16 @@ func TestCheckPolicy(t *testing.T) {
 		{name: "logged", policy: vault.Policy{Issuer: vault.IssuerParameters{Transparency: &yes}}},
 		{name: "not logged", policy: vault.Policy{Issuer: vault.IssuerParameters{Transparency: &no}}, field: "policy.issuer.cert_transparency", detail: "cannot be promised"},
 		{name: "wildcard without DNS", policy: vault.Policy{X509: vault.X509Properties{SANs: dns("a.test", "*.a.test")}}, without: "DNS", field: sans + ".dns_names", detail: `"*.a.test"`},
+		{name: "wildcard in the subject without DNS", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=*.a.test"}}, without: "DNS", field: "policy.x509_props.subject", detail: `"*.a.test"`},
+		{name: "address in the subject without tokens", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=192.0.2.1"}}, without: "tokens", field: "policy.x509_props.subject", detail: "HTTP-01"},
 		{name: "address without tokens", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{IPAddresses: []string{"192.0.2.1"}}}}, without: "tokens", field: sans + ".ipAddresses", detail: "HTTP-01, which is not configured"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSetup(t, quick)
+			if test.policy.X509.Subject == "" && test.policy.X509.SANs == nil {
+				test.policy.X509.Subject = "CN=a.test"
+			}
 			s.cfg.Directory.Curves = test.curves
 			if test.without != "tokens" {
 				s.cfg.Tokens = tokens()

@@ -46,9 +46,11 @@ func identifiers(der []byte) ([]acmez.Identifier, error) {
 		if !a.Type.Equal(oidCommonName) {
 			continue
 		}
-		id, err := commonName(fmt.Sprint(a.Value))
-		if err != nil {
-			return nil, err
+		cn := fmt.Sprint(a.Value)
+		id, ok := commonName(cn)
+		if !ok {
+			return nil, refuse(vault.CodeIssuerError,
+				"The common name %q is neither a DNS name nor an IP address, and a CA that speaks ACME certifies nothing else. Leave CN out of the subject.", cn)
 		}
 		add(id)
 	}
@@ -59,16 +61,12 @@ func identifiers(der []byte) ([]acmez.Identifier, error) {
 }
 
 // commonName takes a common name for the identifier that it must be.
-func commonName(cn string) (acmez.Identifier, error) {
+func commonName(cn string) (acmez.Identifier, bool) {
 	if addr, err := netip.ParseAddr(cn); err == nil && addr.Zone() == "" {
-		return acmez.Identifier{Type: typeIP, Value: addr.Unmap().String()}, nil
+		return acmez.Identifier{Type: typeIP, Value: addr.Unmap().String()}, true
 	}
 	name := strings.ToLower(cn)
-	if !isDNSName(strings.TrimPrefix(name, "*.")) || !strings.Contains(name, ".") {
-		return acmez.Identifier{}, refuse(vault.CodeIssuerError,
-			"The common name %q is neither a DNS name nor an IP address, and a CA that speaks ACME certifies nothing else. Leave CN out of the subject.", cn)
-	}
-	return acmez.Identifier{Type: typeDNS, Value: name}, nil
+	return acmez.Identifier{Type: typeDNS, Value: name}, isDNSName(strings.TrimPrefix(name, "*.")) && strings.Contains(name, ".")
 }
 
 // isDNSName reports whether a name in lower case, without the root's dot, is
