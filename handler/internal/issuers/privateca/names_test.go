@@ -123,13 +123,13 @@ func TestMappedAddress(t *testing.T) {
 	}
 }
 
-// A common name that is that of a host counts as a DNS name, as some programs
-// take it for one.
+// A common name that is that of a host counts as a DNS name or an address, as some
+// programs take it for one.
 func TestCommonName(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	cfg := c.config()
-	cfg.Profile.Names = &privateca.Names{DNSDomains: []string{"contoso.com"}}
+	cfg.Profile.Names = &privateca.Names{DNSDomains: []string{"contoso.com", "2"}, IPRanges: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	for subject, ok := range map[string]bool{
 		"CN=www.contoso.com":              true,
 		"CN=*.contoso.com":                true,
@@ -143,8 +143,17 @@ func TestCommonName(t *testing.T) {
 		"CN=a.contoso.com, CN=b.test.com": false,
 		"CN=www.fabrikam.com.":            false,
 		"CN=w*.fabrikam.com":              false,
+		"CN=10.0.0.1":                     true,
+		"CN=192.0.2.2":                    false, // not a DNS name below 2
+		"CN=2001:db8::1":                  false,
 	} {
-		out := run(t, issuer(t, cfg), request(t, vault.X509Params{Subject: &subject}, ec256))
+		req := request(t, vault.X509Params{Subject: &subject}, ec256)
+		if err := issuer(t, cfg).CheckPolicy(vault.IssuerObject{}, req.Policy); !ok {
+			wantRefusal(t, subject, err, "policy.x509_props.subject", "is not permitted")
+		} else if err != nil {
+			t.Errorf("%s: %v", subject, err)
+		}
+		out := run(t, issuer(t, cfg), req)
 		if ok != (out.Kind == vault.OutcomeIssued) || !ok && !strings.Contains(out.Message, "is not permitted") {
 			t.Errorf("%s: %s", subject, brief(out))
 		}

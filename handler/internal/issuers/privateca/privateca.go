@@ -188,12 +188,19 @@ func (i *Issuer) sign(ctx context.Context, template *x509.Certificate) ([][]byte
 // CheckIssuer refuses nothing: an issuer object adds nothing to a private CA.
 func (i *Issuer) CheckIssuer(vault.IssuerObject) error { return nil }
 
-// CheckPolicy refuses what the CA does not certify. The common name of a subject
-// is looked at when the CSR is there.
+// CheckPolicy refuses what the CA does not certify.
 func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
 	asked, refusal := requestOfPolicy(p)
 	if refusal == nil {
 		_, refusal = i.grant(asked, i.cfg.Now())
+	}
+	if names := p.X509.CommonNames(); refusal == nil && len(names) > 0 {
+		for _, cn := range names {
+			asked.addCommonName(cn)
+		}
+		if _, refusal = i.grant(asked, i.cfg.Now()); refusal != nil {
+			refusal.field = "x509_props.subject"
+		}
 	}
 	if refusal != nil {
 		return &vault.Error{Reason: vault.BadParameter, Field: "policy." + refusal.field, Detail: "cannot be certified by this issuer: " + refusal.why}

@@ -55,7 +55,7 @@ var keyUsages = map[string]x509.KeyUsage{
 	"decipherOnly":     x509.KeyUsageDecipherOnly,
 }
 
-// requestOfPolicy reads what the CSR of a policy will ask for, except the common
+// requestOfPolicy reads what the CSR of a policy will ask for, except its common
 // names.
 func requestOfPolicy(p vault.Policy) (request, *refusal) {
 	r := request{ca: p.X509.CA, ec: p.Key.Type == vault.KeyEC || p.Key.Type == vault.KeyECHSM}
@@ -100,7 +100,7 @@ var (
 
 // requestOfCSR reads what a CSR asks for. It refuses what it does not know.
 func requestOfCSR(csr *x509.CertificateRequest) (request, error) {
-	r := request{dns: slices.Clone(csr.DNSNames), emails: csr.EmailAddresses, ips: csr.IPAddresses, uris: csr.URIs, ec: isEC(csr.PublicKey)}
+	r := request{dns: csr.DNSNames, emails: csr.EmailAddresses, ips: csr.IPAddresses, uris: csr.URIs, ec: isEC(csr.PublicKey)}
 	for _, ip := range csr.IPAddresses {
 		// Verifiers differ about which of the two it is.
 		if len(ip) == net.IPv6len && ip.To4() != nil {
@@ -108,9 +108,8 @@ func requestOfCSR(csr *x509.CertificateRequest) (request, error) {
 		}
 	}
 	for _, a := range csr.Subject.Names {
-		text, ok := a.Value.(string)
-		if host := strings.TrimRight(text, ". \x00"); ok && a.Type.Equal(oidCommonName) && isHostName(host) && !slices.Contains(r.dns, host) {
-			r.dns = append(r.dns, host)
+		if text, ok := a.Value.(string); ok && a.Type.Equal(oidCommonName) {
+			r.addCommonName(text)
 		}
 	}
 	for _, e := range csr.Extensions {
@@ -149,6 +148,17 @@ func isEC(pub crypto.PublicKey) bool {
 }
 
 var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3}
+
+// addCommonName adds the name of a host, or the address of one, that programs may
+// take a common name for.
+func (r *request) addCommonName(cn string) {
+	host := strings.TrimRight(cn, ". \x00")
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Zone() == "" {
+		r.ips = append(slices.Clone(r.ips), addr.Unmap().AsSlice())
+	} else if isHostName(host) && !slices.Contains(r.dns, host) {
+		r.dns = append(slices.Clone(r.dns), host)
+	}
+}
 
 // isHostName reports whether programs may take a common name for the name of a
 // host: labels, perhaps with wildcards, and a dot between.
