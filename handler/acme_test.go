@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +101,77 @@ func TestACMEFromSettings(t *testing.T) {
 		if r.Key[0] == 'r' || r.Key[0] == 'd' {
 			t.Errorf("row %s is left", r.Key)
 		}
+	}
+}
+
+// TestStandingRecordsFromSettings: with nothing to publish records with, a CA's
+// standing records prove names. The operation says which record to publish; once
+// it is there, it proves the name for good.
+func TestStandingRecordsFromSettings(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	challenges, err := pebble.StartChallenges(ctx, pebble.ChallengesConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer challenges.Stop()
+	ca, err := pebble.Start(ctx, pebble.Config{Challenges: challenges})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ca.Stop()
+	setting, err := json.Marshal(map[string]any{"Pebble": map[string]any{"acme": map[string]any{
+		"directory":   ca.DirectoryURL(),
+		"roots":       writePEM(t, ca.TLS().Certificate...),
+		"nameservers": []string{challenges.DNS()},
+		"dnsPersist":  true,
+		"curves":      []string{"P-521"},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _ := openVault(t, map[string]string{"CERTWRIGHT_PROVIDERS": string(setting)})
+	issuer, err := vault.ParseIssuerName("le")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.SetIssuer(ctx, issuer, vault.IssuerSet{Provider: new("pebble")}); err != nil {
+		t.Fatal(err)
+	}
+	tick := func(certificate string) vault.Operation {
+		name, err := vault.ParseName(certificate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = v.Create(ctx, name, vault.CreateParams{Policy: &vault.PolicyParams{
+			Key:    &vault.KeyParams{Type: new("EC"), Curve: new("P-521")},
+			X509:   &vault.X509Params{SANs: &vault.SANs{DNSNames: []string{"*.persist.test"}}},
+			Issuer: &vault.IssuerParams{Name: new("le")},
+		}})
+		if err == nil {
+			_, err = v.Advance(ctx)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		op, err := v.Operation(ctx, name, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return op
+	}
+	op := tick("before")
+	record, value, ok := strings.Cut(strings.TrimPrefix(op.Answer, "Publish a TXT record once: "), " with the value ")
+	value, err = strconv.Unquote(strings.TrimSuffix(value, "."))
+	if op.Status != vault.StatusInProgress || !ok || err != nil {
+		t.Fatalf("without the record the operation is %s, answer %q", op.Status, op.Answer)
+	}
+	if err := challenges.AddTXT(ctx, record, value); err != nil {
+		t.Fatal(err)
+	}
+	if op := tick("after"); op.Status != vault.StatusCompleted {
+		t.Errorf("with the record the operation is %s, %+v, answer %q", op.Status, op.Error, op.Answer)
 	}
 }
 

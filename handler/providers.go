@@ -11,8 +11,6 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
-	"github.com/certwright/certwright/handler/internal/issuers/acme"
-	"github.com/certwright/certwright/handler/internal/issuers/webhook"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -30,36 +28,6 @@ type providerConfig struct {
 	Webhook   *webhookConfig   `json:"webhook"`
 	PrivateCA *privateCAConfig `json:"privateca"`
 	VaultPKI  *vaultPKIConfig  `json:"vaultpki"`
-}
-
-// acmeConfig is a CA that speaks ACME. Files are in the app's folder, PEM.
-type acmeConfig struct {
-	Directory       string       `json:"directory"`
-	Hosts           []string     `json:"hosts"`           // besides the directory's that its URLs may name
-	Roots           string       `json:"roots"`           // file of certificates that verify a private CA's server
-	ExternalAccount bool         `json:"externalAccount"` // issuer objects need credentials: key id and HMAC key
-	PreferredChain  string       `json:"preferredChain"`  // common name of a root
-	HTTP01          bool         `json:"http01"`          // prove names that lead to this app
-	AzureZones      []string     `json:"azureZones"`      // resource ids of zones in Azure DNS
-	Hooks           []hookConfig `json:"hooks"`           // other DNS
-	Nameservers     []string     `json:"nameservers"`     // host:port to ask instead of the authoritative ones
-}
-
-// hookConfig is a web hook that changes TXT records.
-type hookConfig struct {
-	Zones        []string `json:"zones"`
-	URL          string   `json:"url"`
-	TokenSetting string   `json:"tokenSetting"` // app setting that holds the bearer token
-	Roots        string   `json:"roots"`
-
-	token string // the setting's value
-}
-
-// webhookConfig is a CA behind our own HTTP contract.
-type webhookConfig struct {
-	URL            string `json:"url"`
-	Authentication string `json:"authentication"` // signature (unless set) or bearer
-	Roots          string `json:"roots"`
 }
 
 // reservedProviders are the ones that need no configuration.
@@ -150,62 +118,6 @@ func (p providerConfig) open(s surroundings) (vault.Issuer, error) {
 	default:
 		return p.ACME.open(s)
 	}
-}
-
-func (c *webhookConfig) open(s surroundings) (vault.Issuer, error) {
-	roots, err := readRoots(c.Roots)
-	if err != nil {
-		return nil, err
-	}
-	cfg := webhook.Config{URL: c.URL, Roots: roots, Log: s.log}
-	switch c.Authentication {
-	case "", "signature":
-	case "bearer":
-		cfg.Authentication = webhook.Bearer
-	default:
-		return nil, fmt.Errorf("authentication %q is neither signature nor bearer", c.Authentication)
-	}
-	return webhook.New(cfg)
-}
-
-func (c *acmeConfig) open(s surroundings) (vault.Issuer, error) {
-	roots, err := readRoots(c.Roots)
-	if err != nil {
-		return nil, err
-	}
-	cfg := acme.Config{
-		Directory: acme.Directory{
-			URL:             c.Directory,
-			Hosts:           c.Hosts,
-			Roots:           roots,
-			ExternalAccount: c.ExternalAccount,
-			PreferredChain:  c.PreferredChain,
-		},
-		LoadAccount: s.accounts.Load,
-		SaveAccount: s.accounts.Save,
-		Log:         s.log,
-	}
-	if c.HTTP01 {
-		cfg.Tokens = acme.Tokens{Put: s.challenges.Put, Remove: s.challenges.Remove}
-	}
-	if len(c.AzureZones)+len(c.Hooks) > 0 {
-		if cfg.DNS, err = c.openDNS(s); err != nil {
-			return nil, err
-		}
-	}
-	return acme.New(cfg)
-}
-
-func (c *acmeConfig) openDNS(s surroundings) (*acme.DNS, error) {
-	cfg := acme.DNSConfig{AzureZones: c.AzureZones, Credential: s.credential, Nameservers: c.Nameservers}
-	for _, h := range c.Hooks {
-		roots, err := readRoots(h.Roots)
-		if err != nil {
-			return nil, err
-		}
-		cfg.Hooks = append(cfg.Hooks, acme.Hook{Zones: h.Zones, URL: h.URL, Token: h.token, Roots: roots})
-	}
-	return acme.NewDNS(cfg)
 }
 
 // readRoots reads a file of certificates; nil, the system's roots, without one.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,8 +40,8 @@ type Directory struct {
 	// the CA offers several; empty, or not offered: the CA's first.
 	PreferredChain string
 
-	// Curves of the EC keys that the CA certifies; P-256 and P-384 when nil, as
-	// with public CAs.
+	// Curves of the EC keys that the CA certifies, among P-256, P-384 and P-521;
+	// the first two when nil, as with public CAs.
 	Curves []string
 }
 
@@ -118,10 +119,15 @@ func New(cfg Config) (*Provider, error) {
 	case (cfg.Tokens.Put == nil) != (cfg.Tokens.Remove == nil):
 		return nil, errors.New("an ACME provider needs both functions for tokens, or none")
 	case cfg.DNS == nil && cfg.Tokens.Put == nil:
-		return nil, errors.New("an ACME provider needs DNS zones, hooks or tokens to prove names")
+		return nil, errors.New("an ACME provider needs DNS or tokens to prove names")
 	}
 	if cfg.Directory.Curves == nil {
 		cfg.Directory.Curves = []string{"P-256", "P-384"}
+	}
+	for _, curve := range cfg.Directory.Curves {
+		if !slices.Contains([]string{"P-256", "P-384", "P-521"}, curve) {
+			return nil, fmt.Errorf("ACME directory %q: curve %q is unknown", cfg.Directory.URL, curve)
+		}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

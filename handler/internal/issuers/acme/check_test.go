@@ -105,6 +105,7 @@ func TestConfig(t *testing.T) {
 		"no keys":         func(c *acme.Config) { c.LoadAccount = nil },
 		"half of tokens":  func(c *acme.Config) { c.Tokens.Remove = nil },
 		"no proofs":       func(c *acme.Config) { c.Tokens = acme.Tokens{} },
+		"a strange curve": func(c *acme.Config) { c.Directory.Curves = []string{"P-256", "secp256k1"} },
 		"nothing missing": func(*acme.Config) {},
 	} {
 		accounts := new(accounts)
