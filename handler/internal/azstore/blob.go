@@ -25,7 +25,7 @@ func (s *Store) PutBlob(ctx context.Context, name string, data []byte) error {
 	if err := vault.CheckBlob(name, data); err != nil {
 		return err
 	}
-	err := s.withContainer(ctx, func() error {
+	err := s.withContainer(ctx, s.chains, func() error {
 		_, err := s.chains.NewBlockBlobClient(name).Upload(ctx, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{
 			HTTPHeaders: &blob.HTTPHeaders{BlobContentType: to.Ptr(chainType)},
 			AccessConditions: &blob.AccessConditions{

@@ -83,7 +83,7 @@ func parseConnectionString(s string) (account, error) {
 	return a, nil
 }
 
-// connect makes the two clients.
+// connect makes the clients.
 func (s *Store) connect(cfg Config) error {
 	switch {
 	case cfg.ConnectionString != "" && (cfg.Credential != nil || cfg.TableEndpoint != "" || cfg.BlobEndpoint != ""):
@@ -103,7 +103,17 @@ func (s *Store) connect(cfg Config) error {
 		return err
 	}
 	s.table = tables.NewClient(cfg.Table)
-	s.chains, err = container.NewClient(strings.TrimSuffix(cfg.BlobEndpoint, "/")+"/"+cfg.Container, cfg.Credential, &container.ClientOptions{ClientOptions: clientOptions(cfg)})
+	return s.connectContainers(cfg, func(name string, options *container.ClientOptions) (*container.Client, error) {
+		return container.NewClient(strings.TrimSuffix(cfg.BlobEndpoint, "/")+"/"+name, cfg.Credential, options)
+	})
+}
+
+func (s *Store) connectContainers(cfg Config, connect func(name string, options *container.ClientOptions) (*container.Client, error)) (err error) {
+	options := &container.ClientOptions{ClientOptions: clientOptions(cfg)}
+	if s.chains, err = connect(cfg.Container, options); err != nil {
+		return err
+	}
+	s.crls, err = connect(cfg.CRLContainer, options)
 	return err
 }
 
@@ -128,8 +138,9 @@ func (s *Store) connectWithKey(cfg Config) error {
 		return err
 	}
 	s.table = tables.NewClient(cfg.Table)
-	s.chains, err = container.NewClientWithSharedKeyCredential(account.blobEndpoint+"/"+cfg.Container, blobKey, &container.ClientOptions{ClientOptions: clientOptions(cfg)})
-	return err
+	return s.connectContainers(cfg, func(name string, options *container.ClientOptions) (*container.Client, error) {
+		return container.NewClientWithSharedKeyCredential(account.blobEndpoint+"/"+name, blobKey, options)
+	})
 }
 
 // newHTTPClient returns a client for storage. It ignores proxy variables: they

@@ -29,6 +29,8 @@ var calls = map[string]func(ctx context.Context, store *azstore.Store) error{
 	"put blob":    func(ctx context.Context, s *azstore.Store) error { return s.PutBlob(ctx, "a/1.pem", []byte("pem")) },
 	"get blob":    func(ctx context.Context, s *azstore.Store) error { _, err := s.GetBlob(ctx, "a/1.pem"); return err },
 	"delete blob": func(ctx context.Context, s *azstore.Store) error { return s.DeleteBlob(ctx, "a/1.pem") },
+	"save CRL":    func(ctx context.Context, s *azstore.Store) error { return s.SaveCRL(ctx, "ca", []byte("crl"), "") },
+	"load CRL":    func(ctx context.Context, s *azstore.Store) error { _, _, err := s.LoadCRL(ctx, "ca"); return err },
 }
 
 // reasonOf is the reason of an error that the contract knows, zero for any other.

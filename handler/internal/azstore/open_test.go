@@ -126,6 +126,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a vault id that is no key":       {change(withToken, func(c *azstore.Config) { c.VaultID = "https://a/" }), "vault id"},
 		"a table name that is none":       {change(withToken, func(c *azstore.Config) { c.Table = "my-table" }), "table"},
 		"a container name that is none":   {change(withToken, func(c *azstore.Config) { c.Container = "My" }), "container"},
+		"a CRL container name":            {change(withToken, func(c *azstore.Config) { c.CRLContainer = "My" }), "container"},
 		"a container name that is longer": {change(withToken, func(c *azstore.Config) { c.Container = strings.Repeat("a-", 32) + "a" }), "container"},
 	} {
 		_, err := azstore.Open(test.cfg)

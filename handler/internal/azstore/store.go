@@ -1,5 +1,6 @@
 // Package azstore keeps a vault in Azure Storage: its rows in one partition of a
-// table, its chains in a blob container. It implements vault.Store.
+// table, its chains in a blob container, the CRLs of its private CAs in another. It
+// implements vault.Store.
 //
 // # Rows
 //
@@ -64,8 +65,10 @@ type Config struct {
 	VaultID string
 	// Table is the table's name; empty: vault.
 	Table string
-	// Container is the blob container's name; empty: chains.
+	// Container is the name of the blob container for chains; empty: chains.
 	Container string
+	// CRLContainer is the name of the one for CRLs; empty: crls.
+	CRLContainer string
 	// HTTPClient sends the requests; nil: one that uses no proxy.
 	HTTPClient *http.Client
 	// Log gets what an operator should know; nil: nobody.
@@ -77,6 +80,7 @@ type Store struct {
 	vaultID string
 	table   *aztables.Client
 	chains  *container.Client
+	crls    *container.Client
 	log     *slog.Logger
 }
 
@@ -96,6 +100,9 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Container == "" {
 		cfg.Container = "chains"
 	}
+	if cfg.CRLContainer == "" {
+		cfg.CRLContainer = "crls"
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -105,8 +112,10 @@ func Open(cfg Config) (*Store, error) {
 	if !tableName.MatchString(cfg.Table) {
 		return nil, fmt.Errorf("opening the store: %q is no table name", cfg.Table)
 	}
-	if len(cfg.Container) > 63 || !containerName.MatchString(cfg.Container) {
-		return nil, fmt.Errorf("opening the store: %q is no container name", cfg.Container)
+	for _, name := range []string{cfg.Container, cfg.CRLContainer} {
+		if len(name) > 63 || !containerName.MatchString(name) {
+			return nil, fmt.Errorf("opening the store: %q is no container name", name)
+		}
 	}
 	if err := vault.CheckKey(cfg.VaultID); err != nil {
 		return nil, fmt.Errorf("opening the store: vault id: %w", err)
@@ -133,13 +142,13 @@ func (s *Store) withTable(ctx context.Context, write func() error) error {
 	return write()
 }
 
-// withContainer is withTable for blobs.
-func (s *Store) withContainer(ctx context.Context, write func() error) error {
+// withContainer is withTable for the blobs of a container.
+func (s *Store) withContainer(ctx context.Context, blobs *container.Client, write func() error) error {
 	err := write()
 	if failureOf(err).code != string(bloberror.ContainerNotFound) {
 		return err
 	}
-	_, err = s.chains.Create(ctx, nil)
+	_, err = blobs.Create(ctx, nil)
 	if err != nil && failureOf(err).code != string(bloberror.ContainerAlreadyExists) {
 		return err
 	}
