@@ -1,0 +1,114 @@
+package digicert_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/certwright/certwright/handler/internal/issuers/digicert"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+func TestCheckIssuer(t *testing.T) {
+	t.Parallel()
+	i, err := digicert.New(digicert.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]vault.Error{
+		"112233": {},
+		"":       {Reason: vault.BadParameter, Detail: "Id in organization details is not set"}, // in Key Vault's words
+		"0":      {Reason: vault.BadParameter, Field: "org_details.id", Detail: `"0": must be the id of an organization at CertCentral, a number`},
+		"-1":     {Reason: vault.BadParameter, Field: "org_details.id", Detail: `"-1": must be the id of an organization at CertCentral, a number`},
+		"Contoso": {
+			Reason: vault.BadParameter, Field: "org_details.id", Detail: `"Contoso": must be the id of an organization at CertCentral, a number`,
+		},
+	} {
+		err := i.CheckIssuer(vault.IssuerObject{Name: "ca", Org: vault.OrganizationDetails{ID: id}})
+		checkRefusal(t, fmt.Sprintf("organization %q", id), err, want)
+	}
+}
+
+func TestCheckPolicy(t *testing.T) {
+	t.Parallel()
+	const wrongType = "The certificate type specified is either invalid or not supported with DigiCert. Supported types are OV-SSL,EV-SSL. " +
+		"If you have any questions or concerns, please feel free to reach out to DigiCert."
+	sans := func(s vault.SANs) func(*vault.Policy) { return func(p *vault.Policy) { p.X509.SANs = &s } }
+	certificateType := func(cty string) func(*vault.Policy) { return func(p *vault.Policy) { p.Issuer.CertificateType = cty } }
+	curve := func(crv string) func(*vault.Policy) {
+		return func(p *vault.Policy) { p.Key = vault.KeyProperties{Type: "EC", Curve: crv} }
+	}
+	ekus := func(oids ...string) func(*vault.Policy) { return func(p *vault.Policy) { p.X509.EKUs = oids } }
+	for name, c := range map[string]struct {
+		change        func(*vault.Policy)
+		field, detail string // of the refusal; none when empty
+	}{
+		"open":             {func(*vault.Policy) {}, "", ""},
+		"OV":               {certificateType("OV-SSL"), "", ""},
+		"EV in lower case": {certificateType("ev-ssl"), "", ""},
+		"DV":               {certificateType("DV-SSL"), "", wrongType},
+		"wildcard":         {sans(vault.SANs{DNSNames: []string{"*.example.com"}}), "", ""},
+		"P-256":            {curve("P-256"), "", ""},
+		"P-384":            {curve("P-384"), "", ""},
+		"P-521":            {curve("P-521"), "policy.key_props.crv", `"P-521": must be P-256 or P-384 for DigiCert`},
+		"no usages":        {ekus(), "", ""},
+		"for servers, too": {ekus("1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"), "", ""},
+		"for code":         {ekus("1.3.6.1.5.5.7.3.3"), "policy.x509_props.ekus", "lacks 1.3.6.1.5.5.7.3.1 (server authentication): OV-SSL certificates are for TLS servers"},
+		"a CA":             {func(p *vault.Policy) { p.X509.CA = true }, "policy.x509_props.basic_constraints.ca", "is true: DigiCert certifies end entities only"},
+		"e-mail address":   {sans(vault.SANs{Emails: []string{"a@example.com"}}), "policy.x509_props.sans.emails", `has "a@example.com": DigiCert certifies DNS names only in OV-SSL certificates`},
+		"UPN":              {sans(vault.SANs{UPNs: []string{"a@example.com"}}), "policy.x509_props.sans.upns", `has "a@example.com": DigiCert certifies DNS names only in OV-SSL certificates`},
+		"URI":              {sans(vault.SANs{URIs: []string{"urn:a"}}), "policy.x509_props.sans.uris", `has "urn:a": DigiCert certifies DNS names only in OV-SSL certificates`},
+		"IP address":       {sans(vault.SANs{DNSNames: []string{"example.com"}, IPAddresses: []string{"192.0.2.1"}}), "policy.x509_props.sans.ipAddresses", `has "192.0.2.1": DigiCert certifies DNS names only in OV-SSL certificates`},
+		"250 names":        {sans(vault.SANs{DNSNames: make([]string, 250)}), "", ""},
+		"251 names":        {sans(vault.SANs{DNSNames: make([]string, 251)}), "policy.x509_props.sans.dns_names", "251 names: must be at most 250"},
+		"EV for all subdomains": {func(p *vault.Policy) {
+			certificateType("EV-SSL")(p)
+			sans(vault.SANs{DNSNames: []string{"*.example.com"}})(p)
+		}, "policy.x509_props.sans.dns_names", `has "*.example.com": there are no wildcards in EV-SSL certificates`},
+	} {
+		i, err := digicert.New(digicert.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := vault.Policy{Key: vault.KeyProperties{Type: "RSA", Size: 2048}, X509: vault.X509Properties{Subject: "CN=example.com"}}
+		c.change(&p)
+		want := vault.Error{}
+		if c.detail != "" {
+			want = vault.Error{Reason: vault.BadParameter, Field: c.field, Detail: c.detail}
+		}
+		checkRefusal(t, name, i.CheckPolicy(vault.IssuerObject{}, p), want)
+	}
+}
+
+// checkRefusal compares a refusal; want is the zero Error where there is to be none.
+func checkRefusal(t testing.TB, name string, err error, want vault.Error) {
+	t.Helper()
+	var got *vault.Error
+	switch {
+	case want == vault.Error{}:
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	case !errors.As(err, &got) || *got != want:
+		t.Errorf("%s: %v, want %v", name, err, &want)
+	}
+}
+
+// Long values are not repeated in full.
+func TestLongValues(t *testing.T) {
+	t.Parallel()
+	i, err := digicert.New(digicert.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 1000)
+	for _, err := range []error{
+		i.CheckIssuer(vault.IssuerObject{Org: vault.OrganizationDetails{ID: long}}),
+		i.CheckPolicy(vault.IssuerObject{}, vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{URIs: []string{long}}}}),
+	} {
+		if err == nil || len(err.Error()) > 300 {
+			t.Errorf("%v", err)
+		}
+	}
+}
