@@ -11,6 +11,7 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
+	"github.com/certwright/certwright/handler/internal/azstore"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -28,6 +29,7 @@ type providerConfig struct {
 	Webhook   *webhookConfig   `json:"webhook"`
 	PrivateCA *privateCAConfig `json:"privateca"`
 	VaultPKI  *vaultPKIConfig  `json:"vaultpki"`
+	StepCA    *stepCAConfig    `json:"stepca"`
 }
 
 // reservedProviders are the ones that need no configuration.
@@ -56,7 +58,7 @@ func parseProviders(getenv func(string) string) (map[string]providerConfig, erro
 		case slices.Contains(reservedProviders, key):
 			return nil, fmt.Errorf("provider %q is built in", name)
 		case p.kinds() != 1:
-			return nil, fmt.Errorf("provider %q must have one of acme, webhook, privateca and vaultpki", name)
+			return nil, fmt.Errorf("provider %q must have one of acme, webhook, privateca, vaultpki and stepca", name)
 		}
 		if err := p.readTokens(getenv); err != nil {
 			return nil, fmt.Errorf("provider %q: %w", name, err)
@@ -69,7 +71,7 @@ func parseProviders(getenv func(string) string) (map[string]providerConfig, erro
 // kinds is how many kinds of CA a provider says it is.
 func (p providerConfig) kinds() int {
 	n := 0
-	for _, has := range []bool{p.ACME != nil, p.Webhook != nil, p.PrivateCA != nil, p.VaultPKI != nil} {
+	for _, has := range []bool{p.ACME != nil, p.Webhook != nil, p.PrivateCA != nil, p.VaultPKI != nil, p.StepCA != nil} {
 		if has {
 			n++
 		}
@@ -102,6 +104,7 @@ func (p providerConfig) readTokens(getenv func(string) string) error {
 type surroundings struct {
 	accounts   vault.Accounts
 	challenges vault.Challenges
+	crls       *azstore.Store
 	credential azcore.TokenCredential
 	log        *slog.Logger
 }
@@ -115,6 +118,8 @@ func (p providerConfig) open(s surroundings) (vault.Issuer, error) {
 		return p.PrivateCA.open(s)
 	case p.VaultPKI != nil:
 		return p.VaultPKI.open(s)
+	case p.StepCA != nil:
+		return p.StepCA.open(s)
 	default:
 		return p.ACME.open(s)
 	}

@@ -1,0 +1,88 @@
+package stepca_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/vaulttest"
+	"github.com/certwright/certwright/scripts/localcloud/pebble"
+	local "github.com/certwright/certwright/scripts/localcloud/stepca"
+)
+
+// startLimit covers an installation of the servers from an empty module cache.
+const startLimit = 10 * time.Minute
+
+// What tests share. Everything is real; tests keep apart by names.
+var (
+	ca         *local.Server
+	challenges *pebble.Challenges // DNS
+	tokens     = vault.Challenges{Store: new(vaulttest.Memory)}
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	web := &http.Server{Handler: http.HandlerFunc(serveToken)}
+	go web.Serve(listener)
+	defer web.Close()
+	if challenges, err = pebble.StartChallenges(ctx, pebble.ChallengesConfig{}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer challenges.Stop()
+	ca, err = local.Start(ctx, local.Config{
+		MaxValidity: 10 * 366 * 24 * time.Hour,
+		Resolver:    challenges.DNS(),
+		HTTPPort:    listener.Addr().(*net.TCPAddr).Port,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer ca.Stop()
+	return m.Run()
+}
+
+// serveToken serves HTTP-01 as the app does.
+func serveToken(w http.ResponseWriter, r *http.Request) {
+	text, err := tokens.Get(r.Context(), r.URL.Path[len("/.well-known/acme-challenge/"):])
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	fmt.Fprint(w, text)
+}
+
+// startCA runs a server for one test.
+func startCA(t *testing.T, cfg local.Config) *local.Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	defer cancel()
+	server, err := local.Start(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server
+}

@@ -1,0 +1,183 @@
+package stepca
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/issuers/egress"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// Config is what an Issuer is made of. URL is required.
+type Config struct {
+	// URL is the server, https://HOST/PATH: /1.0/ follows it. Only its host is
+	// ever called. It must be one of the server's dnsNames, for tokens name it.
+	URL string
+
+	// Roots verify the server: its own root. Nil: the system's.
+	Roots *x509.CertPool
+
+	// MaxValidity caps the validity that policies ask for: the server refuses
+	// what is longer than its provisioner's maxTLSCertDuration, 24 h by default.
+	// Zero: no cap.
+	MaxValidity time.Duration
+
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+
+	// Rand makes the ids of tokens; crypto/rand when nil.
+	Rand io.Reader
+}
+
+// Issuer takes requests to one step-ca. It keeps no state. Its methods may be
+// called concurrently.
+type Issuer struct {
+	cfg    Config
+	base   *url.URL
+	client *http.Client
+}
+
+var (
+	_ vault.Issuer  = (*Issuer)(nil)
+	_ vault.Checker = (*Issuer)(nil)
+	_ vault.Revoker = (*Issuer)(nil)
+)
+
+// New checks cfg and makes an Issuer of it. It touches no network.
+func New(cfg Config) (*Issuer, error) {
+	base, err := url.Parse(cfg.URL)
+	switch {
+	case err != nil || base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "":
+		return nil, fmt.Errorf("step-ca %q is not of the form https://HOST/PATH", cfg.URL)
+	case cfg.MaxValidity < 0 || cfg.MaxValidity > 0 && cfg.MaxValidity < time.Minute:
+		return nil, fmt.Errorf("step-ca %q: a validity of %s is no use", cfg.URL, cfg.MaxValidity)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	client, err := egress.NewClient(egress.Config{Hosts: []string{base.Host}, Roots: cfg.Roots, MaxBody: maxBody})
+	if err != nil {
+		return nil, fmt.Errorf("step-ca %q: %w", cfg.URL, err)
+	}
+	return &Issuer{cfg, base, client}, nil
+}
+
+// Step signs. It is the only step.
+func (i *Issuer) Step(ctx context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+	provisioner, wrong := i.provisioner(req.Issuer)
+	if wrong != "" {
+		return state, vault.Failed(vault.CodeIssuerError, wrong)
+	}
+	body, err := i.newSigning(req, provisioner)
+	if refused, ok := errors.AsType[*unfitError](err); ok {
+		return state, vault.Failed(vault.CodeIssuerError, refused.Error())
+	}
+	if err != nil {
+		return state, vault.Retry(time.Time{}, err)
+	}
+	answer, err := i.post(ctx, "/1.0/sign", body, body.Token)
+	if err != nil {
+		return state, i.failed(err)
+	}
+	chain, err := parseSigned(answer)
+	if err != nil {
+		return state, vault.Retry(time.Time{}, fmt.Errorf("%s gave a malformed answer: %w", i.base.Host, err))
+	}
+	return state, vault.Issued(chain)
+}
+
+// failed is what an error of a call means: a refusal ends the operation,
+// anything else is tried again, when the server says.
+func (i *Issuer) failed(err error) vault.Outcome {
+	a, ok := errors.AsType[*answerError](err)
+	switch {
+	case ok && a.code != "":
+		return vault.Failed(a.code, a.Error())
+	case ok && a.retryAfter > 0:
+		return vault.Retry(i.cfg.Now().Add(a.retryAfter), err)
+	default:
+		return vault.Retry(time.Time{}, err)
+	}
+}
+
+// CheckIssuer refuses an issuer object without the name of its provisioner.
+// Whether its key is right, a step finds out.
+func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
+	if o.AccountID == "" {
+		return badParameter("credentials.account_id",
+			"is required by %s: the name of a JWK provisioner, with its private key (a JWK in JSON) as credentials.pwd", i.base.Host)
+	}
+	return nil
+}
+
+// CheckPolicy refuses what a JWK provisioner does not certify.
+func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
+	sans := p.X509.SANs
+	if sans == nil {
+		sans = new(vault.SANs)
+	}
+	switch {
+	case len(sans.UPNs) > 0:
+		return badParameter("policy.x509_props.sans.upns",
+			"has %q: a token of step-ca (%s) names DNS names, IP addresses, e-mail addresses and URIs only", sans.UPNs[0], i.base.Host)
+	case len(sans.DNSNames)+len(sans.Emails)+len(sans.URIs)+len(sans.IPAddresses) == 0 && !slices.ContainsFunc(p.X509.CommonNames(), isSomething):
+		return badParameter("policy.x509_props", "has neither a common name nor an alternative name, which a token of step-ca (%s) needs", i.base.Host)
+	case p.X509.CA:
+		return badParameter("policy.x509_props.basic_constraints.ca", "is true: step-ca (%s) signs end entities only", i.base.Host)
+	case p.Issuer.CertificateType != "":
+		return badParameter("policy.issuer.cty",
+			"is %q: step-ca (%s) has no kinds of certificates; each of its provisioners is an issuer of its own", p.Issuer.CertificateType, i.base.Host)
+	}
+	return nil
+}
+
+func isSomething(s string) bool { return s != "" }
+
+func badParameter(field, format string, args ...any) *vault.Error {
+	return &vault.Error{Reason: vault.BadParameter, Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+// maxBody bounds an answer in bytes: the longest chain, and room.
+const maxBody = 256 << 10
+
+// post sends a request and returns the body of its success. Its error may be an
+// *answerError; token is kept out of it.
+func (i *Issuer) post(ctx context.Context, path string, body any, token string) ([]byte, error) {
+	content, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a request to %s: %w", path, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(i.base.String(), "/")+path, bytes.NewReader(content))
+	if err != nil {
+		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "certwright")
+	resp, err := i.client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer of %s to %s: %w", i.base.Host, path, err)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return nil, i.refusal(resp, path, answer, token)
+	}
+	return answer, nil
+}
