@@ -22,6 +22,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -58,6 +59,7 @@ type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 // authority is a CA that keeps the contract, and faults before it.
 type authority struct {
 	t      testing.TB
+	now    func() time.Time
 	server *httptest.Server
 	key    *ecdsa.PrivateKey
 	root   *x509.Certificate
@@ -80,16 +82,29 @@ type issuance struct {
 	chain     []string
 }
 
+// newAuthority makes an authority with a server, whose time is start.
 func newAuthority(t testing.TB) *authority {
 	t.Helper()
-	a := &authority{t: t, requests: make(map[string]*issuance)}
+	a := newCA(t, func() time.Time { return start })
+	a.server = httptest.NewUnstartedServer(http.HandlerFunc(a.serve))
+	a.server.EnableHTTP2 = true
+	a.server.Config.ErrorLog = quiet
+	a.server.StartTLS()
+	t.Cleanup(a.server.Close)
+	return a
+}
+
+// newCA makes an authority that others serve.
+func newCA(t testing.TB, now func() time.Time) *authority {
+	t.Helper()
+	a := &authority{t: t, now: now, requests: make(map[string]*issuance)}
 	var err error
 	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Webhook CA"},
-		NotBefore: start.Add(-time.Hour), NotAfter: start.AddDate(10, 0, 0),
+		NotBefore: now().Add(-time.Hour), NotAfter: now().AddDate(10, 0, 0),
 		BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &a.key.PublicKey, a.key)
@@ -99,11 +114,6 @@ func newAuthority(t testing.TB) *authority {
 	if a.root, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	a.server = httptest.NewUnstartedServer(http.HandlerFunc(a.serve))
-	a.server.EnableHTTP2 = true
-	a.server.Config.ErrorLog = quiet
-	a.server.StartTLS()
-	t.Cleanup(a.server.Close)
 	return a
 }
 
@@ -244,7 +254,7 @@ func (a *authority) sign(csrPEM string) []string {
 		a.t.Errorf("CSR: %v", err)
 		return nil
 	}
-	template, err := vault.Template(csr, vault.X509Properties{ValidityMonths: 12}, start, a.root.SubjectKeyId, rand.Reader)
+	template, err := vault.Template(csr, vault.X509Properties{ValidityMonths: 12}, a.now(), a.root.SubjectKeyId, rand.Reader)
 	if err != nil {
 		a.t.Error(err)
 		return nil
@@ -289,7 +299,7 @@ func (a *authority) authenticated(r *http.Request, body []byte) string {
 		return "Content-Digest is not that of the body"
 	case input == nil:
 		return "Signature-Input is " + r.Header.Get("Signature-Input")
-	case input[2] != fmt.Sprint(start.Unix()):
+	case !a.recent(input[2]):
 		return "signature made at " + input[2]
 	}
 	lines := []string{
@@ -305,6 +315,13 @@ func (a *authority) authenticated(r *http.Request, body []byte) string {
 		return "the signature is wrong"
 	}
 	return ""
+}
+
+// recent reports whether a signature was made within the five minutes that the
+// contract gives it.
+func (a *authority) recent(created string) bool {
+	seconds, err := strconv.ParseInt(created, 10, 64)
+	return err == nil && a.now().Sub(time.Unix(seconds, 0)).Abs() <= 5*time.Minute
 }
 
 // set changes the authority.

@@ -1,0 +1,46 @@
+package webhook_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/issuers/webhook"
+	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/vaulttest"
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	vaulttest.IssuerContract(t, func(t testing.TB, n *vaulttest.Network) vaulttest.Rig {
+		a := newCA(t, n.Now)
+		approval := n.Now().Add(time.Minute)
+		url := n.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a.set(func() { a.pending = n.Now().Before(approval) })
+			a.answer(w, r)
+		}))
+		return vaulttest.Rig{
+			New: func(p *vaulttest.Process) (vault.Issuer, error) {
+				return webhook.New(webhook.Config{URL: url + base, Roots: n.Roots(), Now: p.Now, Log: p.Log})
+			},
+			Issuer:    vault.IssuerSet{AccountID: new(keyID), Password: new(secret)},
+			Policy:    vault.PolicyParams{X509: &vault.X509Params{Subject: new("CN=example.com")}},
+			Secrets:   []string{secret},
+			Made:      a.account,
+			MaxOrders: 1, MaxCertificates: 1, Idempotent: true,
+		}
+	})
+}
+
+// account is what the authority made.
+func (a *authority) account() vaulttest.Made {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	made := vaulttest.Made{Orders: len(a.requests), Certificates: a.issued}
+	for id, r := range a.requests {
+		if r.chain == nil && !r.cancelled {
+			made.Held = append(made.Held, "request "+id)
+		}
+	}
+	return made
+}
