@@ -63,7 +63,7 @@ func (s *server) route(r *http.Request, path string, body map[string]any) (map[s
 	case path == "auth/approle/login" || path == "auth/team/app/login":
 		return s.login(body)
 	}
-	if end, known := s.tokens[r.Header.Get("X-Vault-Token")]; !known || !end.IsZero() && start.Add(s.elapsed).After(end) {
+	if end, known := s.tokens[r.Header.Get("X-Vault-Token")]; !known || !end.IsZero() && s.time().After(end) {
 		return nil, fail(http.StatusForbidden, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n")
 	}
 	verb, name, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(path, "corp/"), "pki/"), "/")
@@ -85,15 +85,18 @@ func (s *server) route(r *http.Request, path string, body map[string]any) (map[s
 	}
 }
 
+// tokenPrefix begins every token.
+const tokenPrefix = "hvs.CAES"
+
 func (s *server) login(body map[string]any) (map[string]any, *failure) {
 	if body["role_id"] != roleID || body["secret_id"] != secretID {
 		return nil, fail(http.StatusBadRequest, "invalid role or secret ID")
 	}
 	s.logins++
-	token := fmt.Sprintf("hvs.CAES%s%d", strings.Repeat("x", 90), s.logins)
+	token := fmt.Sprintf("%s%s%d", tokenPrefix, strings.Repeat("x", 90), s.logins)
 	var end time.Time
 	if s.lease > 0 {
-		end = start.Add(s.elapsed + time.Duration(s.lease)*time.Second)
+		end = s.time().Add(time.Duration(s.lease) * time.Second)
 	}
 	s.tokens[token] = end
 	return map[string]any{"auth": map[string]any{
@@ -137,7 +140,7 @@ func (s *server) sign(body map[string]any, role role) (map[string]any, *failure)
 		ttl = min(ttl, role.maxTTL)
 	}
 	issuing, key := s.chain[0], s.key
-	now := start.Add(s.elapsed)
+	now := s.time()
 	template := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: n.cn},
 		NotBefore: now.Add(-30 * time.Second), NotAfter: now.Add(ttl),
@@ -251,7 +254,7 @@ func (s *server) revoke(body map[string]any) (map[string]any, *failure) {
 		return nil, fail(http.StatusBadRequest, "certificate with serial "+serial+" not found.")
 	}
 	s.revoked = append(s.revoked, serial)
-	return map[string]any{"data": map[string]any{"revocation_time": start.Unix(), "state": "revoked"}}, nil
+	return map[string]any{"data": map[string]any{"revocation_time": s.time().Unix(), "state": "revoked"}}, nil
 }
 
 // colons is a serial number as Vault writes it.

@@ -44,13 +44,14 @@ type server struct {
 	http  *httptest.Server
 	key   *ecdsa.PrivateKey
 	chain []*x509.Certificate // the issuing CA and its root
+	begin func() time.Time    // what the clock says but for elapsed
 
 	mu        sync.Mutex
 	namespace string
 	roles     map[string]role
 	lease     int                  // of tokens, in seconds
 	tokens    map[string]time.Time // their ends; zero: none
-	elapsed   time.Duration        // since start
+	elapsed   time.Duration        // since begin
 	logins    int
 	stored    map[string]*x509.Certificate // by serial number
 	issued    []*x509.Certificate
@@ -69,10 +70,24 @@ type role struct {
 	noStore   bool
 }
 
+// newServer serves, by a clock that stands still.
 func newServer(t testing.TB) *server {
+	t.Helper()
+	s := newEngine(t, func() time.Time { return start })
+	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	s.http.EnableHTTP2 = true
+	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.http.StartTLS()
+	t.Cleanup(s.http.Close)
+	return s
+}
+
+// newEngine is a server that is served by somebody else.
+func newEngine(t testing.TB, begin func() time.Time) *server {
 	t.Helper()
 	s := &server{
 		t:      t,
+		begin:  begin,
 		roles:  map[string]role{"web": {}, "named": {ignoreCSR: true}},
 		lease:  3600,
 		tokens: make(map[string]time.Time),
@@ -81,11 +96,6 @@ func newServer(t testing.TB) *server {
 	root, rootKey := s.authority("Root CA", nil, nil)
 	issuing, key := s.authority("Issuing CA", root, rootKey)
 	s.chain, s.key = []*x509.Certificate{issuing, root}, key
-	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
-	s.http.EnableHTTP2 = true
-	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.http.StartTLS()
-	t.Cleanup(s.http.Close)
 	return s
 }
 
@@ -98,7 +108,7 @@ func (s *server) authority(name string, parent *x509.Certificate, signer *ecdsa.
 	}
 	template := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: name},
-		NotBefore: start.Add(-time.Hour), NotAfter: start.AddDate(10, 0, 0),
+		NotBefore: s.begin().Add(-time.Hour), NotAfter: s.begin().AddDate(10, 0, 0),
 		BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	if parent == nil {
@@ -145,8 +155,11 @@ func (s *server) set(change func()) {
 func (s *server) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return start.Add(s.elapsed)
+	return s.time()
 }
+
+// time is now, for whoever holds the mutex.
+func (s *server) time() time.Time { return s.begin().Add(s.elapsed) }
 
 // take returns the answered requests since the last call of it.
 func (s *server) take() []string {

@@ -1,0 +1,33 @@
+package stepca_test
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/certwright/certwright/handler/internal/issuers/stepca"
+	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/vaulttest"
+	local "github.com/certwright/certwright/scripts/localcloud/stepca"
+)
+
+// A server that has no name for a request may sign more than once. It is the real
+// one, so tokens are made by the real clock.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	target, err := url.Parse(ca.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := secret(t)
+	vaulttest.IssuerContract(t, func(t testing.TB, n *vaulttest.Network) vaulttest.Rig {
+		url := n.Serve(vaulttest.Forward(target, pool(ca.Root())))
+		return vaulttest.Rig{
+			New: func(*vaulttest.Process) (vault.Issuer, error) {
+				return stepca.New(stepca.Config{URL: url, Roots: n.Roots()})
+			},
+			Issuer:  vault.IssuerSet{AccountID: new(local.Provisioner), Password: new(ca.Key())},
+			Policy:  vault.PolicyParams{X509: &vault.X509Params{Subject: new("CN=example.com")}},
+			Secrets: []string{secret},
+		}
+	})
+}
