@@ -136,14 +136,16 @@ func parseProcessorComment(body []byte) string {
 
 // parseChain reads certificates in PEM, in any order, and returns the chain of the
 // one that has the public key spki: leaf first, each with its issuer behind it, the
-// root last where it is there. What belongs to no such chain is left out.
+// root last where it is there. What belongs to no such chain is left out. A leaf
+// alone is no chain.
 func parseChain(body, spki []byte) ([][]byte, error) {
 	var rest []*x509.Certificate
 	for {
-		var block *pem.Block
-		if block, body = pem.Decode(body); block == nil {
+		block, more := pem.Decode(body)
+		if block == nil {
 			break
 		}
+		body = more
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
@@ -155,6 +157,9 @@ func parseChain(body, spki []byte) ([][]byte, error) {
 			return nil, malformed(fmt.Errorf("more than %d certificates", maxChain))
 		}
 	}
+	if bytes.Contains(body, []byte("-----BEGIN")) {
+		return nil, malformed(errors.New("it is cut off"))
+	}
 	next := slices.IndexFunc(rest, func(c *x509.Certificate) bool { return bytes.Equal(c.RawSubjectPublicKeyInfo, spki) })
 	if next < 0 {
 		return nil, malformed(fmt.Errorf("%d certificates, none with the key of the CSR", len(rest)))
@@ -165,6 +170,9 @@ func parseChain(body, spki []byte) ([][]byte, error) {
 		chain = append(chain, last.Raw)
 		rest = slices.DeleteFunc(rest, last.Equal)
 		next = slices.IndexFunc(rest, func(c *x509.Certificate) bool { return last.CheckSignatureFrom(c) == nil })
+	}
+	if len(chain) == 1 {
+		return nil, malformed(errors.New("the certificate's issuer is not there"))
 	}
 	return chain, nil
 }

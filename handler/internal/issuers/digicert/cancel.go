@@ -26,7 +26,9 @@ func (i *Issuer) Cancel(ctx context.Context, req vault.Request, saved json.RawMe
 		return s.encode(), false, err
 	}
 	for _, o := range orders {
-		s.Order, s.Intent = o.ID, nil
+		if s.Order == 0 {
+			s.learn(o.ID, i.cfg.Now())
+		}
 		gone, err := i.withdraw(ctx, req, o)
 		switch {
 		case refused(err):
@@ -79,7 +81,7 @@ func (i *Issuer) orders(ctx context.Context, req vault.Request, s *state) ([]ord
 		case o.of(req) != foreign:
 			return []order{o}, nil
 		}
-		s.lose(now)
+		s.lose()
 	case s.Intent == nil:
 		return nil, nil
 	}

@@ -127,7 +127,7 @@ func TestIssue(t *testing.T) {
 	}
 	state, out = o.issuer.Step(t.Context(), o.req, state)
 	order := ca.only()
-	if want := fmt.Sprintf(`{"version":1,"order":%d}`, order.id); string(state) != want || out.Kind != pending || out.Until != start.Add(5*time.Second) {
+	if want := fmt.Sprintf(`{"version":1,"order":%d,"placed":"2026-03-01T12:00:00Z"}`, order.id); string(state) != want || out.Kind != pending || out.Until != start.Add(5*time.Second) {
 		t.Fatalf("the second step: %+v, state %s, want %s", out, state, want)
 	}
 	ca.take()

@@ -27,7 +27,7 @@ func (i *Issuer) intend(req vault.Request, s *state) vault.Outcome {
 		s.Intent = nil
 		return vault.Failed(vault.CodeIssuerError, "The order cannot be made: "+err.Error())
 	}
-	s.Intent = &intent{Claim: req.Attempts, Until: i.cfg.Now().Add(sendWithin)}
+	s.Intent = &intent{Claim: req.Attempts, Until: i.cfg.Now().UTC().Add(sendWithin)}
 	return vault.Pending(time.Time{}, "The order is about to be placed.")
 }
 
@@ -63,7 +63,7 @@ func (i *Issuer) send(ctx context.Context, req vault.Request, s *state) vault.Ou
 	}
 	switch {
 	case err == nil:
-		s.Order, s.Intent = id, nil
+		s.learn(id, i.cfg.Now())
 		i.cfg.Log.InfoContext(ctx, "order placed", "order", id, "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
 		return vault.Pending(i.cfg.Now().Add(minPoll), fmt.Sprintf("Order %d is placed.", id))
 	case throttled(err):
@@ -122,7 +122,7 @@ func (i *Issuer) adopt(ctx context.Context, req vault.Request, s *state, found [
 				"certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
 		}
 	}
-	s.Order, s.Intent = found[0].ID, nil
+	s.learn(found[0].ID, i.cfg.Now())
 	i.cfg.Log.InfoContext(ctx, "order found", "order", s.Order, "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
 	return vault.Pending(time.Time{}, fmt.Sprintf("Order %d was found.", s.Order))
 }

@@ -41,7 +41,7 @@ func (i *Issuer) poll(ctx context.Context, req vault.Request, s *state) vault.Ou
 	}
 	if o.of(req) == foreign {
 		i.cfg.Log.ErrorContext(ctx, "an order is not the operation's", "order", s.Order, "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
-		s.lose(i.cfg.Now())
+		s.lose()
 		return vault.Pending(time.Time{}, fmt.Sprintf("Order %d is another request's. The right one is looked for.", o.ID))
 	}
 	switch status := o.status(); status {

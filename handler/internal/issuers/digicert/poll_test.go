@@ -165,7 +165,7 @@ func TestDownload(t *testing.T) {
 		"twice":          {func(_ *certCentral, l, i, r []byte) [][]byte { return [][]byte{l, l, i, i, r, r} }, 3, ""},
 		"with another":   {func(_ *certCentral, l, i, r []byte) [][]byte { return [][]byte{other.chain[0].Raw, l, i, r} }, 3, ""},
 		"without root":   {func(_ *certCentral, l, i, r []byte) [][]byte { return [][]byte{l, i} }, 2, ""},
-		"leaf only":      {func(_ *certCentral, l, i, r []byte) [][]byte { return [][]byte{l} }, 1, ""},
+		"leaf only":      {func(_ *certCentral, l, i, r []byte) [][]byte { return [][]byte{l} }, 0, "the certificate's issuer is not there"},
 		"another's":      {func(_ *certCentral, l, i, r []byte) [][]byte { return [][]byte{other.chain[0].Raw, i, r} }, 0, "3 certificates, none with the key of the CSR"},
 		"nothing":        {func(_ *certCentral, l, i, r []byte) [][]byte { return nil }, 0, "0 certificates"},
 		"no certificate": {func(_ *certCentral, l, i, r []byte) [][]byte { return [][]byte{{1, 2, 3}} }, 0, "malformed"},

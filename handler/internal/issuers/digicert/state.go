@@ -14,9 +14,10 @@ const stateVersion = 1
 // state is what is remembered of an operation between steps: nothing, an intent
 // or an order.
 type state struct {
-	Version int     `json:"version"`
-	Intent  *intent `json:"intent,omitempty"`
-	Order   int64   `json:"order,omitempty"` // its id at CertCentral
+	Version int       `json:"version"`
+	Intent  *intent   `json:"intent,omitempty"`
+	Order   int64     `json:"order,omitempty"` // its id at CertCentral
+	Placed  time.Time `json:"placed,omitzero"` // when the id was learned
 }
 
 // intent is an order that is about to be placed, or may have been.
@@ -40,10 +41,15 @@ type intent struct {
 // else will.
 func (in *intent) own(req vault.Request) bool { return in.Claim == req.Attempts && !in.Sent }
 
+// learn remembers the operation's order.
+func (s *state) learn(order int64, now time.Time) {
+	s.Intent, s.Order, s.Placed = nil, order, now.UTC()
+}
+
 // lose gives the order up that the operation was thought to have. There may be
 // another.
-func (s *state) lose(now time.Time) {
-	s.Order, s.Intent = 0, &intent{Until: now, Sent: true}
+func (s *state) lose() {
+	s.Intent, s.Order, s.Placed = &intent{Until: s.Placed, Sent: true}, 0, time.Time{}
 }
 
 func decodeState(saved json.RawMessage) (*state, error) {
