@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/funchost"
+	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -29,6 +28,7 @@ type functions struct {
 	vault      *vault.Vault
 	api        http.Handler
 	challenges vault.Challenges
+	cas        map[string]*privateca.Issuer // by the name of their files
 	log        *slog.Logger
 }
 
@@ -42,26 +42,9 @@ func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintln(w, `{"status":"ok"}`)
 	case strings.HasPrefix(path, "/.well-known/"):
-		f.challenge(w, r, strings.TrimPrefix(path, "/.well-known/acme-challenge/"))
+		f.wellKnown(w, r, strings.TrimPrefix(path, "/.well-known/"))
 	default:
 		f.api.ServeHTTP(w, r)
-	}
-}
-
-// challenge answers a CA that validates a name by HTTP-01 (RFC 8555 section
-// 8.3). Whatever else is asked for below .well-known has no token's form and is
-// not found.
-func (f *functions) challenge(w http.ResponseWriter, r *http.Request, token string) {
-	keyAuthorization, err := f.challenges.Get(r.Context(), token)
-	switch {
-	case errors.Is(err, vault.ErrNotFound):
-		http.NotFound(w, r)
-	case err != nil:
-		f.log.Error("challenge not read", "error", err)
-		http.Error(w, "try again later", http.StatusServiceUnavailable)
-	default:
-		w.Header().Set("Content-Type", "application/octet-stream")
-		io.WriteString(w, keyAuthorization)
 	}
 }
 
@@ -78,6 +61,7 @@ func (f *functions) tick(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), tickDeadline)
 	defer cancel()
 	report, err := f.vault.Advance(ctx)
+	f.refreshCRLs(ctx)
 	if err != nil {
 		f.log.Error("tick failed", "error", err)
 		funchost.ReplyError(w, []string{err.Error()})

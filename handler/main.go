@@ -95,6 +95,7 @@ func build(cfg config, log *slog.Logger) (http.Handler, error) {
 	issuers, err := openIssuers(cfg, surroundings{
 		accounts:   vault.Accounts{Store: store, Seal: sealData, Open: openData},
 		challenges: challenges,
+		crls:       store,
 		credential: credential,
 		log:        log,
 	})
@@ -130,7 +131,7 @@ func build(cfg config, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &functions{vault: v, api: api, challenges: challenges, log: log}, nil
+	return &functions{vault: v, api: api, challenges: challenges, cas: privateCAs(issuers), log: log}, nil
 }
 
 // openIssuers makes the providers: those that are built in, and those of the

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -25,6 +27,7 @@ type privateCAConfig struct {
 	EKUs            []string     `json:"ekus"`      // dotted
 	Names           *namesConfig `json:"names"`     // nil: all that the CA's own certificates permit
 	SubordinateCAs  bool         `json:"subordinateCAs"`
+	CRL             *bool        `json:"crl"` // publish a CRL; as there are crlUrls unless set
 	CRLURLs         []string     `json:"crlUrls"`
 	IssuerURLs      []string     `json:"issuerUrls"`
 }
@@ -51,6 +54,11 @@ func (c *privateCAConfig) open(s surroundings) (vault.Issuer, error) {
 		return nil, err
 	}
 	cfg := privateca.Config{Chain: chain, Profile: c.profile(), Log: s.log}
+	if c.publishesCRL() {
+		name := caName(chain[0])
+		cfg.LoadCRL = func(ctx context.Context) ([]byte, string, error) { return s.crls.LoadCRL(ctx, name) }
+		cfg.SaveCRL = func(ctx context.Context, crl []byte, etag string) error { return s.crls.SaveCRL(ctx, name, crl, etag) }
+	}
 	if c.KeyFile != "" {
 		if cfg.Key, err = readKey(c.KeyFile); err != nil {
 			return nil, err
@@ -65,6 +73,18 @@ func (c *privateCAConfig) open(s surroundings) (vault.Issuer, error) {
 	cfg.Key = key.Signer
 	return privateca.New(cfg)
 }
+
+func (c *privateCAConfig) publishesCRL() bool {
+	if c.CRL != nil {
+		return *c.CRL
+	}
+	return len(c.CRLURLs) > 0
+}
+
+// caName names a CA's files, its CRL among them: its subject key identifier in
+// hexadecimal. A CA that gets a new key gets a new CRL, and another provider with
+// the same CA has the same.
+func caName(ca *x509.Certificate) string { return hex.EncodeToString(ca.SubjectKeyId) }
 
 func (c *privateCAConfig) profile() privateca.Profile {
 	p := privateca.Profile{

@@ -9,41 +9,21 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // TestPrivateCAFromSettings: a chain and a key in files are a CA.
 func TestPrivateCAFromSettings(t *testing.T) {
 	t.Parallel()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Private CA"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(5, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	ca, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyFile := filepath.Join(t.TempDir(), "ca.key")
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ca, keyFile := newRoot(t)
 	setting, err := json.Marshal(map[string]any{"Corp": map[string]any{"privateca": map[string]any{
-		"chain": writePEM(t, ca), "keyFile": keyFile, "names": map[string]any{"dns": []string{"corp.test"}},
+		"chain": writePEM(t, ca.Raw), "keyFile": keyFile, "names": map[string]any{"dns": []string{"corp.test"}},
 	}}})
 	if err != nil {
 		t.Fatal(err)
@@ -87,13 +67,31 @@ func TestPrivateCAFromSettings(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after a tick the certificate is %+v: %v", c, err)
 	}
-	root, err := x509.ParseCertificate(ca)
-	if err != nil {
-		t.Fatal(err)
-	}
 	roots := x509.NewCertPool()
-	roots.AddCert(root)
+	roots.AddCert(ca)
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: "www.corp.test"}); err != nil {
 		t.Error(err)
 	}
+}
+
+// newRoot makes a CA with its key in a file.
+func newRoot(t *testing.T) (root *x509.Certificate, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err = privateca.Root{Subject: pkix.Name{CommonName: "Private CA"}, Years: 5}.Certify(key, time.Now(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyFile = filepath.Join(t.TempDir(), "ca.key")
+	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return root, keyFile
 }

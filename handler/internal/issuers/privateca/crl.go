@@ -12,9 +12,6 @@ import (
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// ErrConflict is what SaveCRL returns when another CRL was published since.
-var ErrConflict = errors.New("another CRL was published")
-
 // Limits of a CRL.
 const (
 	maxCRL   = 8 << 20 // bytes
@@ -35,7 +32,7 @@ func (i *Issuer) Revoke(ctx context.Context, _ vault.IssuerObject, certificate *
 	if !slices.Contains([]int{0, 1, 2, 3, 4, 5, 9, 10}, reason) {
 		return fmt.Errorf("revoking %x: reason %d is unknown, or not for good", serial, reason)
 	}
-	_, err := i.changeCRL(ctx, func(last *x509.RevocationList, now time.Time) ([]x509.RevocationListEntry, bool) {
+	err := i.changeCRL(ctx, func(last *x509.RevocationList, now time.Time) ([]x509.RevocationListEntry, bool) {
 		entries := entriesOf(last)
 		for _, e := range entries {
 			if e.SerialNumber.Cmp(serial) == 0 {
@@ -51,17 +48,55 @@ func (i *Issuer) Revoke(ctx context.Context, _ vault.IssuerObject, certificate *
 	return nil
 }
 
+// PublishesCRL reports whether there is a place for a CRL.
+func (i *Issuer) PublishesCRL() bool { return i.cfg.LoadCRL != nil }
+
 // RefreshCRL publishes a new CRL when there is none or the last one is in the
-// second half of its life, and returns when to call again.
-func (i *Issuer) RefreshCRL(ctx context.Context) (time.Time, error) {
-	half := i.cfg.CRLLifetime / 2
-	last, err := i.changeCRL(ctx, func(last *x509.RevocationList, now time.Time) ([]x509.RevocationListEntry, bool) {
-		return entriesOf(last), last == nil || !now.Before(last.NextUpdate.Add(-half))
+// second half of its life. While the last one that was seen is not, it costs
+// nothing, so it may be called often. Without a place for a CRL it does nothing.
+func (i *Issuer) RefreshCRL(ctx context.Context) error {
+	due := func(last *x509.RevocationList, now time.Time) bool {
+		return last == nil || !now.Before(last.NextUpdate.Add(-i.cfg.CRLLifetime/2))
+	}
+	if seen := i.last.Load(); !i.PublishesCRL() || seen != nil && !due(seen.crl, i.cfg.Now()) {
+		return nil
+	}
+	err := i.changeCRL(ctx, func(last *x509.RevocationList, now time.Time) ([]x509.RevocationListEntry, bool) {
+		return entriesOf(last), due(last, now)
 	})
 	if err != nil {
-		return time.Time{}, fmt.Errorf("refreshing the CRL: %w", err)
+		return fmt.Errorf("refreshing the CRL of %q: %w", i.authority.chain[0].Subject, err)
 	}
-	return last.NextUpdate.Add(-half), nil
+	return nil
+}
+
+// sighting is a CRL as it was published at a time; nil when there was none.
+type sighting struct {
+	crl *x509.RevocationList
+	at  time.Time
+}
+
+// sightingAge is how long CRL does not look again.
+const sightingAge = time.Minute
+
+// CRL is the CRL that was published last, for others to fetch; nil when there is
+// none. It may be a minute old, and older, up to its NextUpdate, while its place
+// cannot be reached.
+func (i *Issuer) CRL(ctx context.Context) (*x509.RevocationList, error) {
+	if !i.PublishesCRL() {
+		return nil, nil
+	}
+	seen, now := i.last.Load(), i.cfg.Now()
+	if seen != nil && now.Before(seen.at.Add(sightingAge)) {
+		return seen.crl, nil
+	}
+	crl, _, err := i.lastCRL(ctx)
+	if err != nil && seen != nil && seen.crl != nil && now.Before(seen.crl.NextUpdate) {
+		i.cfg.Log.WarnContext(ctx, "CRL served from memory", "authority", i.authority.chain[0].Subject.String(), "error", err)
+		i.last.Store(&sighting{seen.crl, now})
+		return seen.crl, nil
+	}
+	return crl, err
 }
 
 func entriesOf(crl *x509.RevocationList) []x509.RevocationListEntry {
@@ -73,33 +108,33 @@ func entriesOf(crl *x509.RevocationList) []x509.RevocationListEntry {
 
 // changeCRL reads the last CRL, decides on it and publishes the next, again when
 // others were faster. decide gets nil when there is none, and returns the entries
-// of the next, or false when none is needed. changeCRL returns the one that holds
-// then.
-func (i *Issuer) changeCRL(ctx context.Context, decide func(last *x509.RevocationList, now time.Time) ([]x509.RevocationListEntry, bool)) (*x509.RevocationList, error) {
-	if i.cfg.LoadCRL == nil {
-		return nil, fmt.Errorf("the CA has no place for a CRL: %w", errors.ErrUnsupported)
+// of the next, or false when none is needed.
+func (i *Issuer) changeCRL(ctx context.Context, decide func(last *x509.RevocationList, now time.Time) ([]x509.RevocationListEntry, bool)) error {
+	if !i.PublishesCRL() {
+		return fmt.Errorf("the CA has no place for a CRL: %w", errors.ErrUnsupported)
 	}
 	for range maxTries {
 		last, etag, err := i.lastCRL(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		entries, needed := decide(last, i.cfg.Now())
 		if !needed {
-			return last, nil
+			return nil
 		}
 		next, err := i.signCRL(ctx, last, entries)
 		if err != nil {
-			return nil, fmt.Errorf("signing the CRL: %w", err)
+			return fmt.Errorf("signing the CRL: %w", err)
 		}
 		if err = i.cfg.SaveCRL(ctx, next.Raw, etag); err == nil {
-			return next, nil
+			i.last.Store(&sighting{next, i.cfg.Now()})
+			return nil
 		}
-		if !errors.Is(err, ErrConflict) {
-			return nil, fmt.Errorf("publishing the CRL: %w", err)
+		if _, others := errors.AsType[*vault.ConflictError](err); !others {
+			return fmt.Errorf("publishing the CRL: %w", err)
 		}
 	}
-	return nil, fmt.Errorf("others keep publishing CRLs: %w", ErrConflict)
+	return errors.New("others keep publishing CRLs")
 }
 
 // lastCRL is the CRL that was published last, nil when there is none. Another
@@ -110,6 +145,7 @@ func (i *Issuer) lastCRL(ctx context.Context) (*x509.RevocationList, string, err
 		return nil, "", fmt.Errorf("loading the CRL: %w", err)
 	}
 	if der == nil {
+		i.last.Store(&sighting{nil, i.cfg.Now()})
 		return nil, etag, nil
 	}
 	crl, err := x509.ParseRevocationList(der)
@@ -119,6 +155,7 @@ func (i *Issuer) lastCRL(ctx context.Context) (*x509.RevocationList, string, err
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the CRL of %q: %w", i.authority.chain[0].Subject, err)
 	}
+	i.last.Store(&sighting{crl, i.cfg.Now()})
 	return crl, etag, nil
 }
 

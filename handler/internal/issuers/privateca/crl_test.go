@@ -21,13 +21,19 @@ import (
 type memoryCRL struct {
 	mu    sync.Mutex
 	der   []byte
+	loads int
 	saves int
 	fails error // of save, once
+	away  error // of load
 }
 
 func (m *memoryCRL) load(context.Context) ([]byte, string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.loads++
+	if m.away != nil {
+		return nil, "", m.away
+	}
 	return m.der, fmt.Sprint(m.saves), nil
 }
 
@@ -39,7 +45,7 @@ func (m *memoryCRL) save(_ context.Context, crl []byte, etag string) error {
 		return err
 	}
 	if etag != fmt.Sprint(m.saves) {
-		return privateca.ErrConflict
+		return &vault.ConflictError{Key: "crl"}
 	}
 	m.der, m.saves = crl, m.saves+1
 	return nil
@@ -72,7 +78,7 @@ func TestRevoke(t *testing.T) {
 	c, m, now := newPair(t), new(memoryCRL), start
 	i := withCRL(t, c, m, &now)
 	kept, revoked := issued(t, run(t, i, webRequest(t))), issued(t, run(t, i, webRequest(t)))
-	if _, err := i.RefreshCRL(t.Context()); err != nil {
+	if err := i.RefreshCRL(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	empty := m.der
@@ -129,7 +135,7 @@ func TestEntriesStay(t *testing.T) {
 		}
 	}
 	now = start.AddDate(20, 0, 0) // all certificates have expired
-	if _, err := i.RefreshCRL(t.Context()); err != nil {
+	if err := i.RefreshCRL(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	entries := m.parsed(t).RevokedCertificateEntries
@@ -151,19 +157,25 @@ func TestRefreshCRL(t *testing.T) {
 	for _, step := range []struct {
 		after time.Duration
 		saves int
-		next  time.Duration
+		loads int
 	}{
-		{0, 1, half}, // the first
-		{time.Hour, 1, half},
-		{half - time.Second, 1, half},
-		{half, 2, 2 * half},
-		{half + time.Hour, 2, 2 * half},
-		{10 * half, 3, 11 * half}, // it had run out
+		{0, 1, 1}, // the first
+		{time.Hour, 1, 1},
+		{half - time.Second, 1, 1},
+		{half, 2, 2},
+		{half + time.Hour, 2, 2},
+		{10 * half, 3, 3}, // it had run out
 	} {
 		now = start.Add(step.after)
-		next, err := i.RefreshCRL(t.Context())
-		if err != nil || m.saves != step.saves || !next.Equal(start.Add(step.next)) {
-			t.Errorf("after %s: next %s, %d CRLs, %v", step.after, next, m.saves, err)
+		if err := i.RefreshCRL(t.Context()); err != nil || m.saves != step.saves || m.loads != step.loads {
+			t.Errorf("after %s: %d CRLs, read %d times, %v", step.after, m.saves, m.loads, err)
+		}
+	}
+	// Another process looks once.
+	i, now = withCRL(t, c, m, &now), now.Add(half-time.Second)
+	for range 2 {
+		if err := i.RefreshCRL(t.Context()); err != nil || m.saves != 3 || m.loads != 4 {
+			t.Errorf("another process: %d CRLs, read %d times, %v", m.saves, m.loads, err)
 		}
 	}
 	if n := m.parsed(t).Number.Int64(); n != 3 {
@@ -211,8 +223,11 @@ func TestRevokeRefuses(t *testing.T) {
 	if err := plain.Revoke(t.Context(), noIssuer, leaf, 0); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("without a CRL: %v", err)
 	}
-	if _, err := plain.RefreshCRL(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
+	if err := plain.RefreshCRL(t.Context()); err != nil {
 		t.Errorf("without a CRL: %v", err)
+	}
+	if crl, err := plain.CRL(t.Context()); crl != nil || err != nil {
+		t.Errorf("without a CRL: %v, %v", crl, err)
 	}
 }
 
@@ -233,7 +248,7 @@ func TestCRLIsNotForgotten(t *testing.T) {
 		if err := withCRL(t, c, m, nil).Revoke(t.Context(), noIssuer, leaf, 0); err == nil || m.saves != 0 {
 			t.Errorf("%s: %v, %d CRLs", name, err, m.saves)
 		}
-		if _, err := withCRL(t, c, m, nil).RefreshCRL(t.Context()); err == nil || m.saves != 0 {
+		if err := withCRL(t, c, m, nil).RefreshCRL(t.Context()); err == nil || m.saves != 0 {
 			t.Errorf("%s: %v, %d CRLs", name, err, m.saves)
 		}
 	}
@@ -257,8 +272,8 @@ func TestCRLFailures(t *testing.T) {
 	if err := issuer(t, cfg).Revoke(t.Context(), noIssuer, leaf, 0); !errors.Is(err, away) {
 		t.Errorf("%v", err)
 	}
-	cfg.LoadCRL, cfg.SaveCRL = new(memoryCRL).load, func(context.Context, []byte, string) error { return privateca.ErrConflict }
-	if err := issuer(t, cfg).Revoke(t.Context(), noIssuer, leaf, 0); !errors.Is(err, privateca.ErrConflict) {
+	cfg.LoadCRL, cfg.SaveCRL = new(memoryCRL).load, func(context.Context, []byte, string) error { return new(vault.ConflictError) }
+	if err := issuer(t, cfg).Revoke(t.Context(), noIssuer, leaf, 0); err == nil || !strings.Contains(err.Error(), "others keep publishing CRLs") {
 		t.Errorf("%v", err)
 	}
 	wrong := newCA(t, nil, ecKey(t, elliptic.P256()), nil)
@@ -267,5 +282,58 @@ func TestCRLFailures(t *testing.T) {
 	second := issued(t, run(t, issuer(t, c.config()), webRequest(t)))
 	if err := issuer(t, cfg).Revoke(t.Context(), noIssuer, second, 0); err == nil || m.saves != 1 {
 		t.Errorf("another key: %v, %d CRLs", err, m.saves)
+	}
+}
+
+// What is served follows what is published, by whomever, within a minute, and
+// outlives a short absence of its place.
+func TestCRLForOthers(t *testing.T) {
+	t.Parallel()
+	c, m, now := newPair(t), new(memoryCRL), start
+	here, elsewhere := withCRL(t, c, m, &now), withCRL(t, c, m, &now)
+	away := errors.New("storage is away")
+	number := func(crl *x509.RevocationList) int64 {
+		if crl == nil {
+			return 0
+		}
+		return crl.Number.Int64()
+	}
+	for _, step := range []struct {
+		after  time.Duration
+		before func() error
+		number int64 // 0: none
+		loads  int   // by here, so far
+		fails  bool
+	}{
+		{0, nil, 0, 1, false},
+		{time.Second, nil, 0, 1, false},
+		{2 * time.Second, func() error { return elsewhere.RefreshCRL(t.Context()) }, 0, 1, false},
+		{time.Minute, nil, 1, 2, false},
+		{2*time.Minute - time.Second, nil, 1, 2, false},
+		{time.Hour, func() error { m.away = away; return nil }, 1, 3, false},
+		{time.Hour + 59*time.Second, nil, 1, 3, false},
+		{7*24*time.Hour + 2*time.Second, nil, 0, 4, true}, // it has run out
+		{7*24*time.Hour + 2*time.Second, func() error { m.away = nil; return here.RefreshCRL(t.Context()) }, 2, 5, false},
+	} {
+		now = start.Add(step.after)
+		if step.before != nil {
+			loads := m.loads
+			if err := step.before(); err != nil {
+				t.Fatal(err)
+			}
+			if step.number != 2 {
+				m.loads = loads // those are elsewhere's
+			}
+		}
+		if crl, err := here.CRL(t.Context()); number(crl) != step.number || m.loads != step.loads || (err != nil) != step.fails {
+			t.Errorf("after %s: number %d, %v, read %d times; want number %d, read %d times", step.after, number(crl), err, m.loads, step.number, step.loads)
+		}
+	}
+	// Its own publications count at once.
+	if err := here.Revoke(t.Context(), noIssuer, issued(t, run(t, here, webRequest(t))), 0); err != nil {
+		t.Fatal(err)
+	}
+	if crl, err := here.CRL(t.Context()); number(crl) != 3 || err != nil {
+		t.Errorf("number %d, %v", number(crl), err)
 	}
 }

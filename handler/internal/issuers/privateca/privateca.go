@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -34,7 +35,8 @@ type Config struct {
 	LoadCRL func(ctx context.Context) (crl []byte, etag string, err error)
 
 	// SaveCRL publishes a CRL in place of the one with the ETag, or of none when
-	// it is empty. It returns ErrConflict when that is not the last one any more.
+	// it is empty. It returns a vault.ConflictError when that is not the last one
+	// any more.
 	SaveCRL func(ctx context.Context, crl []byte, etag string) error
 
 	// CRLLifetime is how long a CRL is valid; RefreshCRL makes a new one in the
@@ -57,6 +59,7 @@ type Issuer struct {
 	cfg       Config
 	authority *authority
 	profile   profile
+	last      atomic.Pointer[sighting] // of the CRL; nil: not looked at yet
 }
 
 // Instant is an Issuer whose Key needs no network besides the vault's storage, so
@@ -104,8 +107,11 @@ func New(cfg Config) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("private CA: profile: %w", err)
 	}
-	return &Issuer{cfg, a, p}, nil
+	return &Issuer{cfg: cfg, authority: a, profile: p}, nil
 }
+
+// Certificate is the CA's own certificate.
+func (i *Issuer) Certificate() *x509.Certificate { return i.authority.chain[0] }
 
 // Step chooses the serial number, and when that is saved, signs.
 func (i *Issuer) Step(ctx context.Context, req vault.Request, saved json.RawMessage) (json.RawMessage, vault.Outcome) {
