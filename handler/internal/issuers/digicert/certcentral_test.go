@@ -34,7 +34,8 @@ type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 // faults before it. Its time is the test's.
 type certCentral struct {
 	t      testing.TB
-	clock  *clock
+	clock  *clock // of a CertCentral with a server of its own
+	now    func() time.Time
 	server *httptest.Server
 	key    *ecdsa.PrivateKey
 	chain  []*x509.Certificate // intermediate, root
@@ -86,10 +87,25 @@ const (
 	orgID  = 112233
 )
 
+// newCertCentral serves CertCentral, with a clock that stands still.
 func newCertCentral(t testing.TB) *certCentral {
 	t.Helper()
+	clock := newClock()
+	c := newAccount(t, clock.Now)
+	c.clock = clock
+	c.server = httptest.NewUnstartedServer(http.HandlerFunc(c.serve))
+	c.server.EnableHTTP2 = true
+	c.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	c.server.StartTLS()
+	t.Cleanup(c.server.Close)
+	return c
+}
+
+// newAccount is CertCentral without a server.
+func newAccount(t testing.TB, now func() time.Time) *certCentral {
+	t.Helper()
 	c := &certCentral{
-		t: t, clock: newClock(), base: "/services/v2", apiKey: apiKey, orgs: map[int64]bool{orgID: true},
+		t: t, now: now, base: "/services/v2", apiKey: apiKey, orgs: map[int64]bool{orgID: true},
 		products: map[string]bool{"ssl_basic": true, "ssl_ev_basic": true, "ssl_plus": true},
 		orders:   make(map[int64]*order), lastID: 540000,
 	}
@@ -102,7 +118,7 @@ func newCertCentral(t testing.TB) *certCentral {
 		}
 		template := &x509.Certificate{
 			SerialNumber: big.NewInt(int64(n + 1)), Subject: pkix.Name{CommonName: name},
-			NotBefore: start.Add(-time.Hour), NotAfter: start.AddDate(10, 0, 0),
+			NotBefore: now().Add(-time.Hour), NotAfter: now().AddDate(10, 0, 0),
 			BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign,
 		}
 		if parent == nil {
@@ -119,11 +135,6 @@ func newCertCentral(t testing.TB) *certCentral {
 		c.chain = slices.Insert(c.chain, 0, parent)
 	}
 	c.key = signer
-	c.server = httptest.NewUnstartedServer(http.HandlerFunc(c.serve))
-	c.server.EnableHTTP2 = true
-	c.server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	c.server.StartTLS()
-	t.Cleanup(c.server.Close)
 	return c
 }
 
@@ -185,7 +196,7 @@ var rates = []struct {
 }{{5 * time.Second, 100}, {3 * time.Minute, 1000}}
 
 func (c *certCentral) route(w http.ResponseWriter, r *http.Request, body []byte) {
-	now := c.clock.Now()
+	now := c.now()
 	for _, rate := range rates {
 		n := 0
 		for _, t := range c.received {
@@ -305,7 +316,7 @@ func (c *certCentral) place(w http.ResponseWriter, product string, body []byte) 
 		}
 	}
 	placed := &order{
-		id: c.id(), placed: c.clock.Now(), name: o.Certificate.CommonName, org: o.Organization.ID, csr: o.Certificate.CSR,
+		id: c.id(), placed: c.now(), name: o.Certificate.CommonName, org: o.Organization.ID, csr: o.Certificate.CSR,
 	}
 	r := &request{id: c.id(), kind: "new_request", status: "approved"}
 	if !c.forgetful {
@@ -328,7 +339,7 @@ func (c *certCentral) state(o *order) string {
 	switch {
 	case o.status != "":
 		return o.status
-	case c.clock.Now().Before(o.placed.Add(c.issuance)):
+	case c.now().Before(o.placed.Add(c.issuance)):
 		return "pending"
 	}
 	if o.chain == nil {
@@ -346,7 +357,7 @@ func (c *certCentral) sign(o *order) {
 		c.t.Errorf("CSR: %v", err)
 		return
 	}
-	template, err := vault.Template(csr, vault.X509Properties{ValidityMonths: 6}, c.clock.Now(), c.chain[0].SubjectKeyId, rand.Reader)
+	template, err := vault.Template(csr, vault.X509Properties{ValidityMonths: 6}, c.now(), c.chain[0].SubjectKeyId, rand.Reader)
 	if err != nil {
 		c.t.Error(err)
 		return
@@ -371,7 +382,7 @@ func (c *certCentral) list(w http.ResponseWriter, r *http.Request) {
 	}
 	var rows []*order
 	for _, o := range c.orders {
-		if o.name == q.Get("filters[common_name]") && !c.clock.Now().Before(o.placed.Add(c.listingDelay)) {
+		if o.name == q.Get("filters[common_name]") && !c.now().Before(o.placed.Add(c.listingDelay)) {
 			rows = append(rows, o)
 		}
 	}

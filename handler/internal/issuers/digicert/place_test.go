@@ -305,6 +305,23 @@ func TestSearchPages(t *testing.T) {
 	}
 }
 
+// An operation that reuses a key may make the CSR of another one. Their orders are
+// told apart by their comments.
+func TestSameCSR(t *testing.T) {
+	t.Parallel()
+	ca := newCertCentral(t)
+	ca.reusableCSRs = true
+	other := newOperation(t, ca)
+	other.req.ID = strings.Repeat("f", 32)
+	other.end()
+	o := newOperation(t, ca)
+	o.req.CSR, o.due = other.req.CSR, ca.clock.Now()
+	ca.set(func() { ca.faults = []fault{nil, lost} })
+	if out := o.end(); out.Kind != issued || ca.paid() != 2 {
+		t.Errorf("%+v, %d orders of two operations", out, ca.paid())
+	}
+}
+
 // An operation that has two orders, against all odds, keeps the one that has come
 // further and cancels the other.
 func TestSurplus(t *testing.T) {
