@@ -30,6 +30,7 @@ type providerConfig struct {
 	PrivateCA *privateCAConfig `json:"privateca"`
 	VaultPKI  *vaultPKIConfig  `json:"vaultpki"`
 	StepCA    *stepCAConfig    `json:"stepca"`
+	DigiCert  *digiCertConfig  `json:"digicert"`
 }
 
 // reservedProviders are the ones that need no configuration.
@@ -58,7 +59,7 @@ func parseProviders(getenv func(string) string) (map[string]providerConfig, erro
 		case slices.Contains(reservedProviders, key):
 			return nil, fmt.Errorf("provider %q is built in", name)
 		case p.kinds() != 1:
-			return nil, fmt.Errorf("provider %q must have one of acme, webhook, privateca, vaultpki and stepca", name)
+			return nil, fmt.Errorf("provider %q must have one of acme, webhook, privateca, vaultpki, stepca and digicert", name)
 		}
 		if err := p.readTokens(getenv); err != nil {
 			return nil, fmt.Errorf("provider %q: %w", name, err)
@@ -71,7 +72,7 @@ func parseProviders(getenv func(string) string) (map[string]providerConfig, erro
 // kinds is how many kinds of CA a provider says it is.
 func (p providerConfig) kinds() int {
 	n := 0
-	for _, has := range []bool{p.ACME != nil, p.Webhook != nil, p.PrivateCA != nil, p.VaultPKI != nil, p.StepCA != nil} {
+	for _, has := range []bool{p.ACME != nil, p.Webhook != nil, p.PrivateCA != nil, p.VaultPKI != nil, p.StepCA != nil, p.DigiCert != nil} {
 		if has {
 			n++
 		}
@@ -120,6 +121,8 @@ func (p providerConfig) open(s surroundings) (vault.Issuer, error) {
 		return p.VaultPKI.open(s)
 	case p.StepCA != nil:
 		return p.StepCA.open(s)
+	case p.DigiCert != nil:
+		return p.DigiCert.open(s)
 	default:
 		return p.ACME.open(s)
 	}
