@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -88,10 +89,7 @@ func New(cfg Config) (*Issuer, error) {
 	if err != nil || base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, fmt.Errorf("CertCentral %q is not of the form https://HOST/PATH", cfg.URL)
 	}
-	products := make(map[string]string)
-	for name, id := range defaultProducts {
-		products[name] = id
-	}
+	products := maps.Clone(defaultProducts)
 	for name, id := range cfg.Products {
 		if products[name] == "" || !productID.MatchString(id) {
 			return nil, fmt.Errorf("CertCentral %q: product %q of certificate type %q: the types are %s and %s, products are named as ssl_basic is",

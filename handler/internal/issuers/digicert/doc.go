@@ -36,8 +36,8 @@
 //
 // Any other step that finds an intention without an order knows only that there may
 // be one. It searches CertCentral's list of orders, by comments and CSR, until
-// one is found or the intention has been void for longer than an order takes to
-// show in that list, and only then makes a new intention. So does a step whose
+// one is found, or the intention has been void for longer than an order takes to
+// show in that list; only then it makes a new one. So does the step after one whose
 // order was answered by anything but an order id, a refusal or a 429.
 //
 // What remains is a process that is frozen between looking at the clock and

@@ -89,8 +89,8 @@ func TestThrottledTogether(t *testing.T) {
 	}
 }
 
-// The limits of the API are kept to be throttled at all: a fleet of operations
-// gets its certificates in spite of them.
+// A fleet of operations meets the rate limits of the API, and gets its certificates
+// in spite of them.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 	ca := newCertCentral(t)
