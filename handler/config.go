@@ -89,32 +89,22 @@ type config struct {
 // at once.
 func parseConfig(getenv func(string) string) (config, error) {
 	s := settings{getenv: getenv}
-	c := config{
-		VaultID:                 s.text("CERTWRIGHT_VAULT_ID", "vault"),
-		VaultURLs:               s.list("CERTWRIGHT_VAULT_URLS"),
-		TableEndpoint:           s.text("CERTWRIGHT_TABLE_ENDPOINT", ""),
-		BlobEndpoint:            s.text("CERTWRIGHT_BLOB_ENDPOINT", ""),
-		StorageConnectionString: s.text("CERTWRIGHT_STORAGE_CONNECTION_STRING", ""),
-		KEKFile:                 s.text("CERTWRIGHT_KEK_FILE", ""),
-		KEKID:                   s.text("CERTWRIGHT_KEK_ID", ""),
-		Authority:               s.text("CERTWRIGHT_AUTHORITY", ""),
-		Resource:                s.text("CERTWRIGHT_RESOURCE", ""),
-		TokenIssuers:            s.list("CERTWRIGHT_TOKEN_ISSUERS"),
-		TokenAudiences:          s.list("CERTWRIGHT_TOKEN_AUDIENCES"),
-		TokenKeysURL:            s.text("CERTWRIGHT_TOKEN_KEYS_URL", ""),
-		RecoverableDays:         s.number("CERTWRIGHT_RECOVERABLE_DAYS", 90),
-		PurgeProtection:         s.flag("CERTWRIGHT_PURGE_PROTECTION"),
-		ScriptedIssuer:          s.flag("CERTWRIGHT_SCRIPTED_ISSUER"),
-	}
+	c := s.state()
+	c.VaultURLs = s.list("CERTWRIGHT_VAULT_URLS")
+	c.Authority = s.text("CERTWRIGHT_AUTHORITY", "")
+	c.Resource = s.text("CERTWRIGHT_RESOURCE", "")
+	c.TokenIssuers = s.list("CERTWRIGHT_TOKEN_ISSUERS")
+	c.TokenAudiences = s.list("CERTWRIGHT_TOKEN_AUDIENCES")
+	c.TokenKeysURL = s.text("CERTWRIGHT_TOKEN_KEYS_URL", "")
+	c.RecoverableDays = s.number("CERTWRIGHT_RECOVERABLE_DAYS", 90)
+	c.PurgeProtection = s.flag("CERTWRIGHT_PURGE_PROTECTION")
+	c.ScriptedIssuer = s.flag("CERTWRIGHT_SCRIPTED_ISSUER")
 	var err error
 	if c.Port, err = funchost.Port(getenv); err != nil {
 		s.wrong(err)
 	}
 	if c.Grants, err = auth.ParseGrants(getenv("CERTWRIGHT_GRANTS")); err != nil {
 		s.wrong(fmt.Errorf("CERTWRIGHT_GRANTS: %w", err))
-	}
-	if c.Providers, err = parseProviders(getenv); err != nil {
-		s.wrong(fmt.Errorf("CERTWRIGHT_PROVIDERS: %w", err))
 	}
 	if level := getenv("CERTWRIGHT_LOG_LEVEL"); level != "" {
 		if err := c.LogLevel.UnmarshalText([]byte(level)); err != nil {
@@ -136,6 +126,33 @@ func parseConfig(getenv func(string) string) (config, error) {
 			s.wrong(fmt.Errorf("%s is required", required.name))
 		}
 	}
+	if !c.development() {
+		s.wrong(c.checkProduction())
+	}
+	return c, errors.Join(s.errs...)
+}
+
+// parseState reads only the settings that say where state is kept and which CAs
+// there are: what a command needs that serves nothing.
+func parseState(getenv func(string) string) (config, error) {
+	s := settings{getenv: getenv}
+	c := s.state()
+	return c, errors.Join(s.errs...)
+}
+
+func (s *settings) state() config {
+	c := config{
+		VaultID:                 s.text("CERTWRIGHT_VAULT_ID", "vault"),
+		TableEndpoint:           s.text("CERTWRIGHT_TABLE_ENDPOINT", ""),
+		BlobEndpoint:            s.text("CERTWRIGHT_BLOB_ENDPOINT", ""),
+		StorageConnectionString: s.text("CERTWRIGHT_STORAGE_CONNECTION_STRING", ""),
+		KEKFile:                 s.text("CERTWRIGHT_KEK_FILE", ""),
+		KEKID:                   s.text("CERTWRIGHT_KEK_ID", ""),
+	}
+	var err error
+	if c.Providers, err = parseProviders(s.getenv); err != nil {
+		s.wrong(fmt.Errorf("CERTWRIGHT_PROVIDERS: %w", err))
+	}
 	if (c.StorageConnectionString != "") == (c.TableEndpoint != "" && c.BlobEndpoint != "") {
 		s.wrong(errors.New("set either CERTWRIGHT_TABLE_ENDPOINT and CERTWRIGHT_BLOB_ENDPOINT, or CERTWRIGHT_STORAGE_CONNECTION_STRING for Azurite"))
 	}
@@ -143,9 +160,9 @@ func parseConfig(getenv func(string) string) (config, error) {
 		s.wrong(errors.New("set either CERTWRIGHT_KEK_ID, or CERTWRIGHT_KEK_FILE in development"))
 	}
 	if !c.development() {
-		s.wrong(c.checkProduction())
+		s.wrong(c.checkProductionState())
 	}
-	return c, errors.Join(s.errs...)
+	return c
 }
 
 // development holds while all state is on this machine. It is a fact, not a
@@ -163,33 +180,40 @@ func (c config) storage() azstore.Config {
 	}
 }
 
-func (c config) checkProduction() error {
+// inProduction refuses what a setting, or a part of one, says.
+func inProduction(setting, why string) error {
+	return fmt.Errorf("%s: %s is for development, and storage is not on this machine", setting, why)
+}
+
+func (c config) checkProductionState() error {
 	var errs []error
-	refuse := func(name, why string) {
-		errs = append(errs, fmt.Errorf("%s: %s is for development, and storage is not on this machine", name, why))
-	}
 	if c.StorageConnectionString != "" {
-		refuse("CERTWRIGHT_STORAGE_CONNECTION_STRING", "a connection string")
+		errs = append(errs, inProduction("CERTWRIGHT_STORAGE_CONNECTION_STRING", "a connection string"))
 	}
 	if c.KEKFile != "" {
-		refuse("CERTWRIGHT_KEK_FILE", "a key-encryption key in a file")
-	}
-	if c.ScriptedIssuer {
-		refuse("CERTWRIGHT_SCRIPTED_ISSUER", "the scripted provider")
+		errs = append(errs, inProduction("CERTWRIGHT_KEK_FILE", "a key-encryption key in a file"))
 	}
 	for name, p := range c.Providers {
 		if p.PrivateCA != nil && p.PrivateCA.KeyFile != "" {
-			refuse("CERTWRIGHT_PROVIDERS "+name, "a CA's key in a file")
+			errs = append(errs, inProduction("CERTWRIGHT_PROVIDERS "+name, "a CA's key in a file"))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c config) checkProduction() error {
+	var errs []error
+	if c.ScriptedIssuer {
+		errs = append(errs, inProduction("CERTWRIGHT_SCRIPTED_ISSUER", "the scripted provider"))
 	}
 	for _, u := range c.VaultURLs {
 		if strings.Contains(u, "*") {
-			refuse("CERTWRIGHT_VAULT_URLS", "a pattern")
+			errs = append(errs, inProduction("CERTWRIGHT_VAULT_URLS", "a pattern"))
 		}
 	}
 	for _, u := range append([]string{c.TokenKeysURL, c.Authority}, c.TokenIssuers...) {
 		if parsed, err := url.Parse(u); err != nil || parsed.Scheme != "https" || azstore.Loopback(u) {
-			refuse(u, "a token issuer on this machine or without TLS")
+			errs = append(errs, inProduction(u, "a token issuer on this machine or without TLS"))
 		}
 	}
 	const realVaults = "https://vault.azure.net"

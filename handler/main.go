@@ -1,6 +1,9 @@
 // Command handler is Certwright's custom handler: the process that the Azure
 // Functions host starts and sends every request and timer call to. It serves Key
-// Vault's certificates API and advances pending operations.
+// Vault's certificates API and advances pending operations. With arguments it is
+// a tool for operators instead:
+//
+//	handler ca make|import|show   the private CAs of the settings
 //
 // Its settings are documented in config.go.
 package main
@@ -9,11 +12,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -35,14 +42,40 @@ func main() {
 	// No signal is handled: every write is safe against a kill at any moment,
 	// and the Functions host restarts a handler that a signal ended but not one
 	// that exited with 0.
-	if err := run(os.Getenv); err != nil {
+	err := run(os.Args[1:], terminal{os.Getenv, os.Stdin, os.Stdout})
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "handler:", err)
 		os.Exit(1)
 	}
 }
 
-// run serves until the listener fails. It touches no network before it listens.
-func run(getenv func(string) string) error {
+// terminal is where a command runs: its settings, its input and its output.
+type terminal struct {
+	getenv func(string) string
+	in     io.Reader
+	out    io.Writer
+}
+
+// commands are what the program does when its first argument says so. The
+// Functions host starts it without any: it serves.
+var commands = map[string]func(args []string, t terminal) error{
+	"ca": runCA,
+}
+
+// run does what the arguments say.
+func run(args []string, t terminal) error {
+	if len(args) == 0 {
+		return serve(t.getenv)
+	}
+	command, ok := commands[args[0]]
+	if !ok {
+		return fmt.Errorf("unknown command %q: there are %s; without one it serves", args[0], strings.Join(slices.Sorted(maps.Keys(commands)), ", "))
+	}
+	return command(args[1:], t)
+}
+
+// serve serves until the listener fails. It touches no network before it listens.
+func serve(getenv func(string) string) error {
 	cfg, err := parseConfig(getenv)
 	if err != nil {
 		return fmt.Errorf("settings: %w", err)
@@ -70,42 +103,62 @@ func run(getenv func(string) string) error {
 	return server.Serve(listener)
 }
 
-// build wires the program together.
-func build(cfg config, log *slog.Logger) (http.Handler, error) {
-	credential, err := azureCredential(cfg)
-	if err != nil {
-		return nil, err
+// backend is where the program keeps its state.
+type backend struct {
+	store      *azstore.Store
+	seal, open sealing
+	credential azcore.TokenCredential // of the app; nil where nothing needs it
+}
+
+// openBackend makes the backend of the settings. It touches no network.
+func openBackend(cfg config, log *slog.Logger) (b backend, err error) {
+	if b.credential, err = azureCredential(cfg); err != nil {
+		return backend{}, err
 	}
 	storage := cfg.storage()
-	storage.Credential, storage.Log = credential, log
-	store, err := azstore.Open(storage)
-	if err != nil {
-		return nil, err
+	storage.Credential, storage.Log = b.credential, log
+	if b.store, err = azstore.Open(storage); err != nil {
+		return backend{}, err
 	}
-	kek, err := keyEncryptionKey(cfg, credential)
+	kek, err := keyEncryptionKey(cfg, b.credential)
 	if err != nil {
-		return nil, err
+		return backend{}, err
 	}
 	sealer, err := seal.New(seal.Config{VaultID: cfg.VaultID, KEK: kek})
 	if err != nil {
+		return backend{}, err
+	}
+	b.seal, b.open = passing(sealer.Seal), passing(sealer.Open)
+	return b, nil
+}
+
+// surroundings are what the backend is to providers.
+func (b backend) surroundings(cfg config, log *slog.Logger) surroundings {
+	return surroundings{
+		accounts:   vault.Accounts{Store: b.store, Seal: b.seal, Open: b.open},
+		challenges: vault.Challenges{Store: b.store},
+		crls:       b.store,
+		credential: b.credential,
+		localKEK:   cfg.KEKFile != "",
+		log:        log,
+	}
+}
+
+// build wires the program together.
+func build(cfg config, log *slog.Logger) (http.Handler, error) {
+	b, err := openBackend(cfg, log)
+	if err != nil {
 		return nil, err
 	}
-	sealData, openData := passing(sealer.Seal), passing(sealer.Open)
-	challenges := vault.Challenges{Store: store}
-	issuers, err := openIssuers(cfg, surroundings{
-		accounts:   vault.Accounts{Store: store, Seal: sealData, Open: openData},
-		challenges: challenges,
-		crls:       store,
-		credential: credential,
-		log:        log,
-	})
+	around := b.surroundings(cfg, log)
+	issuers, err := openIssuers(cfg, around)
 	if err != nil {
 		return nil, err
 	}
 	v, err := vault.New(vault.Config{
-		Store:           store,
-		Seal:            sealData,
-		Open:            openData,
+		Store:           b.store,
+		Seal:            b.seal,
+		Open:            b.open,
 		Issuers:         issuers,
 		RecoverableDays: cfg.RecoverableDays,
 		PurgeProtection: cfg.PurgeProtection,
@@ -131,7 +184,7 @@ func build(cfg config, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &functions{vault: v, api: api, challenges: challenges, cas: privateCAs(issuers), log: log}, nil
+	return &functions{vault: v, api: api, challenges: around.challenges, cas: privateCAs(issuers), log: log}, nil
 }
 
 // openIssuers makes the providers: those that are built in, and those of the

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -15,11 +14,12 @@ import (
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// privateCAConfig is a CA of one's own. Its key stays in Key Vault; in
-// development it may be a file.
+// privateCAConfig is a CA of one's own. Its key stays in Key Vault or is sealed in
+// storage; in development it may be a file.
 type privateCAConfig struct {
 	Chain   string `json:"chain"`   // file: the CA's certificate and those above it, PEM
 	KeyID   string `json:"keyId"`   // https://VAULT/keys/NAME/VERSION; the app's identity needs the role Key Vault Crypto User
+	Sealed  bool   `json:"sealed"`  // instead: the key that handler ca brought to storage
 	KeyFile string `json:"keyFile"` // instead, in development: PEM
 
 	MaxValidityDays int          `json:"maxValidityDays"`
@@ -42,36 +42,55 @@ type namesConfig struct {
 }
 
 func (c *privateCAConfig) open(s surroundings) (vault.Issuer, error) {
-	if (c.KeyID == "") == (c.KeyFile == "") {
-		return nil, errors.New("set either keyId, or keyFile in development")
+	chain, err := c.readChain()
+	if err != nil {
+		return nil, err
 	}
+	place, err := c.keyPlace(s)
+	if err != nil {
+		return nil, err
+	}
+	cfg := privateca.Config{
+		Chain:   chain,
+		Key:     func(ctx context.Context) (crypto.Signer, error) { return place.find(ctx, chain[0].PublicKey) },
+		Profile: c.profile(),
+		Log:     s.log,
+	}
+	if _, ok := place.(keyInFile); ok { // a wrong one is reported at start
+		key, err := place.find(context.Background(), nil)
+		if err == nil {
+			err = privateca.CheckKey(chain, key)
+		}
+		if err != nil {
+			return nil, err
+		}
+		cfg.Key = func(context.Context) (crypto.Signer, error) { return key, nil }
+	}
+	if c.publishesCRL() {
+		name := caName(chain[0])
+		cfg.LoadCRL = func(ctx context.Context) ([]byte, string, error) { return s.crls.LoadCRL(ctx, name) }
+		cfg.SaveCRL = func(ctx context.Context, crl []byte, etag string) error { return s.crls.SaveCRL(ctx, name, crl, etag) }
+	}
+	issuer, err := privateca.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if c.KeyFile != "" || c.Sealed && s.localKEK {
+		return privateca.Instant{Issuer: issuer}, nil
+	}
+	return issuer, nil // to open its key may take a call to Key Vault
+}
+
+func (c *privateCAConfig) readChain() ([]*x509.Certificate, error) {
 	text, err := os.ReadFile(c.Chain)
 	if err != nil {
 		return nil, fmt.Errorf("reading the chain: %w", err)
 	}
 	chain, err := privateca.ParseChain(text)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the chain in %q: %w", c.Chain, err)
 	}
-	cfg := privateca.Config{Chain: chain, Profile: c.profile(), Log: s.log}
-	if c.publishesCRL() {
-		name := caName(chain[0])
-		cfg.LoadCRL = func(ctx context.Context) ([]byte, string, error) { return s.crls.LoadCRL(ctx, name) }
-		cfg.SaveCRL = func(ctx context.Context, crl []byte, etag string) error { return s.crls.SaveCRL(ctx, name, crl, etag) }
-	}
-	if c.KeyFile != "" {
-		if cfg.Key, err = readKey(c.KeyFile); err != nil {
-			return nil, err
-		}
-		issuer, err := privateca.New(cfg)
-		return privateca.Instant{Issuer: issuer}, err
-	}
-	key, err := privateca.NewKeyVaultKey(privateca.KeyVaultConfig{KeyID: c.KeyID, Credential: s.credential})
-	if err != nil {
-		return nil, err
-	}
-	cfg.Key = key.Signer
-	return privateca.New(cfg)
+	return chain, nil
 }
 
 func (c *privateCAConfig) publishesCRL() bool {
@@ -99,15 +118,4 @@ func (c *privateCAConfig) profile() privateca.Profile {
 		p.Names = &privateca.Names{DNSDomains: n.DNS, EmailDomains: n.Emails, URIDomains: n.URIs, UPNDomains: n.UPNs, IPRanges: n.IPs}
 	}
 	return p
-}
-
-// readKey reads a CA's key from a file.
-func readKey(file string) (func(context.Context) (crypto.Signer, error), error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the key: %w", err)
-	}
-	key, err := privateca.ParseKey(text)
-	clear(text)
-	return func(context.Context) (crypto.Signer, error) { return key, nil }, err
 }

@@ -107,6 +107,7 @@ type surroundings struct {
 	challenges vault.Challenges
 	crls       *azstore.Store
 	credential azcore.TokenCredential
+	localKEK   bool // sealed data is opened without a network besides storage
 	log        *slog.Logger
 }
 

@@ -55,6 +55,9 @@ const (
 	maxAgeCertificate = 24 * time.Hour
 )
 
+// caFiles is where a CA's files are, by caName.
+const caFiles = "/.well-known/certwright/"
+
 // caFile answers with the CRL of a private CA, or with its certificate, in DER.
 // RFC 5280 sections 4.2.1.13 and 4.2.2.1.
 func (f *functions) caFile(w http.ResponseWriter, r *http.Request, file string) {

@@ -11,21 +11,28 @@ import (
 	"fmt"
 )
 
+// ErrNoKey says that a CA's key is not where it should be.
+var ErrNoKey = errors.New("there is no key")
+
 // SoftwareKey is a CA's key that this process signs with.
 type SoftwareKey struct {
-	// Load returns the key that Save keeps, PKCS #8, opened. It is called for
-	// each signature, and what it returns is cleared afterwards.
+	// Load returns the key that Save keeps, PKCS #8, opened; nil when there is
+	// none. It is called for each signature, and what it returns is cleared
+	// afterwards.
 	Load func(ctx context.Context) ([]byte, error)
 
 	// Save seals and keeps a key; it must not take the place of another.
 	Save func(ctx context.Context, pkcs8 []byte) error
 }
 
-// Signer opens the key: Config.Key.
+// Signer opens the key: Config.Key. The error is ErrNoKey when there is none.
 func (k SoftwareKey) Signer(ctx context.Context) (crypto.Signer, error) {
 	der, err := k.Load(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if der == nil {
+		return nil, ErrNoKey
 	}
 	defer clear(der)
 	return parsePKCS8(der)

@@ -134,3 +134,11 @@ func TestParseKeyRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestNoSoftwareKey(t *testing.T) {
+	t.Parallel()
+	key := privateca.SoftwareKey{Load: func(context.Context) ([]byte, error) { return nil, nil }}
+	if _, err := key.Signer(t.Context()); !errors.Is(err, privateca.ErrNoKey) {
+		t.Errorf("%v", err)
+	}
+}

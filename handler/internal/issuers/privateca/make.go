@@ -3,6 +3,7 @@ package privateca
 import (
 	"crypto"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -128,8 +129,8 @@ func Describe(chain []*x509.Certificate) string {
 		if c.MaxPathLen >= 0 {
 			depth = fmt.Sprintf("at most %d CAs below it", c.MaxPathLen)
 		}
-		fmt.Fprintf(&b, "%s\n  issued by %s\n  serial number %x, key %x (%s)\n  valid from %s to %s, %s\n",
-			c.Subject, c.Issuer, c.SerialNumber, c.SubjectKeyId, c.PublicKeyAlgorithm,
+		fmt.Fprintf(&b, "%s\n  issued by %s\n  serial number %x, key %x (%s)\n  SHA-256 fingerprint %x\n  valid from %s to %s, %s\n",
+			c.Subject, c.Issuer, c.SerialNumber, c.SubjectKeyId, c.PublicKeyAlgorithm, sha256.Sum256(c.Raw),
 			c.NotBefore.Format(time.RFC3339), c.NotAfter.Format(time.RFC3339), depth)
 	}
 	return b.String()

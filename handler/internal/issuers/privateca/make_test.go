@@ -5,10 +5,12 @@ import (
 	"crypto"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os/exec"
 	"strings"
@@ -173,7 +175,7 @@ func TestImport(t *testing.T) {
 		t.Error(err)
 	}
 	text := privateca.Describe(chain)
-	for _, part := range []string{"CN=Old CA\n", "issued by CN=Old CA\n", chain[0].SerialNumber.Text(16), "(RSA)", "any number of CAs below it"} {
+	for _, part := range []string{"CN=Old CA\n", "issued by CN=Old CA\n", chain[0].SerialNumber.Text(16), "(RSA)", "SHA-256 fingerprint " + fmt.Sprintf("%x", sha256.Sum256(chain[0].Raw)) + "\n", "any number of CAs below it"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in\n%s", part, text)
 		}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+)
+
+const importUsage = `Brings a CA that exists: its certificate and those above it become the provider's
+chain, its key goes where the provider has it. Without -key the key must be there,
+as after handler ca make -request. The chain of a CA that was renewed with its key
+takes the place of the old one.
+`
+
+// maxKeyFile bounds a key in PEM, in bytes.
+const maxKeyFile = 64 << 10
+
+// importCA brings a CA.
+func importCA(args []string, t terminal) error {
+	flags := caFlags("import", importUsage, t)
+	provider := flags.String("provider", "", "the CA's `provider`")
+	chainFile := flags.String("chain", "", "`file` of the CA's certificate and those above it, PEM")
+	keyFile := flags.String("key", "", "`file` of the CA's key, PEM, not encrypted; - is standard input")
+	if err := parseFlags(flags, args); err != nil {
+		return err
+	}
+	ca, err := oneCA(*provider, t)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(*chainFile)
+	if err != nil {
+		return fmt.Errorf("reading the chain: %w", err)
+	}
+	chain, err := privateca.ParseChain(text)
+	if err != nil {
+		return fmt.Errorf("reading the chain in %q: %w", *chainFile, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), caTimeout)
+	defer cancel()
+	if err := ca.checkSuccession(chain); err != nil {
+		return err
+	}
+	if err := ca.importKey(ctx, chain, *keyFile, t); err != nil {
+		return err
+	}
+	if err := replaceFile(ca.Chain, encodeChain(chain)); err != nil {
+		return fmt.Errorf("writing the chain: %w", err)
+	}
+	return ca.show(ctx, t)
+}
+
+// checkSuccession refuses a chain that would make another CA of this one.
+func (ca ownCA) checkSuccession(chain []*x509.Certificate) error {
+	last, err := ca.readChain()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(last[0].RawSubjectPublicKeyInfo, chain[0].RawSubjectPublicKeyInfo) {
+		return fmt.Errorf("the provider %q is the CA %q, which has another key", ca.provider, last[0].Subject)
+	}
+	return nil
+}
+
+// importKey brings the key of a chain's CA from a file, or checks that it is
+// there when no file is given.
+func (ca ownCA) importKey(ctx context.Context, chain []*x509.Certificate, file string, t terminal) error {
+	there, err := ca.key.find(ctx, chain[0].PublicKey)
+	switch {
+	case err == nil:
+		return privateca.CheckKey(chain, there)
+	case !errors.Is(err, privateca.ErrNoKey):
+		return err
+	case file == "":
+		return fmt.Errorf("the CA's key is not %s: give it with -key", ca.key)
+	}
+	key, err := readKey(file, t.in)
+	if err == nil {
+		err = privateca.CheckKey(chain, key)
+	}
+	if err != nil {
+		return err
+	}
+	return ca.key.store(ctx, key)
+}
+
+// readKey reads a key from a file, or from in when its name is -.
+func readKey(file string, in io.Reader) (crypto.Signer, error) {
+	if file != "-" {
+		return keyInFile(file).find(context.Background(), nil)
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxKeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA's key: %w", err)
+	}
+	defer clear(text)
+	key, err := privateca.ParseKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA's key: %w", err)
+	}
+	return key, nil
+}
+
+// replaceFile writes a file beside the one that it takes the place of, so that
+// there is always one.
+func replaceFile(name string, content []byte) error {
+	next, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(next.Name())
+	_, err = next.Write(content)
+	if err = errors.Join(err, next.Chmod(0o644), next.Close()); err != nil {
+		return err
+	}
+	return os.Rename(next.Name(), name)
+}

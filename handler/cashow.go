@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+)
+
+// showCAs prints what CAs are.
+func showCAs(args []string, t terminal) error {
+	flags := caFlags("show", "Prints subject, key, validity, fingerprint and CRL of CAs.", t)
+	provider := flags.String("provider", "", "the CA's provider; all unless set")
+	if err := parseFlags(flags, args); err != nil {
+		return err
+	}
+	cas, err := ownCAs(*provider, t)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), caTimeout)
+	defer cancel()
+	var errs []error
+	for _, ca := range cas {
+		errs = append(errs, ca.show(ctx, t))
+	}
+	return errors.Join(errs...)
+}
+
+// show prints what the CA is.
+func (ca ownCA) show(ctx context.Context, t terminal) error {
+	chain, err := ca.readChain()
+	if err != nil {
+		return fmt.Errorf("provider %q: %w", ca.provider, err)
+	}
+	_, err = fmt.Fprintf(t.out, "provider %s\n%s  signs with %s\n  %s\n  files %s%s.cer and .crl\n",
+		ca.provider, privateca.Describe(chain), ca.keyState(ctx, chain), ca.crlState(ctx, chain), caFiles, caName(chain[0]))
+	return err
+}
+
+// keyState tells people where the CA's key is, and whether it is there.
+func (ca ownCA) keyState(ctx context.Context, chain []*x509.Certificate) string {
+	key, err := ca.key.find(ctx, chain[0].PublicKey)
+	if err == nil {
+		err = privateca.CheckKey(chain, key)
+	}
+	text := fmt.Sprintf("%s, %s", keyName(chain[0].PublicKey), ca.key)
+	if err != nil {
+		text += fmt.Sprintf(": NOT USABLE: %v", err)
+	}
+	return text
+}
+
+// crlState tells people which CRL is published.
+func (ca ownCA) crlState(ctx context.Context, chain []*x509.Certificate) string {
+	if !ca.publishesCRL() {
+		return "publishes no CRL"
+	}
+	der, _, err := ca.around.crls.LoadCRL(ctx, caName(chain[0]))
+	switch {
+	case err != nil:
+		return fmt.Sprintf("CRL cannot be read: %v", err)
+	case der == nil:
+		return "CRL is not published yet"
+	}
+	crl, err := x509.ParseRevocationList(der)
+	if err != nil {
+		return fmt.Sprintf("CRL cannot be read: %v", err)
+	}
+	return fmt.Sprintf("CRL number %d from %s to %s, %d certificates revoked", crl.Number,
+		crl.ThisUpdate.Format(time.RFC3339), crl.NextUpdate.Format(time.RFC3339), len(crl.RevokedCertificateEntries))
+}
