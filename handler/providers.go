@@ -82,7 +82,8 @@ func (p providerConfig) kinds() int {
 
 // needsAzure reports whether the provider uses the app's identity in Azure.
 func (p providerConfig) needsAzure() bool {
-	return p.ACME != nil && len(p.ACME.AzureZones) > 0 || p.PrivateCA != nil && p.PrivateCA.KeyID != ""
+	return p.ACME != nil && len(p.ACME.AzureZones) > 0 || p.PrivateCA != nil && p.PrivateCA.KeyID != "" ||
+		p.Webhook != nil && p.Webhook.Audience != ""
 }
 
 // readTokens reads the secrets that the configuration only names.
