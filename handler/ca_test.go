@@ -136,7 +136,7 @@ func TestMakeRootInFiles(t *testing.T) {
 		t.Error("a key was stored for a CA that was not made")
 	}
 	out := o.does([]string{"ca", "make", "-provider", "CORP", "-cn", "Dev Root", "-o", "Contoso", "-c", "DE", "-years", "2", "-depth", "1", "-dns", "corp.test,dev.test", "-ips", "10.0.0.0/8"},
-		"provider corp\nCN=Dev Root,O=Contoso,C=DE\n", "ECDSA on P-384, in the file", "publishes no CRL", "at most 1 CAs below it")
+		"provider corp\nCN=Dev Root,O=Contoso,C=DE\n", "ECDSA on P-384, in the file", ".crl: none, as it is not set", "at most 1 CAs below it")
 	if strings.Contains(out, "NOT USABLE") {
 		t.Error(out)
 	}
@@ -200,7 +200,7 @@ func TestSealedCA(t *testing.T) {
 	o := newOperator(t, map[string]any{"sealed": true, "crl": true})
 	o.settings["CERTWRIGHT_STORAGE_CONNECTION_STRING"] = storage.ConnectionString()
 	o.does([]string{"ca", "make", "-provider", "corp", "-cn", "Sealed Root", "-key", "P-256"},
-		"ECDSA on P-256, sealed in storage\n", "CRL is not published yet", "files /.well-known/certwright/")
+		"ECDSA on P-256, sealed in storage\n", "certificate at /.well-known/certwright/", ".crl: not published yet")
 	if files, err := os.ReadDir(o.dir); err != nil || len(files) != 2 { // kek and chain.pem
 		t.Errorf("%v, %v", files, err)
 	}
@@ -217,7 +217,7 @@ func TestSealedCA(t *testing.T) {
 	if err := f.cas[caName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 1); err != nil {
 		t.Fatal(err)
 	}
-	o.does([]string{"ca", "show", "-provider", "corp"}, "CRL number 2 from ", ", 1 certificates revoked\n")
+	o.does([]string{"ca", "show", "-provider", "corp"}, ".crl: number 2 from ", ", 1 certificates revoked\n")
 
 	// Another provider's CA has its key beside it.
 	other := newOperator(t, map[string]any{"sealed": true})

@@ -36,8 +36,9 @@ func (ca ownCA) show(ctx context.Context, t terminal) error {
 	if err != nil {
 		return fmt.Errorf("provider %q: %w", ca.provider, err)
 	}
-	_, err = fmt.Fprintf(t.out, "provider %s\n%s  signs with %s\n  %s\n  files %s%s.cer and .crl\n",
-		ca.provider, privateca.Describe(chain), ca.keyState(ctx, chain), ca.crlState(ctx, chain), caFiles, caName(chain[0]))
+	file := caFiles + caName(chain[0])
+	_, err = fmt.Fprintf(t.out, "provider %s\n%s  signs with %s\n  certificate at %s.cer\n  CRL at %s.crl: %s\n",
+		ca.provider, privateca.Describe(chain), ca.keyState(ctx, chain), file, file, ca.crlState(ctx, chain))
 	return err
 }
 
@@ -57,19 +58,19 @@ func (ca ownCA) keyState(ctx context.Context, chain []*x509.Certificate) string 
 // crlState tells people which CRL is published.
 func (ca ownCA) crlState(ctx context.Context, chain []*x509.Certificate) string {
 	if !ca.publishesCRL() {
-		return "publishes no CRL"
+		return "none, as it is not set"
 	}
 	der, _, err := ca.around.crls.LoadCRL(ctx, caName(chain[0]))
 	switch {
 	case err != nil:
-		return fmt.Sprintf("CRL cannot be read: %v", err)
+		return fmt.Sprintf("it cannot be read: %v", err)
 	case der == nil:
-		return "CRL is not published yet"
+		return "not published yet"
 	}
 	crl, err := x509.ParseRevocationList(der)
 	if err != nil {
-		return fmt.Sprintf("CRL cannot be read: %v", err)
+		return fmt.Sprintf("it cannot be read: %v", err)
 	}
-	return fmt.Sprintf("CRL number %d from %s to %s, %d certificates revoked", crl.Number,
+	return fmt.Sprintf("number %d from %s to %s, %d certificates revoked", crl.Number,
 		crl.ThisUpdate.Format(time.RFC3339), crl.NextUpdate.Format(time.RFC3339), len(crl.RevokedCertificateEntries))
 }
