@@ -273,3 +273,32 @@ func TestSubject(t *testing.T) {
 	broken.req.CSR = []byte("x")
 	broken.failure(vault.CodeIssuerError, "CSR cannot be read")
 }
+
+// TestJSONThatIsNone: an answer without a status tells nothing, neither that
+// there is nothing to prove nor that nothing is left to be released.
+func TestJSONThatIsNone(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{"order": orderPath, "authorization": authorizationPath} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var garbled atomic.Bool
+			s := rewritten(t, quick, path, func(body string) string {
+				if garbled.Load() {
+					return "null"
+				}
+				return body
+			})
+			o := s.request(label(name) + ".null.example.test")
+			o.until(func(out vault.Outcome) bool { return out.Detail == "The order is placed." })
+			garbled.Store(true)
+			if out := o.step(); out.Kind != vault.OutcomeRetry {
+				t.Errorf("%s: %s", out.Kind, out.Detail)
+			}
+			if err := o.provider.Release(t.Context(), o.req, o.state); err == nil {
+				t.Error("released")
+			}
+			garbled.Store(false)
+			o.issue()
+		})
+	}
+}

@@ -154,7 +154,29 @@ func (s *step) authorization(ctx context.Context, of proof) (acmez.Authorization
 	if err != nil {
 		return acmez.Authorization{}, err
 	}
-	authorization, err := s.client.GetAuthorization(ctx, s.account, u)
+	return s.getAuthorization(ctx, s.account, u)
+}
+
+// getOrder reads an order. The library takes any JSON for one. RFC 8555 section
+// 7.4.
+func (p *Provider) getOrder(ctx context.Context, account acmez.Account, u string) (acmez.Order, error) {
+	order, err := p.client.GetOrder(ctx, account, acmez.Order{Location: u})
+	if err == nil && order.Status == "" {
+		err = fmt.Errorf("%s answers with something that is no order", p.host)
+	}
+	if err != nil {
+		return acmez.Order{}, fmt.Errorf("looking at the order: %w", err)
+	}
+	return order, nil
+}
+
+// getAuthorization reads an authorization. The library takes any JSON for one.
+// RFC 8555 section 7.5.
+func (p *Provider) getAuthorization(ctx context.Context, account acmez.Account, u string) (acmez.Authorization, error) {
+	authorization, err := p.client.GetAuthorization(ctx, account, u)
+	if err == nil && authorization.Status == "" {
+		err = fmt.Errorf("%s answers with something that is no authorization", p.host)
+	}
 	if err != nil {
 		return acmez.Authorization{}, fmt.Errorf("looking at an authorization: %w", err)
 	}

@@ -20,9 +20,9 @@ const planBatch = 20
 func (s *step) plan(ctx context.Context, order acmez.Order) (vault.Outcome, error) {
 	urls := slices.Sorted(slices.Values(order.Authorizations)) // a CA may shuffle them
 	for _, u := range urls[s.state.Planned:min(s.state.Planned+planBatch, len(urls))] {
-		authorization, err := s.client.GetAuthorization(ctx, s.account, u)
+		authorization, err := s.getAuthorization(ctx, s.account, u)
 		if err != nil {
-			return vault.Outcome{}, fmt.Errorf("looking at an authorization: %w", err)
+			return vault.Outcome{}, err
 		}
 		if authorization.Status == acmez.StatusPending {
 			if s.state.full() {

@@ -43,7 +43,7 @@ func (p *Provider) relinquish(ctx context.Context, issuer vault.IssuerObject, s 
 	account, err := p.lookUp(ctx, issuer)
 	var order acmez.Order
 	if err == nil && account.Location == s.Account {
-		order, err = p.client.GetOrder(ctx, account, acmez.Order{Location: s.Order})
+		order, err = p.getOrder(ctx, account, s.Order)
 	}
 	switch {
 	case isProblem(err, acmez.ProblemTypeAccountDoesNotExist):
@@ -55,7 +55,7 @@ func (p *Provider) relinquish(ctx context.Context, issuer vault.IssuerObject, s 
 		return fmt.Errorf("relinquishing an order: %w", err)
 	}
 	for _, u := range order.Authorizations {
-		authorization, err := p.client.GetAuthorization(ctx, account, u)
+		authorization, err := p.getAuthorization(ctx, account, u)
 		if err == nil && authorization.Status == acmez.StatusPending {
 			_, err = p.client.DeactivateAuthorization(ctx, account, u)
 		}

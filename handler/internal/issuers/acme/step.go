@@ -40,13 +40,13 @@ func (s *step) take(ctx context.Context) (vault.Outcome, error) {
 	case s.state.Order == "":
 		return s.placeOrder(ctx)
 	}
-	order, err := s.client.GetOrder(ctx, account, acmez.Order{Location: s.state.Order})
+	order, err := s.getOrder(ctx, account, s.state.Order)
 	switch {
 	case err != nil && s.answer.status == http.StatusNotFound:
 		s.state.loseOrder()
 		return next("The CA does not know the order any more."), nil
 	case err != nil:
-		return vault.Outcome{}, fmt.Errorf("looking at the order: %w", err)
+		return vault.Outcome{}, err
 	}
 	switch order.Status {
 	case acmez.StatusPending:
