@@ -19,12 +19,11 @@ const (
 	givenUp          // by the user, who may have been too late
 )
 
-// check compares a run that is over with what the provider promises. factor is
-// by how much the promises about orders and certificates do not hold.
-func (w *world) check(want ending, factor int) error {
+// check compares a trial that is over with what the provider promises.
+func (w *world) check(tr trial) error {
 	return errors.Join(
-		w.checkEnd(want),
-		w.checkMade(factor),
+		w.checkEnd(tr.want),
+		w.checkMade(tr),
 		w.checkNetwork(),
 		w.checkSecrets(),
 	)
@@ -78,9 +77,13 @@ func (w *world) checkVersion(op *vault.Operation) error {
 }
 
 // checkMade compares what the CA made with what it may.
-func (w *world) checkMade(factor int) error {
+func (w *world) checkMade(tr trial) error {
 	if w.rig.Made == nil {
 		return nil
+	}
+	factor := 1
+	if tr.frozen && !w.rig.Idempotent {
+		factor = 2
 	}
 	made := w.rig.Made()
 	var errs []error
@@ -90,7 +93,7 @@ func (w *world) checkMade(factor int) error {
 	if most := w.rig.MaxCertificates * factor; most > 0 && made.Certificates > most {
 		errs = append(errs, fmt.Errorf("the CA made %d certificates for one operation, at most %d may be", made.Certificates, most))
 	}
-	if len(made.Held) > 0 {
+	if len(made.Held) > 0 && (w.rig.Idempotent || !tr.beside) {
 		errs = append(errs, fmt.Errorf("nobody will take back what the CA still holds: %q", made.Held))
 	}
 	return errors.Join(errs...)

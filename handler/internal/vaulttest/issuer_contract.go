@@ -37,12 +37,13 @@ type Rig struct {
 	// Idempotent says that the CA itself takes a repeated order for the same
 	// one. Where it does not, a worker that was frozen after its last look, for
 	// longer than its claim lasts, may double what MaxOrders and
-	// MaxCertificates allow.
+	// MaxCertificates allow; and what it makes while the next worker is still
+	// at it may be left behind.
 	Idempotent bool
 
-	// Points bounds how many moments of a run each group of tests takes for its
-	// faults, spread evenly over the run; 0: all of them. It is for CAs that
-	// cost much time.
+	// Points bounds how many moments of a run each kind of trouble is tried at,
+	// spread evenly over the run; 0: all of them. It is for CAs that cost much
+	// time.
 	Points int
 }
 

@@ -6,7 +6,7 @@ import "testing"
 func (u *undisturbed) releasing() []trial {
 	var trials []trial
 	for _, how := range []*release{&u.deletion, &u.cancellation} {
-		for _, m := range spread(how.moments, u.points) {
+		for _, m := range how.moments {
 			for _, death := range deaths {
 				trials = append(trials, how.disturbed(u.open, "killed "+death.name, m, death.at))
 			}
@@ -17,7 +17,7 @@ func (u *undisturbed) releasing() []trial {
 			}
 		}
 	}
-	return trials
+	return spread(trials, u.points*faultsFactor)
 }
 
 // release is what follows when the user gives the operation up.
@@ -30,7 +30,7 @@ type release struct {
 // measure makes an undisturbed run in which the user gives up before the moment
 // with a number.
 func (r *release) measure(t testing.TB, open opener, at int) error {
-	return trial{want: givenUp, run: func(w *world) error {
+	return trial{want: givenUp, acts: 1, run: func(w *world) error {
 		w.planned(once(at, act{before: func() { r.give(w) }}))
 		err := w.settle(nil)
 		r.moments = w.past()[min(at, len(w.past())):]

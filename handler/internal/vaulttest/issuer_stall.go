@@ -4,18 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // twoWorkers has a worker stall at each moment, before or after it, until its
 // claim is over and another worker has ended the operation, or stalls as well.
 func (u *undisturbed) twoWorkers() []trial {
 	trials := u.each(func(m moment) trial {
-		return trial{name: "late call", frozen: true, run: func(w *world) error {
+		return trial{name: "late call", acts: 1, frozen: true, run: func(w *world) error {
 			return w.stall(m.number, 0, func(s *stalled) act { return act{before: s.wait} }, true)
 		}}
 	})
 	trials = append(trials, u.each(func(m moment) trial {
-		return trial{name: "late answer", run: func(w *world) error {
+		return trial{name: "late answer", acts: 1, run: func(w *world) error {
 			return w.stall(m.number, 0, func(s *stalled) act { return act{after: s.wait} }, true)
 		}}
 	})...)
@@ -28,7 +29,7 @@ func (u *undisturbed) twoWorkers() []trial {
 	}
 	for _, p := range spread(pairs, u.points) {
 		name := fmt.Sprintf("frozen at %d and after %d more", p.first, p.second)
-		trials = append(trials, trial{name: name, frozen: true, run: func(w *world) error {
+		trials = append(trials, trial{name: name, acts: 1, frozen: true, beside: true, run: func(w *world) error {
 			return w.stall(p.first, p.second, func(s *stalled) act { return act{before: s.wait} }, false)
 		}})
 	}
@@ -71,8 +72,9 @@ func (w *world) stall(first, second int, at func(*stalled) act, late bool) error
 		return err
 	}
 	oneDone := background(func() error { return one.rounds(w) })
-	if oneStalls := a.reached(oneDone); !oneStalls {
-		close(b.on)
+	select {
+	case <-a.there:
+	case <-oneDone.done:
 		return errors.Join(oneDone.err, w.settle(nil))
 	}
 	two, err := w.startBeside()
@@ -85,19 +87,16 @@ func (w *world) stall(first, second int, at func(*stalled) act, late bool) error
 	}
 	w.clock.add(interval)
 	twoDone := background(func() error { return two.rounds(w) })
-	twoStalls := b.reached(twoDone)
-	if !twoStalls {
-		close(b.on) // or the first one would stall there
+	if !w.await(twoDone, b) {
+		w.planned(nil) // or the first one would stall there
 	}
 	if late {
 		one.deadline()
 	}
 	close(a.on)
-	err = oneDone.wait()
-	if twoStalls {
-		close(b.on)
-	}
-	return errors.Join(err, twoDone.wait(), w.settle(nil))
+	w.await(oneDone, nil)
+	close(b.on)
+	return errors.Join(oneDone.wait(), twoDone.wait(), w.settle(nil))
 }
 
 // keepsOff has a worker tick while another one's claim lasts: it must leave the
@@ -155,12 +154,32 @@ func (r *result) wait() error {
 	return r.err
 }
 
-// reached waits for a worker to stall, and reports false when it ended instead.
-func (s *stalled) reached(r *result) bool {
-	select {
-	case <-s.there:
-		return true
-	case <-r.done:
-		return false
+// patience is how long, in real time, a worker may do nothing before it is taken
+// to wait for the other one: two processes share nothing in reality, but here a
+// library that both use may have a lock.
+const patience = time.Second
+
+// await waits until a worker has ended, stalls, or seems to wait for the other
+// one. It reports whether it stalls.
+func (w *world) await(r *result, s *stalled) bool {
+	var there chan struct{} // nil: it cannot
+	if s != nil {
+		there = s.there
+	}
+	idle := time.NewTicker(patience)
+	defer idle.Stop()
+	for before := -1; ; {
+		select {
+		case <-there:
+			return true
+		case <-r.done:
+			return false
+		case <-idle.C:
+			now := len(w.past())
+			if now == before {
+				return false
+			}
+			before = now
+		}
 	}
 }

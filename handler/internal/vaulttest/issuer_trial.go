@@ -18,11 +18,12 @@ type trial struct {
 	run  func(*world) error
 	want ending
 
-	// acts are how many the plan must come to; 1 unless given.
+	// acts are how many the plan must come to.
 	acts int
 
-	// frozen: a worker's call may arrive after its claim was lost.
-	frozen bool
+	// frozen: a worker's call may arrive after its claim was lost; beside: while
+	// the next worker is at it.
+	frozen, beside bool
 }
 
 // group is the trials of one kind.
@@ -37,12 +38,8 @@ func (tr trial) in(t testing.TB, open opener) error {
 	if err != nil {
 		return err
 	}
-	factor := 1
-	if tr.frozen && !w.rig.Idempotent {
-		factor = 2
-	}
 	if err = tr.run(w); err == nil {
-		err = errors.Join(w.missed(max(tr.acts, 1)), w.check(tr.want, factor))
+		err = errors.Join(w.missed(tr.acts), w.check(tr))
 	}
 	if err == nil {
 		return nil
@@ -59,7 +56,7 @@ func (tr trial) in(t testing.TB, open opener) error {
 func (w *world) missed(acts int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.plan != nil && w.acts < acts && w.rig.Points == 0 {
+	if w.acts < acts && w.rig.Points == 0 {
 		return errors.New("the run never came to the moment that it was about")
 	}
 	return nil
@@ -71,8 +68,8 @@ type undisturbed struct {
 	calls   int
 	points  int // Rig.Points
 
-	// open is the last call, before which the CA is taken to hold most, and
-	// what follows when the operation is given up then.
+	// open is a moment at which the CA holds most, and what follows when the
+	// operation is given up then.
 	open                   int
 	deletion, cancellation release
 }
@@ -83,23 +80,37 @@ func measure(t testing.TB, open opener) (*undisturbed, error) {
 		deletion:     release{name: "deleted", give: (*world).deletes},
 		cancellation: release{name: "cancelled", give: (*world).cancels},
 	}
+	most := 0
 	err := trial{run: func(w *world) error {
+		u.points = w.rig.Points
+		w.planned(func(m moment) act {
+			if held := w.held(); m.call && held >= most {
+				u.open, most = m.number, held
+			}
+			return act{}
+		})
 		err := w.settle(nil)
-		u.moments, u.points = w.past(), w.rig.Points
+		u.moments = w.past()
 		return err
 	}}.in(t, open)
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range u.moments {
-		if m.call {
-			u.calls, u.open = m.calls, m.number
-		}
+		u.calls = m.calls
 	}
 	if u.calls == 0 {
 		return u, nil
 	}
 	return u, errors.Join(u.deletion.measure(t, open, u.open), u.cancellation.measure(t, open, u.open))
+}
+
+// held is how much the CA holds now.
+func (w *world) held() int {
+	if w.rig.Made == nil {
+		return 0
+	}
+	return len(w.rig.Made().Held)
 }
 
 // once plans one act, at the moment with a number.
@@ -174,7 +185,7 @@ func (u *undisturbed) each(make func(moment) trial) []trial {
 	var trials []trial
 	for _, m := range spread(u.moments, u.points) {
 		tr := make(m)
-		tr.name = strings.TrimSpace(tr.name + " " + m.name())
+		tr.name += " " + m.name()
 		trials = append(trials, tr)
 	}
 	return trials
@@ -197,7 +208,7 @@ func (u *undisturbed) killed() []trial {
 	var trials []trial
 	for _, death := range deaths {
 		trials = append(trials, u.each(func(m moment) trial {
-			return trial{name: death.name, run: func(w *world) error {
+			return trial{name: death.name, acts: 1, run: func(w *world) error {
 				w.planned(once(m.number, death.at(w)))
 				return w.settle(nil)
 			}}
@@ -231,7 +242,7 @@ func (u *undisturbed) givenUp() []trial {
 		{"deleted and killed", []func(*world){(*world).deletes, (*world).kill}},
 	} {
 		trials = append(trials, u.each(func(m moment) trial {
-			return trial{name: how.name, want: givenUp, run: func(w *world) error {
+			return trial{name: how.name, want: givenUp, acts: 1, run: func(w *world) error {
 				w.planned(once(m.number, act{before: func() {
 					for _, do := range how.do {
 						do(w)
@@ -246,23 +257,24 @@ func (u *undisturbed) givenUp() []trial {
 
 // faulty has each fault at each call.
 func (u *undisturbed) faulty() []trial {
-	var calls []moment
-	for _, m := range u.moments {
-		if m.call {
-			calls = append(calls, m)
-		}
-	}
 	var trials []trial
 	for _, f := range faults {
-		for _, m := range spread(calls, u.points) {
-			trials = append(trials, trial{name: f.name + " " + m.name(), run: func(w *world) error {
+		for _, m := range u.moments {
+			if !m.call {
+				continue
+			}
+			trials = append(trials, trial{name: f.name + " " + m.name(), acts: 1, run: func(w *world) error {
 				w.planned(onceAtCall(m.calls, f.act(w)))
 				return w.settle(nil)
 			}})
 		}
 	}
-	return trials
+	return spread(trials, u.points*faultsFactor)
 }
+
+// faultsFactor makes a sample of faults larger than one of moments: there are
+// many kinds of them.
+const faultsFactor = 3
 
 // act is the fault at the call of the process that runs.
 func (f fault) act(w *world) act {

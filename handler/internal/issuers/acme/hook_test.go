@@ -23,7 +23,7 @@ const hookToken = "hook-secret"
 
 // hook is a DNS hook in front of the challenge server.
 type hook struct {
-	t      *testing.T
+	t      testing.TB
 	server *httptest.Server
 
 	mu      sync.Mutex
