@@ -197,11 +197,9 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 		op.ClaimedUntil = time.Time{}
 		switch out.Kind {
 		case OutcomeFailed:
-			v.releaseLater(tx, n, op)
-			op.end(StatusFailed, &OperationError{out.Code, truncate(out.Message, maxAnswer)})
+			v.endOperation(n, h, tx, StatusFailed, &OperationError{out.Code, truncate(out.Message, maxAnswer)})
 		case outcomeCancelled:
-			v.releaseLater(tx, n, op)
-			op.end(StatusCancelled, nil)
+			v.endOperation(n, h, tx, StatusCancelled, nil)
 		case outcomeCancelRefused:
 			op.CancellationRefused = true
 			op.Due = now

@@ -64,46 +64,53 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 			policy.Created = h.Policy.Created
 			policy.Updated = later(now, h.Policy.Updated)
 		}
-		pin, err := v.pinIssuer(ctx, policy)
-		if err != nil {
-			return err
-		}
-		key, err := v.operationKey(ctx, n, h, policy, &made)
-		if err != nil {
-			return err
-		}
-		h.dropKey(tx, n)
-		if !key.shared {
-			tx.add(key.row)
-		}
-		if !h.stored() {
-			h.Name, h.Created, h.Provisional = n.text, now, v.newID()
-		}
-		h.Policy = policy
-		created = Operation{
-			Name:            h.Name,
+		op := Operation{
 			RequestID:       requestID,
 			Policy:          policy,
-			CSR:             key.csr,
-			KeyID:           key.id,
-			KeyShared:       key.shared,
 			Enabled:         p.Attributes.Enabled,
 			Tags:            p.Tags,
 			PreserveOrder:   p.PreserveOrder != nil && *p.PreserveOrder,
 			Created:         now,
 			ClientRequestID: p.ClientRequestID,
-			Status:          StatusInProgress,
-			Provider:        pin.provider,
-			IssuerID:        pin.id,
-			Due:             now.Add(grace),
 		}
-		h.Operation = &created
+		if !h.stored() {
+			h.Name, h.Created, h.Provisional = n.text, now, v.newID()
+		}
+		h.Policy = policy
+		if err := v.begin(ctx, n, h, tx, op, &made); err != nil {
+			return err
+		}
+		created = h.operation()
 		return nil
 	})
 	if err != nil && err != errResent {
 		return Operation{}, err
 	}
 	return created, nil
+}
+
+// begin puts op on h in the place of whatever operation there is: it pins the
+// issuer, and makes key pair and CSR. made keeps a new key pair from one run of a
+// decide to the next.
+func (v *Vault) begin(ctx context.Context, n Name, h *head, tx *Tx, op Operation, made **newKey) error {
+	pin, err := v.pinIssuer(ctx, op.Policy)
+	if err != nil {
+		return err
+	}
+	key, err := v.operationKey(ctx, n, h, op.Policy, made)
+	if err != nil {
+		return err
+	}
+	h.dropKey(tx, n)
+	if !key.shared {
+		tx.add(key.row)
+	}
+	op.CSR, op.KeyID, op.KeyShared = key.csr, key.id, key.shared
+	op.Provider, op.IssuerID = pin.provider, pin.id
+	op.Status = StatusInProgress
+	op.Due = op.Created.Add(grace)
+	h.Operation = &op
+	return nil
 }
 
 // resends reports whether p is the request that made op, sent again.

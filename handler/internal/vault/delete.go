@@ -18,8 +18,7 @@ func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
 		}
 		label := h.label()
 		if op := h.Operation; op != nil && op.Status == StatusInProgress {
-			v.releaseLater(tx, n, op)
-			op.end(StatusCancelled, nil)
+			v.endOperation(n, h, tx, StatusCancelled, nil)
 		}
 		now := v.now()
 		h.Deletion = &Deletion{At: now, PurgeAt: now.Add(time.Duration(v.cfg.RecoverableDays) * 24 * time.Hour)}

@@ -86,6 +86,13 @@ func (op *Operation) end(s Status, failure *OperationError) {
 	op.ClaimedUntil, op.State = time.Time{}, nil
 }
 
+// endOperation ends the operation of h without a certificate. What it may have
+// left at its CA is released.
+func (v *Vault) endOperation(n Name, h *head, tx *Tx, s Status, failure *OperationError) {
+	v.releaseLater(tx, n, h.Operation)
+	h.Operation.end(s, failure)
+}
+
 // Manual reports whether a person completes the operation by a merge.
 func (op *Operation) Manual() bool { return op.Provider == "" }
 
