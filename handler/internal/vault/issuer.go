@@ -152,6 +152,7 @@ type IssuerObject struct {
 	HasAccount bool   // credentials.account_id was set
 	Org        OrganizationDetails
 	Enabled    bool
+	Pause      *Pause // nil: work goes on
 	Created    time.Time
 	Updated    time.Time
 }

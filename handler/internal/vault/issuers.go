@@ -21,9 +21,26 @@ type issuerRecord struct {
 	Password   []byte              `json:"password,omitempty"` // sealed
 	Org        OrganizationDetails `json:"org"`
 	Enabled    bool                `json:"enabled"`
+	Pause      *Pause              `json:"pause,omitempty"`
 	Created    time.Time           `json:"created"`
 	Updated    time.Time           `json:"updated"`
 }
+
+// Pause keeps ticks from an issuer's work.
+type Pause struct {
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until,omitzero"` // zero: until it is resumed
+	By     string    `json:"by"`             // PausedByOperator, or PausedByBreaker
+	Reason string    `json:"reason"`
+	Opens  int       `json:"opens,omitempty"` // how often in a row the breaker has opened
+}
+
+// Who pauses an issuer: a person, or ticks that have seen its CA fail again and
+// again.
+const (
+	PausedByOperator = "operator"
+	PausedByBreaker  = "breaker"
+)
 
 // IssuerSet is an issuer object as sent: what is nil was not sent.
 type IssuerSet struct {
@@ -44,7 +61,7 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerObj
 	return v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		r := &issuerRecord{Name: n.text, Enabled: true, Created: v.now(), ID: v.newID()}
 		if old != nil {
-			r.Name, r.Created, r.Updated = old.Name, old.Created, old.Updated
+			r.Name, r.Created, r.Updated, r.Pause = old.Name, old.Created, old.Updated, old.Pause
 			if strings.EqualFold(old.Provider, *set.Provider) {
 				r.ID = old.ID
 			}
@@ -101,6 +118,9 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 		return badParameter("provider", "%q: must be a provider of this vault, which has %s", truncate(r.Provider, 64), v.providerNames())
 	}
 	r.Schema, r.Updated = schema, later(v.now(), r.Updated)
+	if r.Pause != nil && r.Pause.By == PausedByBreaker {
+		r.Pause = nil // what was wrong may be mended now
+	}
 	if c, ok := provider.(Checker); ok {
 		return asBadParameter("org_details", c.CheckIssuer(r.object()))
 	}
@@ -186,7 +206,7 @@ func (v *Vault) DeleteIssuer(ctx context.Context, n Name) (IssuerObject, error) 
 func (r *issuerRecord) object() IssuerObject {
 	o := IssuerObject{
 		Name: r.Name, Provider: r.Provider, Org: r.Org,
-		Enabled: r.Enabled, Created: r.Created, Updated: r.Updated,
+		Enabled: r.Enabled, Created: r.Created, Updated: r.Updated, Pause: r.Pause,
 	}
 	if r.AccountID != nil {
 		o.AccountID, o.HasAccount = *r.AccountID, true
