@@ -16,10 +16,10 @@ func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
 		if err := h.checkLive(n); err != nil {
 			return err
 		}
-		label := h.label()
 		if op := h.Operation; op != nil && op.Status == StatusInProgress {
 			v.endOperation(n, h, tx, StatusCancelled, nil)
 		}
+		label := h.label()
 		now := v.now()
 		h.Deletion = &Deletion{At: now, PurgeAt: now.Add(time.Duration(v.cfg.RecoverableDays) * 24 * time.Hour)}
 		deleted = v.latest(h)

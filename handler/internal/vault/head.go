@@ -73,24 +73,37 @@ func (h *head) operation() Operation {
 
 func (h *head) stored() bool { return h.Name != "" }
 
-// Labels of head rows: what a list shows of them.
+// Labels of head rows: which lists show them. Where an operation is in progress
+// or has failed, its mark follows.
 const (
 	labelCertificate = "certificate" // has a version
 	labelShell       = "shell"       // never completed
 	labelDeleted     = "deleted"
 	labelRestore     = "restore" // is being restored
+
+	markOpen   = " open"
+	markFailed = " failed"
 )
 
 func (h *head) label() string {
+	label := labelCertificate
 	switch {
 	case h.Deletion != nil:
 		return labelDeleted
 	case h.Restore != nil:
 		return labelRestore
 	case h.Latest == nil:
-		return labelShell
+		label = labelShell
+	}
+	switch {
+	case h.Operation == nil:
+		return label
+	case h.Operation.Status == StatusInProgress:
+		return label + markOpen
+	case h.Operation.Status == StatusFailed:
+		return label + markFailed
 	default:
-		return labelCertificate
+		return label
 	}
 }
 

@@ -138,11 +138,13 @@ func (v *Vault) Versions(ctx context.Context, n Name, p Page) ([]Certificate, st
 	return list, next, nil
 }
 
+// listed are the labels of what a list of certificates shows.
 func listed(includePending bool) []string {
+	labels := []string{labelCertificate, labelCertificate + markOpen, labelCertificate + markFailed}
 	if includePending {
-		return []string{labelCertificate, labelShell}
+		labels = append(labels, labelShell, labelShell+markOpen, labelShell+markFailed)
 	}
-	return []string{labelCertificate}
+	return labels
 }
 
 // page reads one page of the rows under prefix, and the part of the last key
