@@ -25,6 +25,13 @@ func operationAnswer(op vault.Operation, err error) answer {
 	return answer{Owner: op.ClientRequestID, Status: op.Status, Cancel: op.CancellationRequested}
 }
 
+func entryAnswer(e vault.BoardEntry, err error) answer {
+	if err != nil {
+		return errorAnswer(err)
+	}
+	return answer{Owner: e.ClientRequestID, Status: e.Status, Cancel: e.CancellationRequested}
+}
+
 func certificateAnswer(c vault.Certificate, err error) answer {
 	if err != nil {
 		return errorAnswer(err)
@@ -81,6 +88,15 @@ func create(owner, issuer string) call {
 			return operationAnswer(c.Create(c.ctx, c.name, p))
 		},
 		moves: func(s state) []move { return s.create(owner, issuer) },
+	}
+}
+
+// retry begins a failed operation anew; owner is its client request id.
+func retry(owner string) call {
+	return call{
+		name:  "retry " + owner,
+		run:   func(c *client) answer { return entryAnswer(c.RetryOperation(c.ctx, c.name, "", owner)) },
+		moves: func(s state) []move { return s.retry(owner) },
 	}
 }
 
@@ -171,6 +187,17 @@ var (
 		name:  "take the cancellation back",
 		run:   func(c *client) answer { return operationAnswer(c.Cancel(c.ctx, c.name, "", false)) },
 		moves: func(s state) []move { return s.cancel(false) },
+	}
+	advance = call{
+		name:     "advance",
+		advances: true,
+		run:      func(c *client) answer { return entryAnswer(c.AdvanceOperation(c.ctx, c.name, "")) },
+		moves:    state.advance,
+	}
+	giveUp = call{
+		name:  "give up",
+		run:   func(c *client) answer { return entryAnswer(c.GiveUpOperation(c.ctx, c.name, "")) },
+		moves: state.giveUp,
 	}
 	deleteOperation = call{
 		name:  "delete operation",

@@ -224,6 +224,13 @@ func later(now, old time.Time) time.Time {
 	return now
 }
 
+func latestOf(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
 // checkTags bounds tags as Key Vault does: 15 of at most 256 characters each.
 func checkTags(tags map[string]string) error {
 	if len(tags) > 15 {

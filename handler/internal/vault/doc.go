@@ -14,7 +14,8 @@
 //	secret.go key.go                 the backing secret; signatures by the backing key
 //	backup.go restore.go             a certificate with its history, sealed
 //	issuer.go issuers.go             the contract of providers; issuer objects
-//	release.go                       what an ended operation left at its CA
+//	release.go revocation.go         what an ended operation left at its CA; versions that it is to revoke
+//	board.go actions.go pause.go     what operators see, and what they do about it
 //	accounts.go challenges.go        what providers keep beyond their operations
 //	change.go rows.go store.go       how all of this is written down
 //
@@ -32,11 +33,12 @@
 //	                                                                  elsewhere
 //
 // A cancellation is a wish: the flag is set at once, the state changes at the
-// next step, and a CA may refuse or be faster. No operation ends within two
-// seconds of its beginning, so that a client that cancels right after it has
+// next step, and a CA may refuse or be faster. No step ends an operation within
+// two seconds of its beginning, so that a client that cancels right after it has
 // created wins. A new create takes the place of an operation that has ended, and
-// a delete removes one in any state. While an operation is in progress the
-// latest version is served as before.
+// so does an operator's retry of one that failed; a delete removes one in any
+// state, and an operator may give one up, which makes it failed. While an
+// operation is in progress the latest version is served as before.
 //
 // # What is written
 //
@@ -45,9 +47,10 @@
 //	c:<name>                       head: certificate, policy, copy of the latest version, operation
 //	v:<name>:<version>             a version
 //	k:<name>:<key id>              a private key, sealed
-//	d:<class>:<due>:<name>:<kind>  work to do: class 0 advance and release, 3 purge (also of a broken restore); due in Unix milliseconds
+//	d:<class>:<due>:<name>:<kind>  work to do: class 0 advance, release and revoke, 3 purge (also of a broken restore, or an old revocation); due in Unix milliseconds
 //	x:<name>                       marker of a soft-deleted certificate
 //	r:<request_id>                 release job: what an ended operation left at its CA
+//	w:<name>:<version>             revocation: a version that its CA is to revoke, or has
 //	i:<name>                       issuer object, its password sealed
 //	a:<account id>                 key of a provider's account at a CA, sealed
 //	t:<token>                      HTTP-01 challenge that a CA is about to ask for

@@ -45,6 +45,8 @@ const (
 	PurgeProtected                           // the vault purges by date only
 	MalformedBackup                          // Detail is what is wrong
 	RestoreConflict                          // Name exists, or is being restored
+	ActionRefused                            // the state of Name does not allow it; Detail is the message
+	RevocationNotFound                       // Name is that of the version
 )
 
 // Error is a failure that the caller can act on.
@@ -53,7 +55,7 @@ type Error struct {
 	Name   string // certificate or issuer
 	Issuer string // for MergeForbidden
 	Field  string // for BadParameter: path of the field as on the wire, e.g. policy.x509_props.subject; may be empty
-	Detail string // for BadParameter: the offending value, where that helps, and the rule: "0 entries: must be 1 to 100"; for secrets and keys: the operation; for MalformedBackup: the message
+	Detail string // for BadParameter: the offending value, where that helps, and the rule: "0 entries: must be 1 to 100"; for secrets and keys: the operation; for MalformedBackup and ActionRefused: the message
 	Err    error  // cause, for the log only
 }
 
@@ -98,10 +100,16 @@ var reasonText = map[Reason]string{
 	PurgeProtected:         "purge protection is enabled",
 	MalformedBackup:        "malformed backup",
 	RestoreConflict:        "certificate exists already or is being restored",
+	ActionRefused:          "action refused",
+	RevocationNotFound:     "revocation not found",
 }
 
 func badParameter(field, format string, args ...any) *Error {
 	return &Error{Reason: BadParameter, Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+func actionRefused(n Name, format string, args ...any) *Error {
+	return &Error{Reason: ActionRefused, Name: n.text, Detail: fmt.Sprintf(format, args...)}
 }
 
 // uncertain reports whether a change that failed for this reason may have been

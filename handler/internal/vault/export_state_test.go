@@ -51,3 +51,6 @@ func Names(rows []Row) []Name {
 	}
 	return names
 }
+
+// DueKey is the key of a revocation's due row.
+func DueKey(r Revocation) string { return r.due()[0].key() }

@@ -36,7 +36,18 @@ func Invariants(rows []Row, blobs map[string][]byte) error {
 				wrong("%v", err)
 				continue
 			}
-			expected[j.due().key()] = true
+			for _, d := range j.due() {
+				expected[d.key()] = true
+			}
+		case strings.HasPrefix(r.Key, "w:"):
+			rev := new(Revocation)
+			if err := decode(r, rev); err != nil {
+				wrong("%v", err)
+				continue
+			}
+			for _, d := range rev.due() {
+				expected[d.key()] = true
+			}
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(expected)) {

@@ -82,7 +82,13 @@ func open(t testing.TB, store vault.Store, clock *clock, issuers map[string]vaul
 // newHarness checks the invariants of the store at every transaction.
 func newHarness(t testing.TB, issuers map[string]vault.Issuer) *harness {
 	t.Helper()
-	h := &harness{t: t, store: new(vaulttest.Memory), clock: newClock()}
+	return newHarnessWith(t, newClock(), issuers)
+}
+
+// newHarnessWith is newHarness for issuers that need its clock.
+func newHarnessWith(t testing.TB, clock *clock, issuers map[string]vault.Issuer) *harness {
+	t.Helper()
+	h := &harness{t: t, store: new(vaulttest.Memory), clock: clock}
 	h.store.OnCommit(func(_, after vaulttest.Contents) {
 		if err := vault.Invariants(after.Rows, after.Blobs); err != nil {
 			t.Errorf("after a transaction: %v", err)

@@ -67,6 +67,13 @@ type RenewalInfo struct {
 	Again       time.Duration // when the CA wants to be asked again; zero: it does not say
 }
 
+// OrderNamer is an Issuer whose state tells what its CA calls a request.
+type OrderNamer interface {
+	// OrderID is the CA's name for the request, for people: a number, a URL.
+	// Empty: there is none yet.
+	OrderID(state json.RawMessage) string
+}
+
 // Instant marks an Issuer whose step needs no network, so that a client's poll
 // may run it.
 type Instant interface {
@@ -139,6 +146,7 @@ func Retry(until time.Time, err error) Outcome {
 const (
 	CodeRejected    = "Request rejected"
 	CodeIssuerError = "Certificate issuer error"
+	CodeGivenUp     = "Request given up" // by an operator; ours
 )
 
 // IssuerObject is a configured CA account.

@@ -116,6 +116,48 @@ func (s state) cancel(requested bool) []move {
 	return stays(s, s.operation())
 }
 
+// retry is RetryOperation by the given client.
+func (s state) retry(owner string) []move {
+	switch {
+	case s.pending() && s.Owner == owner && s.Status == vault.StatusInProgress:
+		return stays(s, s.operation())
+	case !s.pending():
+		return stays(s, refused(vault.OperationNotFound))
+	case s.Status == vault.StatusInProgress:
+		return stays(s, refused(vault.OperationInProgress))
+	case s.Status == vault.StatusCompleted:
+		return stays(s, refused(vault.ActionRefused))
+	}
+	s.Owner, s.Status, s.Cancel, s.Asked = owner, vault.StatusInProgress, false, false
+	return stays(s, s.operation())
+}
+
+// giveUp is GiveUpOperation.
+func (s state) giveUp() []move {
+	switch {
+	case !s.pending():
+		return stays(s, refused(vault.OperationNotFound))
+	case s.Status != vault.StatusInProgress:
+		return stays(s, refused(vault.ActionRefused))
+	}
+	next := s.ended(vault.StatusFailed)
+	return []move{{next.operation(), next}}
+}
+
+// advance is AdvanceOperation, without what comes of the step. It may answer as
+// what the operation ended that was in progress when it began.
+func (s state) advance() []move {
+	switch {
+	case !s.pending():
+		return stays(s, refused(vault.OperationNotFound))
+	case s.Status != vault.StatusInProgress:
+		return []move{{refused(vault.ActionRefused), s}, {s.operation(), s}}
+	case s.Issuer == vault.IssuerUnknown && !s.Cancel:
+		return stays(s, refused(vault.ActionRefused))
+	}
+	return stays(s, s.operation())
+}
+
 func (s state) deleteOperation() []move {
 	if !s.pending() {
 		return stays(s, refused(vault.OperationNotFound))

@@ -43,7 +43,8 @@ type Operation struct {
 	Claim        int             `json:"claim"`        // counts claims; a result is saved under its own claim only
 	Failures     int             `json:"failures"`     // steps in a row that came to nothing
 	Answer       string          `json:"answer,omitempty"`
-	State        json.RawMessage `json:"state,omitempty"` // the provider's
+	State        json.RawMessage `json:"state,omitempty"`   // the provider's
+	OrderID      string          `json:"orderId,omitempty"` // the CA's name for it, once State is gone
 }
 
 // Status is an operation's state in the wire's words.
@@ -90,6 +91,7 @@ func (op *Operation) end(s Status, failure *OperationError) {
 // left at its CA is released.
 func (v *Vault) endOperation(n Name, h *head, tx *Tx, s Status, failure *OperationError) {
 	v.releaseLater(tx, n, h.Operation)
+	h.Operation.OrderID = v.orderID(h.Operation)
 	h.Operation.end(s, failure)
 }
 

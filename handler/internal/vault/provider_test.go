@@ -329,27 +329,6 @@ func TestReleaseIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestReleaseIsGivenUpAfterADay(t *testing.T) {
-	t.Parallel()
-	p := &releasing{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
-	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-		return nil, vault.Failed(vault.CodeRejected, "no")
-	}
-	p.release = func(vault.Request, json.RawMessage) error { panic("again and again") }
-	h.mustSetIssuer("ca", "ca")
-	h.mustCreate("web", "ca")
-	for range 30 {
-		h.mustTick()
-		h.clock.Advance(time.Hour)
-	}
-	for _, r := range h.store.Contents().Rows {
-		if strings.HasPrefix(r.Key, "r:") {
-			t.Errorf("row %s is still there", r.Key)
-		}
-	}
-}
-
 func TestWhatAnIssuerReturnsIsChecked(t *testing.T) {
 	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

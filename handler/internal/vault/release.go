@@ -11,13 +11,19 @@ import (
 
 // releaseJob is what must still be taken back at a CA after its operation is
 // gone: a row of its own, written in the transaction that ends the operation.
+// When it is given up the row stays, without work to do, until an operator has
+// it tried again or forgets it.
 type releaseJob struct {
-	Schema    int       `json:"schema"`
-	Name      string    `json:"name"` // of the certificate
-	Operation Operation `json:"operation"`
-	Began     time.Time `json:"began"`
-	Due       time.Time `json:"due"`
-	Failures  int       `json:"failures"`
+	Schema       int       `json:"schema"`
+	Name         string    `json:"name"` // of the certificate
+	Operation    Operation `json:"operation"`
+	Began        time.Time `json:"began"`
+	Due          time.Time `json:"due"`
+	ClaimedUntil time.Time `json:"claimedUntil,omitzero"` // a worker has it until then
+	Attempts     int       `json:"attempts,omitempty"`    // claims so far
+	Failures     int       `json:"failures"`              // in a row
+	Answer       string    `json:"answer,omitempty"`      // what went wrong last
+	GivenUp      bool      `json:"givenUp,omitempty"`
 }
 
 // releaseLimit is how long a release is tried.
@@ -25,8 +31,11 @@ const releaseLimit = 24 * time.Hour
 
 func (j *releaseJob) key() string { return releaseKey(j.Operation.RequestID) }
 
-func (j *releaseJob) due() due {
-	return due{classAdvance, j.Due, j.Operation.RequestID, kindRelease, j.Operation.Policy.Issuer.Name}
+func (j *releaseJob) due() []due {
+	if j.GivenUp {
+		return nil
+	}
+	return []due{{classAdvance, j.Due, j.Operation.RequestID, kindRelease, j.Operation.Policy.Issuer.Name}}
 }
 
 // releaseLater adds a release job for an operation that ends otherwise than by
@@ -36,12 +45,10 @@ func (v *Vault) releaseLater(tx *Tx, n Name, op *Operation) {
 		return
 	}
 	now := v.now()
-	j := &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now, Due: now}
-	if j.Due.Before(op.ClaimedUntil) {
-		j.Due = op.ClaimedUntil // a step is at work; it hands over what it did, or has died by then
-	}
+	j := &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now}
+	j.Due = latestOf(now, op.ClaimedUntil) // a step at work hands over what it did, or has died by then
 	tx.add(row(j.key(), "", j))
-	tx.add(j.due().row())
+	tx.moveDue(nil, j.due())
 }
 
 // releaseLost hands what a step did over to the release job of its operation,
@@ -59,7 +66,7 @@ func (v *Vault) releaseLost(ctx context.Context, n Name, op *Operation, state js
 			}
 			j = &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now}
 		}
-		j.Operation.State, j.Due = state, now
+		j.Operation.State, j.Due, j.GivenUp = state, now, false
 		return j, nil
 	})
 	if err != nil && !errors.Is(err, errLost) {
@@ -72,10 +79,12 @@ func (v *Vault) release(ctx context.Context, requestID string, issuers *issuerCa
 	var job *releaseJob
 	err := v.changeRelease(ctx, requestID, func(j *releaseJob) (*releaseJob, error) {
 		now := v.now()
-		if j == nil || now.Before(j.Due) {
+		if j == nil || j.GivenUp || now.Before(j.Due) {
 			return nil, errLost
 		}
 		j.Due = now.Add(lease) // the claim
+		j.ClaimedUntil = j.Due
+		j.Attempts++
 		job = j
 		return j, nil
 	})
@@ -85,19 +94,24 @@ func (v *Vault) release(ctx context.Context, requestID string, issuers *issuerCa
 	releaseErr := v.runRelease(ctx, job, issuers)
 	claimed := job.Due
 	return v.changeRelease(ctx, requestID, func(j *releaseJob) (*releaseJob, error) {
-		now := v.now()
 		switch {
 		case j == nil || !j.Due.Equal(claimed):
 			return nil, errLost // a step handed over more, or another worker has it
 		case releaseErr == nil:
 			return nil, nil
-		case now.Sub(j.Began) > releaseLimit:
-			v.cfg.Log.ErrorContext(ctx, "release given up", "certificate", j.Name, "request_id", requestID, "error", releaseErr)
-			return nil, nil
 		}
+		now := v.now()
 		j.Failures++
+		j.Answer = truncate(releaseErr.Error(), maxAnswer)
+		j.ClaimedUntil = time.Time{}
 		j.Due = now.Add(v.backoff(j.Failures))
-		v.cfg.Log.WarnContext(ctx, "release failed", "certificate", j.Name, "request_id", requestID, "again", j.Due, "error", releaseErr)
+		_, lost := errors.AsType[issuerLost](releaseErr)
+		j.GivenUp = j.GivenUp || lost || now.Sub(j.Began) > releaseLimit
+		if j.GivenUp {
+			v.cfg.Log.ErrorContext(ctx, "release given up", "certificate", j.Name, "request_id", requestID, "error", releaseErr)
+		} else {
+			v.cfg.Log.WarnContext(ctx, "release failed", "certificate", j.Name, "request_id", requestID, "again", j.Due, "error", releaseErr)
+		}
 		return j, nil
 	})
 }
@@ -125,7 +139,6 @@ func (v *Vault) runRelease(ctx context.Context, j *releaseJob, issuers *issuerCa
 
 // changeRelease changes the row of a release job.
 func (v *Vault) changeRelease(ctx context.Context, requestID string, decide func(*releaseJob) (*releaseJob, error)) error {
-	work := func(j *releaseJob) []due { return []due{j.due()} }
-	_, err := changeRow(ctx, v, releaseKey(requestID), work, decide)
+	_, err := changeRow(ctx, v, releaseKey(requestID), (*releaseJob).due, decide)
 	return err
 }

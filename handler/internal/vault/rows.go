@@ -23,6 +23,7 @@ func keyRowKey(n Name, id string) string  { return "k:" + n.key() + ":" + id }
 func markerKey(n Name) string             { return "x:" + n.key() }
 func issuerKey(n Name) string             { return "i:" + n.key() }
 func releaseKey(requestID string) string  { return "r:" + requestID }
+func revocationKey(id string) string      { return "w:" + id }
 
 const (
 	heartbeatKey = "s:heartbeat"
@@ -109,7 +110,7 @@ func (h *head) checkLive(n Name) error {
 type due struct {
 	class int
 	at    time.Time
-	name  string // of a certificate, lower case, or a request_id
+	name  string // of a certificate, lower case, or a request_id, or NAME:VERSION
 	kind  string
 	label string // the issuer's name, so that a tick can pass over issuers
 }
@@ -125,6 +126,7 @@ const (
 	kindAdvance = "advance"
 	kindPurge   = "purge"
 	kindRelease = "release"
+	kindRevoke  = "revoke"
 )
 
 func (d due) key() string {

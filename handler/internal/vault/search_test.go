@@ -149,6 +149,7 @@ func TestInterleavings(t *testing.T) {
 		create("one", issuing), create("two", ""), tick, poll, cancel,
 		merge("start", 0, "A"), merge("start", 0, "B"),
 		deleteOperation, deleteCertificate, recoverDeleted, purge,
+		advance, giveUp, retry("three"),
 	}
 	states := startingStates(t)
 	for _, from := range slices.Sorted(maps.Keys(states)) {
@@ -182,6 +183,11 @@ func TestInterleavingsOfThree(t *testing.T) {
 		{"in progress, ca", []script{{tick}, {deleteCertificate}, {recoverDeleted}}},
 		{"ordered", []script{{tick}, {deleteCertificate, purge}, {create("new", issuing)}}},
 		{"claim ended", []script{{tick}, {tick}, {deleteOperation}}},
+		{"in progress, ca", []script{{tick}, {advance}, {giveUp}}},
+		{"in progress, ca", []script{{advance}, {giveUp}, {retry("new"), tick}}},
+		{"ordered", []script{{advance}, {tick}, {cancel}}},
+		{"ordered", []script{{tick}, {giveUp, tick}, {lapse}}},
+		{"failed", []script{{retry("new"), tick}, {retry("other")}, {merge("start", 0, "A")}}},
 		{"in progress, quick", []script{{poll}, {poll}, {lapse}}},
 		{"in progress, quick", []script{{poll}, {poll}, {cancel}}},
 		{"in progress, quick", []script{{poll}, {deleteOperation}, {create("new", quick), poll}}},

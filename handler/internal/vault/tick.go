@@ -184,6 +184,8 @@ func (t *tick) item(ctx context.Context, d due) (err error) {
 		return t.v.purgeDue(ctx, Name{d.name})
 	case kindRelease:
 		return t.v.release(ctx, d.name, t.issuers)
+	case kindRevoke:
+		return t.v.revoke(ctx, d.name, t.issuers)
 	default:
 		return fmt.Errorf("unknown kind of work %q", d.kind)
 	}

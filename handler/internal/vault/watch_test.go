@@ -200,8 +200,9 @@ func (w *watch) becomes(old, new vault.State) {
 	if new.Versions != old.Versions+added {
 		w.note("an operation became %s with %d new versions", is.Status, new.Versions-old.Versions)
 	}
+	givenUp := is.Error != nil && is.Error.Code == vault.CodeGivenUp
 	merged := is.Status == vault.StatusCompleted && (is.Provider == "" || was.Status != vault.StatusInProgress)
-	if early := w.now().Before(is.Created.Add(2 * time.Second)); early && !merged && !new.Deleted {
+	if early := w.now().Before(is.Created.Add(2 * time.Second)); early && !merged && !givenUp && !new.Deleted {
 		w.note("an operation became %s within two seconds", is.Status)
 	}
 }

@@ -1,0 +1,223 @@
+package vault
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// Revocation is the wish that a CA revokes a version: a row of its own, which
+// ticks work on. It holds all that this takes, so that it outlives a purge of
+// the certificate, and is kept until the version expires.
+type Revocation struct {
+	Schema  int    `json:"schema"`
+	Name    string `json:"name"` // of the certificate, as first written
+	Version string `json:"version"`
+	Leaf    []byte `json:"leaf"` // DER
+
+	Issuer   string `json:"issuer"`
+	Provider string `json:"provider"`
+	IssuerID string `json:"issuerId"`
+
+	Reason    int       `json:"reason"` // CRLReason, RFC 5280 section 5.3.1
+	Status    Status    `json:"status"` // StatusFailed: it was given up
+	Requested time.Time `json:"requested"`
+	Completed time.Time `json:"completed,omitzero"`
+	Expires   time.Time `json:"expires"` // of the version
+
+	Due      time.Time `json:"due"`
+	Attempts int       `json:"attempts,omitempty"` // claims so far
+	Failures int       `json:"failures,omitempty"` // in a row
+	Answer   string    `json:"answer,omitempty"`   // what went wrong last
+}
+
+// revokeLimit is how long a revocation is tried.
+const revokeLimit = 7 * 24 * time.Hour
+
+// id is the revocation's in keys.
+func (r *Revocation) id() string { return revocationID(Name{r.Name}, r.Version) }
+
+func revocationID(n Name, version string) string { return n.key() + ":" + version }
+
+// due is the next try, and in the end the removal of the row.
+func (r *Revocation) due() []due {
+	if r.Status == StatusInProgress {
+		return []due{{classAdvance, r.Due, r.id(), kindRevoke, r.Issuer}}
+	}
+	end := r.Expires
+	if last := time.UnixMilli(maxDue); end.After(last) {
+		end = last.UTC()
+	}
+	return []due{{classPurge, end, r.id(), kindRevoke, ""}}
+}
+
+// maxDue is the latest time of due rows, in Unix milliseconds: their keys have 13
+// digits.
+const maxDue = 9_999_999_999_999
+
+func (r *Revocation) entry() BoardEntry {
+	e := BoardEntry{
+		Work:     WorkRevocation,
+		Name:     r.Name,
+		Version:  r.Version,
+		Issuer:   r.Issuer,
+		Provider: r.Provider,
+		Status:   r.Status,
+		Answer:   r.Answer,
+		Attempts: r.Attempts,
+		Failures: r.Failures,
+		Created:  r.Requested,
+	}
+	if r.Status == StatusInProgress {
+		e.Due = r.Due
+	}
+	return e
+}
+
+// Revoke asks the issuer that obtained a version to revoke it, for a CRLReason of
+// RFC 5280 section 5.3.1. What was asked for before goes on, and is tried again
+// if it was given up. The version itself stays as it is, enabled or not: who
+// still uses it decides when it goes.
+func (v *Vault) Revoke(ctx context.Context, n Name, version string, reason int) (Revocation, error) {
+	h, ver, err := v.headAndVersion(ctx, n, version)
+	if err != nil {
+		return Revocation{}, err
+	}
+	now := v.now()
+	switch {
+	case ver == nil:
+		return Revocation{}, &Error{Reason: CertificateNotFound, Name: n.text + "/" + version}
+	case ver.Provider == "":
+		return Revocation{}, actionRefused(n, "No issuer of this vault obtained the version: revoke it where it was obtained.")
+	case !now.Before(ver.Expires):
+		return Revocation{}, actionRefused(n, "The version has expired.")
+	}
+	if _, ok := v.cfg.Issuers[ver.Provider].(Revoker); !ok {
+		return Revocation{}, actionRefused(n, "The provider %s of the issuer %s does not revoke certificates.", ver.Provider, ver.Issuer)
+	}
+	issuerID, err := v.successor(ctx, n, ver.Issuer, ver.Provider)
+	if err != nil {
+		return Revocation{}, err
+	}
+	return v.changeRevocation(ctx, revocationID(n, version), func(r *Revocation) (*Revocation, error) {
+		if r != nil && r.Status != StatusFailed {
+			return r, nil
+		}
+		return &Revocation{
+			Schema: schema, Name: h.Name, Version: ver.ID, Leaf: ver.Leaf,
+			Issuer: ver.Issuer, Provider: ver.Provider, IssuerID: issuerID,
+			Reason: reason, Status: StatusInProgress, Requested: now, Expires: ver.Expires, Due: now,
+		}, nil
+	})
+}
+
+// successor is the id of the issuer object that has this name and provider now:
+// the one that obtained something, or one that took its place.
+func (v *Vault) successor(ctx context.Context, n Name, issuer, provider string) (string, error) {
+	r, err := v.issuerRecord(ctx, Name{issuer})
+	switch {
+	case reasonOf(err) == IssuerNotFound:
+		return "", actionRefused(n, "The issuer %s was deleted. Set it again, with the provider %s.", issuer, provider)
+	case err != nil:
+		return "", err
+	case !strings.EqualFold(r.Provider, provider):
+		return "", actionRefused(n, "The issuer %s is one of the provider %s now, and was one of %s.", issuer, r.Provider, provider)
+	}
+	return r.ID, nil
+}
+
+// Revocation returns what has become of the wish to revoke a version.
+func (v *Vault) Revocation(ctx context.Context, n Name, version string) (Revocation, error) {
+	var r Revocation
+	_, err := v.get(ctx, revocationKey(revocationID(n, version)), &r)
+	if errors.Is(err, ErrNotFound) {
+		return Revocation{}, &Error{Reason: RevocationNotFound, Name: n.text + "/" + version}
+	}
+	return r, err
+}
+
+// revoke makes one try of a revocation, or removes it when its version has
+// expired.
+func (v *Vault) revoke(ctx context.Context, id string, issuers *issuerCache) error {
+	claimed, err := v.changeRevocation(ctx, id, func(r *Revocation) (*Revocation, error) {
+		now := v.now()
+		switch {
+		case r == nil:
+			return nil, errLost
+		case !now.Before(r.Expires):
+			return nil, nil
+		case r.Status != StatusInProgress || now.Before(r.Due):
+			return nil, errLost
+		}
+		r.Due = now.Add(lease) // the claim
+		r.Attempts++
+		return r, nil
+	})
+	if err != nil || claimed.Version == "" {
+		return err
+	}
+	revokeErr := v.runRevocation(ctx, &claimed, issuers)
+	_, err = v.changeRevocation(ctx, id, func(r *Revocation) (*Revocation, error) {
+		if r == nil || r.Status != StatusInProgress || !r.Due.Equal(claimed.Due) {
+			return nil, errLost
+		}
+		now := v.now()
+		if revokeErr == nil {
+			r.Status, r.Completed, r.Failures, r.Answer = StatusCompleted, now, 0, ""
+			v.cfg.Log.InfoContext(ctx, "certificate revoked", "certificate", r.Name, "version", r.Version, "issuer", r.Issuer, "reason", r.Reason)
+			return r, nil
+		}
+		r.Failures++
+		r.Answer = truncate(revokeErr.Error(), maxAnswer)
+		r.Due = now.Add(v.backoff(r.Failures))
+		_, lost := errors.AsType[issuerLost](revokeErr)
+		if lost || errors.Is(revokeErr, errors.ErrUnsupported) || now.Sub(r.Requested) > revokeLimit {
+			r.Status = StatusFailed
+			v.cfg.Log.ErrorContext(ctx, "revocation given up", "certificate", r.Name, "version", r.Version, "error", revokeErr)
+		} else {
+			v.cfg.Log.WarnContext(ctx, "revocation failed", "certificate", r.Name, "version", r.Version, "again", r.Due, "error", revokeErr)
+		}
+		return r, nil
+	})
+	return err
+}
+
+func (v *Vault) runRevocation(ctx context.Context, r *Revocation, issuers *issuerCache) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			v.cfg.Log.ErrorContext(ctx, "provider panicked", "certificate", r.Name, "provider", r.Provider, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("provider %s panicked", r.Provider)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
+	defer cancel()
+	op := &Operation{Created: r.Requested, Provider: r.Provider, IssuerID: r.IssuerID}
+	op.Policy.Issuer.Name = r.Issuer
+	issuer, object, err := v.pinnedIssuer(ctx, op, issuers)
+	if err != nil {
+		return err
+	}
+	certificate, err := x509.ParseCertificate(r.Leaf)
+	if err != nil {
+		return fmt.Errorf("reading version %s: %w", r.Version, err)
+	}
+	revoker, ok := issuer.(Revoker)
+	if !ok {
+		return fmt.Errorf("the provider %s: %w", r.Provider, errors.ErrUnsupported)
+	}
+	return revoker.Revoke(ctx, object, certificate, r.Reason)
+}
+
+// changeRevocation changes the row of a revocation and returns what it is then;
+// the zero value when it is gone.
+func (v *Vault) changeRevocation(ctx context.Context, id string, decide func(*Revocation) (*Revocation, error)) (Revocation, error) {
+	r, err := changeRow(ctx, v, revocationKey(id), (*Revocation).due, decide)
+	if r == nil || err != nil {
+		return Revocation{}, err
+	}
+	return *r, nil
+}
