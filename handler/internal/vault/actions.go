@@ -51,7 +51,7 @@ func (v *Vault) AdvanceOperation(ctx context.Context, n Name, requestID string) 
 	if err != nil {
 		return BoardEntry{}, err
 	}
-	h, err = v.advance(ctx, n, h, nil)
+	h, _, err = v.advance(ctx, n, h, nil)
 	if err == nil {
 		return v.operationEntry(h), nil
 	}

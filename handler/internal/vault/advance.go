@@ -25,11 +25,12 @@ const (
 var errLost = errors.New("operation was taken over")
 
 // advance claims the operation of h and takes its next step, and more steps as
-// long as the next is due at once. It returns the head as it is afterwards.
-func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCache) (*head, error) {
+// long as the next is due at once. It returns the head as it is afterwards, and
+// what the last step led to.
+func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCache) (*head, Outcome, error) {
 	h, err := v.claim(ctx, n, h)
 	if err != nil {
-		return nil, err
+		return nil, Outcome{}, err
 	}
 	for steps := 1; ; steps++ {
 		state, out := v.takeStep(ctx, n, h, issuers)
@@ -42,11 +43,11 @@ func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCac
 			if errors.Is(err, errLost) {
 				v.releaseLost(ctx, n, mine, state)
 			}
-			return h, err
+			return h, out, err
 		}
 		again := out.Kind == OutcomePending && steps < maxSteps && !out.Until.After(v.now()) && ctx.Err() == nil
 		if h, err = v.saveStep(ctx, n, h, state, out, again); err != nil || !again {
-			return h, err
+			return h, out, err
 		}
 	}
 }

@@ -174,7 +174,7 @@ func (s *sleepy) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
 // the operation by then.
 func TestNoStepUnderAClaimThatHasEnded(t *testing.T) {
 	t.Parallel()
-	head, claim, issuer := "c:web", "c:web", "i:ca"
+	head, claim := "c:web", "c:web"
 	for _, test := range []struct {
 		calls  []string // it falls asleep after these
 		asleep time.Duration
@@ -182,7 +182,6 @@ func TestNoStepUnderAClaimThatHasEnded(t *testing.T) {
 	}{
 		{[]string{head, claim}, 89 * time.Second, 1},
 		{[]string{head, claim}, 90 * time.Second, 2},
-		{[]string{head, claim, issuer}, 90 * time.Second, 2},
 	} {
 		clock, store := newClock(), new(vaulttest.Memory)
 		var claims []int

@@ -19,7 +19,7 @@ func (v *Vault) Operation(ctx context.Context, n Name, requestID string) (Operat
 		// A client that hangs up must not leave a claim behind.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lease)
 		defer cancel()
-		next, err := v.advance(ctx, n, h, nil)
+		next, _, err := v.advance(ctx, n, h, nil)
 		switch {
 		case err != nil:
 			v.cfg.Log.WarnContext(ctx, "poll could not advance", "certificate", n.text, "error", err)

@@ -1,6 +1,9 @@
 package vault
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Policy says how a certificate's next version is made. It is complete and
 // valid: NewPolicy and Update are the only ways to one.
@@ -78,6 +81,11 @@ type IssuerParameters struct {
 	Name            string `json:"name"`                      // Self, Unknown or an issuer object, as written
 	CertificateType string `json:"certificateType,omitempty"` // cty: the issuer's product or profile
 	Transparency    *bool  `json:"transparency,omitempty"`
+}
+
+// isObject reports whether the name is that of an issuer object.
+func (p IssuerParameters) isObject() bool {
+	return !strings.EqualFold(p.Name, IssuerSelf) && !strings.EqualFold(p.Name, IssuerUnknown)
 }
 
 // Names of issuers that are no objects. They are compared without case.

@@ -168,7 +168,7 @@ func TestPanicTouchesNoOther(t *testing.T) {
 			t.Errorf("good%d is %s", i, op.Status)
 		}
 		op := h.mustOperation(fmt.Sprintf("bad%d", i))
-		if op.Status != vault.StatusInProgress || op.Failures == 0 || !op.Due.After(h.clock.Now()) || !strings.Contains(op.Answer, "panicked") {
+		if op.Status != vault.StatusInProgress || op.Failures == 0 || !strings.Contains(op.Answer, "panicked") {
 			t.Errorf("bad%d is %+v", i, op)
 		}
 	}

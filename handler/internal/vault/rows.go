@@ -121,6 +121,8 @@ const (
 	classPurge   = 3
 )
 
+var classes = []int{classAdvance, classPurge}
+
 // Kinds of work.
 const (
 	kindAdvance = "advance"

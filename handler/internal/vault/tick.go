@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,6 +16,7 @@ import (
 // host would end it.
 const (
 	tickBudget = 45 * time.Second
+	turn       = 15 * time.Second // of one class, so that none starves the next
 	lookAhead  = 20 * time.Second
 	lookAgain  = 5 * time.Second // while it waits, for work that came since
 	duePage    = 1000
@@ -32,9 +34,10 @@ type Tick struct {
 // Advance does all work that is due, in the order of its class and time, until
 // nothing is due or soon will be. The Functions timer calls it; any number of
 // instances may run it at once. An item that fails is set aside for this tick
-// and never stops the rest. The error says that due work could not be read.
+// and never stops the rest; nor does an issuer that is slow, down or paused. The
+// error says that due work could not be read.
 func (v *Vault) Advance(ctx context.Context) (Tick, error) {
-	t := tick{v: v, started: v.now(), aside: make(map[string]bool)}
+	t := tick{v: v, started: v.now(), aside: make(map[string]bool), gates: make(map[string]*gate)}
 	err := t.drain(ctx)
 	report := Tick{Schema: schema, At: t.started, Took: v.now().Sub(t.started), Advanced: t.advanced, Failed: t.failed}
 	if err != nil {
@@ -55,7 +58,8 @@ type tick struct {
 	issuers *issuerCache // of this round: a tick also waits, and meanwhile issuers change
 
 	mu       sync.Mutex
-	aside    map[string]bool // due rows that this tick leaves alone
+	aside    map[string]bool  // due rows that this tick leaves alone
+	gates    map[string]*gate // by name
 	advanced int
 	failed   int
 }
@@ -64,14 +68,13 @@ func (t *tick) drain(ctx context.Context) error {
 	for {
 		t.issuers = newIssuerCache()
 		worked, next := false, time.Time{}
-		for _, class := range []int{classAdvance, classPurge} {
+		for _, class := range classes {
 			items, soon, err := t.read(ctx, class)
 			if err != nil {
 				return fmt.Errorf("reading due work: %w", err)
 			}
-			if len(items) > 0 {
+			if t.work(ctx, items) > 0 {
 				worked = true
-				t.work(ctx, items)
 			}
 			if !soon.IsZero() && (next.IsZero() || soon.Before(next)) {
 				next = soon
@@ -109,7 +112,7 @@ func (t *tick) read(ctx context.Context, class int) (items []due, soon time.Time
 			switch {
 			case err != nil:
 				t.v.cfg.Log.ErrorContext(ctx, "due row left alone", "row", row.Key, "error", err)
-			case t.setAside(row.Key):
+			case t.passedOver(d):
 			case d.at.After(now):
 				return items, d.at, nil
 			default:
@@ -123,39 +126,60 @@ func (t *tick) read(ctx context.Context, class int) (items []due, soon time.Time
 	}
 }
 
-func (t *tick) setAside(key string) bool {
+// passedOver reports whether this tick leaves an item alone, so that it does
+// not stand before those that can be done.
+func (t *tick) passedOver(d due) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.aside[key]
+	g, ok := t.gates[d.gate()]
+	return t.aside[d.key()] || ok && g.closed
 }
 
-// work runs items with bounded concurrency, in order, and starts none after the
-// budget.
-func (t *tick) work(ctx context.Context, items []due) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	slots := make(chan struct{}, t.v.cfg.Concurrency)
-	for _, d := range items {
-		if ctx.Err() != nil || !t.v.now().Before(t.started.Add(tickBudget)) {
-			return
+// work runs items in order, as far as their gates let them, with bounded
+// concurrency, for the turn of a class. It returns how many it started.
+func (t *tick) work(ctx context.Context, items []due) (started int) {
+	end := t.v.now().Add(turn)
+	if last := t.started.Add(tickBudget); last.Before(end) {
+		end = last
+	}
+	finished, running := make(chan struct{}, t.v.cfg.Concurrency), 0
+	for {
+		next := -1
+		if running < t.v.cfg.Concurrency && ctx.Err() == nil && t.v.now().Before(end) {
+			next = slices.IndexFunc(items, func(d due) bool { return t.enter(ctx, d) })
 		}
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			err := t.item(ctx, d)
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			if err == nil {
-				t.advanced++
-				return
-			}
-			t.aside[d.key()] = true
-			if !errors.Is(err, errLost) {
-				t.advanced++
-				t.failed++
-				t.v.cfg.Log.ErrorContext(ctx, "due work failed", "row", d.key(), "error", err)
-			}
-		})
+		switch {
+		case next >= 0:
+			d := items[next]
+			items = slices.Delete(items, next, next+1)
+			started, running = started+1, running+1
+			go func() {
+				defer func() { finished <- struct{}{} }()
+				t.finish(ctx, d, t.item(ctx, d))
+			}()
+		case running == 0:
+			return started
+		default:
+			<-finished
+			running--
+		}
+	}
+}
+
+// finish counts an item, and sets it aside when it came to nothing.
+func (t *tick) finish(ctx context.Context, d due, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gates[d.gate()].running--
+	if err == nil {
+		t.advanced++
+		return
+	}
+	t.aside[d.key()] = true
+	if !errors.Is(err, errLost) {
+		t.advanced++
+		t.failed++
+		t.v.cfg.Log.ErrorContext(ctx, "due work failed", "row", d.key(), "error", err)
 	}
 }
 
@@ -178,7 +202,10 @@ func (t *tick) item(ctx context.Context, d due) (err error) {
 		if h.Deletion != nil || h.Operation == nil || !h.Operation.needsAdvance() {
 			return errLost
 		}
-		_, err = t.v.advance(ctx, Name{h.Name}, h, t.issuers)
+		h, out, err := t.v.advance(ctx, Name{h.Name}, h, t.issuers)
+		if err == nil {
+			t.judge(ctx, d, out)
+		}
 		return err
 	case kindPurge:
 		return t.v.purgeDue(ctx, Name{d.name})

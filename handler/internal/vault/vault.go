@@ -46,8 +46,9 @@ type Config struct {
 	// limit.
 	MaxAge time.Duration
 
-	// Concurrency is how many operations a tick advances at once; 8 when zero.
-	Concurrency int
+	// Concurrency is how many operations a tick advances at once, IssuerLimit
+	// how many of one issuer; 8 and 4 when zero.
+	Concurrency, IssuerLimit int
 
 	// NewKey makes a key pair; GenerateKey when nil.
 	NewKey func(KeyProperties) (crypto.Signer, error)
@@ -89,6 +90,9 @@ func New(cfg Config) (*Vault, error) {
 	}
 	if cfg.Concurrency == 0 {
 		cfg.Concurrency = 8
+	}
+	if cfg.IssuerLimit == 0 {
+		cfg.IssuerLimit = 4
 	}
 	if cfg.NewKey == nil {
 		cfg.NewKey = GenerateKey

@@ -1,0 +1,150 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// A gate bounds what one tick asks of one issuer: a few steps at once, and
+// nothing while the issuer is paused. When one step after the other comes to
+// nothing, the gate pauses the issuer; once the pause is over, a single step
+// tries whether work can go on. What waits stays due as it is.
+type gate struct {
+	round   *issuerCache    // in which the issuer was read last
+	pause   *Pause          // of the issuer, then
+	closed  bool            // for the rest of the tick: the pause holds, or was set by this tick
+	limit   int             // steps at once
+	running int             // steps
+	failing map[string]bool // certificates whose last steps came to nothing
+}
+
+// failuresToPause is how many certificates' steps in a row, of one issuer and
+// with no other outcome between them, must come to nothing.
+const failuresToPause = 3
+
+// holds reports whether the pause is not over.
+func (p *Pause) holds(now time.Time) bool {
+	return p != nil && (p.Until.IsZero() || now.Before(p.Until))
+}
+
+// firstPause is how long failures pause an issuer first; each next pause is twice
+// as long, at most maxPause.
+const (
+	firstPause = time.Minute
+	maxPause   = 30 * time.Minute
+)
+
+func (g *gate) refuses() bool { return g.closed || g.running >= g.limit }
+
+// gate names the gate of an item: work of one issuer, in any spelling of its
+// name, has one, and so has all that concerns none.
+func (d due) gate() string { return strings.ToLower(d.label) }
+
+// enter lets an item through its gate, if the gate lets it. The first item of an
+// issuer in a round of the tick has it read.
+func (t *tick) enter(ctx context.Context, d due) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g, ok := t.gates[d.gate()]
+	if !ok {
+		g = &gate{failing: make(map[string]bool)}
+		t.gates[d.gate()] = g
+	}
+	if !g.closed && g.round != t.issuers {
+		t.look(ctx, g, d)
+	}
+	if g.refuses() {
+		return false
+	}
+	g.running++
+	return true
+}
+
+// look sets a gate to what its issuer is now.
+func (t *tick) look(ctx context.Context, g *gate, d due) {
+	g.round, g.pause, g.limit = t.issuers, nil, t.v.cfg.IssuerLimit
+	if d.label == "" {
+		g.limit = t.v.cfg.Concurrency
+	}
+	if n, err := ParseIssuerName(d.label); err == nil {
+		now := t.v.now()
+		// An issuer that cannot be read is the business of the items.
+		if object, _, err := t.issuers.get(d.label, time.Time{}, now, func() (IssuerObject, string, error) { return t.v.openIssuer(ctx, n) }); err == nil {
+			g.pause = object.Pause
+		}
+		if g.pause != nil {
+			g.limit = 1
+		}
+		g.closed = g.pause.holds(now)
+	}
+}
+
+// judge tells the gate of an item what its step led to.
+func (t *tick) judge(ctx context.Context, d due, out Outcome) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g := t.gates[d.gate()]
+	n, err := ParseIssuerName(d.label)
+	switch {
+	case err != nil || out.Kind == outcomeCancelled || out.Kind == outcomeCancelRefused:
+	case out.Kind != OutcomeRetry:
+		clear(g.failing)
+		if g.pause != nil && !g.closed {
+			g.pause, g.limit = nil, t.v.cfg.IssuerLimit
+			t.v.resumeAfterFailures(ctx, n)
+		}
+	case g.closed: // by a step that ran beside this one
+	default:
+		g.failing[d.name] = true
+		if g.pause != nil || len(g.failing) >= failuresToPause {
+			g.closed = true
+			t.v.pauseForFailures(ctx, n, out.Detail)
+		}
+	}
+}
+
+// pauseForFailures pauses an issuer to which one step after the other came to
+// nothing, unless it is paused.
+func (v *Vault) pauseForFailures(ctx context.Context, n Name, reason string) {
+	var pause *Pause
+	_, err := v.changeIssuer(ctx, n, func(r *issuerRecord) (*issuerRecord, error) {
+		now := v.now()
+		if r == nil || r.Pause.holds(now) {
+			return nil, errLost
+		}
+		pause = &Pause{Since: now, By: PausedByBreaker, Reason: truncate(reason, maxAnswer), Opens: 1}
+		if r.Pause != nil {
+			pause.Since, pause.Opens = r.Pause.Since, r.Pause.Opens+1
+		}
+		pause.Until = now.Add(min(firstPause<<min(pause.Opens-1, 10), maxPause))
+		r.Pause = pause
+		return r, nil
+	})
+	switch {
+	case errors.Is(err, errLost):
+	case err != nil:
+		v.cfg.Log.WarnContext(ctx, "failing issuer not paused", "issuer", n.text, "error", err)
+	default:
+		v.cfg.Log.WarnContext(ctx, "issuer paused after failures", "issuer", n.text, "since", pause.Since, "until", pause.Until, "reason", pause.Reason)
+	}
+}
+
+// resumeAfterFailures ends the pause of an issuer that answers again.
+func (v *Vault) resumeAfterFailures(ctx context.Context, n Name) {
+	_, err := v.changeIssuer(ctx, n, func(r *issuerRecord) (*issuerRecord, error) {
+		if r == nil || r.Pause == nil || r.Pause.By != PausedByBreaker {
+			return nil, errLost
+		}
+		r.Pause = nil
+		return r, nil
+	})
+	switch {
+	case errors.Is(err, errLost):
+	case err != nil:
+		v.cfg.Log.WarnContext(ctx, "issuer that answers again not resumed", "issuer", n.text, "error", err)
+	default:
+		v.cfg.Log.InfoContext(ctx, "issuer resumed", "issuer", n.text)
+	}
+}
