@@ -202,6 +202,10 @@ var refusals = map[vault.Reason]failure{
 		status: http.StatusNotFound, code: "ContactsNotFound",
 		message: "Contacts not found",
 	},
+	vault.EventNotFound: {
+		status: http.StatusNotFound, code: "EventNotFound",
+		message: "There is no undelivered event {name}",
+	},
 	vault.DeletedButRecoverable: {
 		status: http.StatusConflict, code: "Conflict", inner: "ObjectIsDeletedButRecoverable",
 		message: "Certificate {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the certificate can only be recovered or purged.",

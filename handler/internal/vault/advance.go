@@ -253,13 +253,18 @@ func sensible(t, now time.Time) time.Time {
 }
 
 // backoff is the pause after the given number of failures in a row: 5 s doubling
-// to 1 h, with up to a quarter off at random so that what failed together does
-// not come back together.
+// to 1 h, with jitter.
 func (v *Vault) backoff(failures int) time.Duration {
 	d := time.Hour
 	if failures < 11 {
 		d = min(d, 5*time.Second<<(failures-1))
 	}
+	return v.jitter(d)
+}
+
+// jitter takes up to a quarter off a pause at random, so that what failed
+// together does not come back together.
+func (v *Vault) jitter(d time.Duration) time.Duration {
 	var b [1]byte
 	if _, err := v.cfg.Rand.Read(b[:]); err != nil {
 		panic("random source failed: " + err.Error())

@@ -141,7 +141,7 @@ func TestBackupAndRestore(t *testing.T) {
 		if strings.HasPrefix(r.Key, "k:") {
 			keys++
 		}
-		if strings.HasPrefix(r.Key, "d:") {
+		if strings.HasPrefix(r.Key, "d:") && !strings.HasPrefix(r.Key, "d:2:") { // but what the latest version's expiry calls for
 			t.Errorf("due row %s is left of the restore", r.Key)
 		}
 	}

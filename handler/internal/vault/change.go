@@ -76,6 +76,7 @@ func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, decid
 	}
 	next.Schema = schema
 	next.sign(write)
+	next.watch()
 	switch r := row(headKey(n), next.label(), next); {
 	case next.gone:
 		tx.delete(r.Key, h.etag)

@@ -84,6 +84,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.C
 		ver.setLeaf(n, chain[0])
 		tx.add(row(versionKey(n, id), "", ver))
 		h.Latest = ver
+		v.tell(tx, h.event(EventNewVersion))
 		return nil
 	})
 	if err != nil && !reasonOf(err).uncertain() {

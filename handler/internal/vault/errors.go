@@ -47,6 +47,7 @@ const (
 	RestoreConflict                          // Name exists, or is being restored
 	ActionRefused                            // the state of Name does not allow it; Detail is the message
 	RevocationNotFound                       // Name is that of the version
+	EventNotFound                            // Name is its ID and destination
 )
 
 // Error is a failure that the caller can act on.
@@ -102,6 +103,7 @@ var reasonText = map[Reason]string{
 	RestoreConflict:        "certificate exists already or is being restored",
 	ActionRefused:          "action refused",
 	RevocationNotFound:     "revocation not found",
+	EventNotFound:          "undelivered event not found",
 }
 
 func badParameter(field, format string, args ...any) *Error {

@@ -48,6 +48,16 @@ func Invariants(rows []Row, blobs map[string][]byte) error {
 			for _, d := range rev.due() {
 				expected[d.key()] = true
 			}
+		case strings.HasPrefix(r.Key, "e:"):
+			d := new(delivery)
+			if err := decode(r, d); err != nil {
+				wrong("%v", err)
+				continue
+			}
+			if r.Key != d.key() || d.Event.ID == "" || d.Event.Certificate == "" || d.Event.Type == "" {
+				wrong("row %s is a delivery of %+v to %q", r.Key, d.Event, d.Destination)
+			}
+			expected[d.due().key()] = true
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(expected)) {
@@ -119,6 +129,9 @@ func checkHead(h *head, r Row, rows map[string]Row, blobs map[string][]byte, exp
 		wrong("%s has %d versions, and a latest one: %v", h.Name, versions, h.Latest != nil)
 	}
 	if h.Latest != nil {
+		if h.Told.Version != h.Latest.ID {
+			wrong("%s: version %s is latest and %s watched", h.Name, h.Latest.ID, h.Told.Version)
+		}
 		copied := row(versionKey(n, h.Latest.ID), "", h.Latest)
 		if stored := rows[copied.Key]; !bytes.Equal(stored.Doc, copied.Doc) {
 			wrong("%s: the head's copy differs from row %s", h.Name, copied.Key)

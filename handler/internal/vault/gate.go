@@ -39,8 +39,13 @@ const (
 func (g *gate) refuses() bool { return g.closed || g.running >= g.limit }
 
 // gate names the gate of an item: work of one issuer, in any spelling of its
-// name, has one, and so has all that concerns none.
-func (d due) gate() string { return strings.ToLower(d.label) }
+// name, has one, each destination of events, and all else.
+func (d due) gate() string {
+	if d.kind == kindDeliver {
+		return "destination " + d.label // no issuer has such a name
+	}
+	return strings.ToLower(d.label)
+}
 
 // enter lets an item through its gate, if the gate lets it. The first item of an
 // issuer in a round of the tick has it read.
@@ -68,7 +73,7 @@ func (t *tick) look(ctx context.Context, g *gate, d due) {
 	if d.label == "" {
 		g.limit = t.v.cfg.Concurrency
 	}
-	if n, err := ParseIssuerName(d.label); err == nil {
+	if n, err := ParseIssuerName(d.gate()); err == nil {
 		now := t.v.now()
 		// An issuer that cannot be read is the business of the items.
 		if object, _, err := t.issuers.get(d.label, time.Time{}, now, func() (IssuerObject, string, error) { return t.v.openIssuer(ctx, n) }); err == nil {
@@ -86,7 +91,7 @@ func (t *tick) judge(ctx context.Context, d due, out Outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g := t.gates[d.gate()]
-	n, err := ParseIssuerName(d.label)
+	n, err := ParseIssuerName(d.gate())
 	switch {
 	case err != nil || out.Kind == outcomeCancelled || out.Kind == outcomeCancelRefused:
 	case out.Kind != OutcomeRetry:

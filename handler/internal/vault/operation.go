@@ -93,6 +93,9 @@ func (v *Vault) endOperation(n Name, h *head, tx *Tx, s Status, failure *Operati
 	v.releaseLater(tx, n, h.Operation)
 	h.Operation.OrderID = v.orderID(h.Operation)
 	h.Operation.end(s, failure)
+	if s == StatusFailed {
+		v.tellFailed(tx, h)
+	}
 }
 
 // Manual reports whether a person completes the operation by a merge.

@@ -48,16 +48,8 @@ func (r *Revocation) due() []due {
 	if r.Status == StatusInProgress {
 		return []due{{classAdvance, r.Due, r.id(), kindRevoke, r.Issuer}}
 	}
-	end := r.Expires
-	if last := time.UnixMilli(maxDue); end.After(last) {
-		end = last.UTC()
-	}
-	return []due{{classPurge, end, r.id(), kindRevoke, ""}}
+	return []due{{classPurge, r.Expires, r.id(), kindRevoke, ""}}
 }
-
-// maxDue is the latest time of due rows, in Unix milliseconds: their keys have 13
-// digits.
-const maxDue = 9_999_999_999_999
 
 func (r *Revocation) entry() BoardEntry {
 	e := BoardEntry{

@@ -110,30 +110,40 @@ func (h *head) checkLive(n Name) error {
 type due struct {
 	class int
 	at    time.Time
-	name  string // of a certificate, lower case, or a request_id, or NAME:VERSION
+	name  string // of a certificate, lower case, a request_id, NAME:VERSION, or a delivery
 	kind  string
-	label string // the issuer's name, so that a tick can pass over issuers
+	label string // the issuer's name, so that a tick can pass over issuers; the destination's
 }
 
 // Classes of work, in the order in which a tick takes them.
 const (
 	classAdvance = 0
+	classEvents  = 2
 	classPurge   = 3
 )
 
-var classes = []int{classAdvance, classPurge}
+var classes = []int{classAdvance, classEvents, classPurge}
 
 // Kinds of work.
 const (
-	kindAdvance = "advance"
-	kindPurge   = "purge"
-	kindRelease = "release"
-	kindRevoke  = "revoke"
+	kindAdvance    = "advance"
+	kindPurge      = "purge"
+	kindRelease    = "release"
+	kindRevoke     = "revoke"
+	kindNearExpiry = "nearexpiry"
+	kindExpired    = "expired"
+	kindDeliver    = "deliver"
+	kindDiscard    = "discard"
 )
 
 func (d due) key() string {
-	return fmt.Sprintf("%s%013d:%s:%s", duePrefix(d.class), d.at.UnixMilli(), d.name, d.kind)
+	at := min(max(d.at.UnixMilli(), 0), lastDue)
+	return fmt.Sprintf("%s%013d:%s:%s", duePrefix(d.class), at, d.name, d.kind)
 }
+
+// lastDue is the end of the times in keys, in the year 2286. A certificate may
+// be valid for longer; what is due then is never read.
+const lastDue = 9_999_999_999_999
 
 func duePrefix(class int) string { return fmt.Sprintf("d:%d:", class) }
 
@@ -150,6 +160,9 @@ func (d due) row() Row {
 // writes the head knows which due rows there are and which there must be.
 func (h *head) due(n Name) []due {
 	var ds []due
+	if h.checkLive(n) == nil {
+		ds = append(ds, h.expiryDue(n)...)
+	}
 	switch {
 	case h.gone || !h.stored():
 	case h.Deletion != nil:

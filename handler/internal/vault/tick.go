@@ -213,6 +213,12 @@ func (t *tick) item(ctx context.Context, d due) (err error) {
 		return t.v.release(ctx, d.name, t.issuers)
 	case kindRevoke:
 		return t.v.revoke(ctx, d.name, t.issuers)
+	case kindNearExpiry, kindExpired:
+		return t.v.tellExpiry(ctx, Name{d.name}, d.kind)
+	case kindDeliver:
+		return t.v.deliver(ctx, d.name)
+	case kindDiscard:
+		return t.v.discard(ctx, d.name)
 	default:
 		return fmt.Errorf("unknown kind of work %q", d.kind)
 	}

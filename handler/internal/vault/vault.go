@@ -33,6 +33,9 @@ type Config struct {
 	// certificates of the issuer Self.
 	Issuers map[string]Issuer
 
+	// Destinations are told of events, by name; nil: nobody is.
+	Destinations map[string]Destination
+
 	// RecoverableDays is how long a deleted certificate can be recovered, 7 to
 	// 90; 90 when zero.
 	RecoverableDays int
@@ -81,6 +84,9 @@ func New(cfg Config) (*Vault, error) {
 		if provider != strings.ToLower(provider) {
 			return nil, errors.New("provider names are lower case")
 		}
+	}
+	if err := checkDestinations(cfg.Destinations); err != nil {
+		return nil, err
 	}
 	if cfg.RecoverableDays == 0 {
 		cfg.RecoverableDays = 90

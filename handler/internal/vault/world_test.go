@@ -228,9 +228,9 @@ func (w *world) settleOn(store vault.Store) error {
 
 // busy: there is work to do, now or within the time of recovery.
 func (w *world) busy() bool {
-	horizon := fmt.Sprintf("d:3:%013d", w.clock.Now().Add(recovery).UnixMilli())
+	horizon := fmt.Sprintf("%013d", w.clock.Now().Add(recovery).UnixMilli())
 	return slices.ContainsFunc(w.store.Contents().Rows, func(r vault.Row) bool {
-		return strings.HasPrefix(r.Key, "r:") || strings.HasPrefix(r.Key, "d:") && r.Key < horizon
+		return strings.HasPrefix(r.Key, "r:") || strings.HasPrefix(r.Key, "d:") && r.Key[len("d:0:"):] < horizon
 	})
 }
 

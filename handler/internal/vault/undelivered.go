@@ -1,0 +1,76 @@
+package vault
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Undelivered is an event that a destination does not have yet, or will not get.
+type Undelivered struct {
+	Event       Event
+	Destination string
+	Attempts    int
+	Answer      string     // what the last attempt came to; empty before the first
+	Next        time.Time  // when it is tried again; zero when it was given up
+	GivenUp     time.Time  // zero while it is tried
+	Reason      DeadReason // why it was given up; empty while it is tried
+}
+
+// Undelivered lists the events that are on their way and those that were given
+// up, the oldest first, and where the next page begins.
+func (v *Vault) Undelivered(ctx context.Context, p Page) ([]Undelivered, string, error) {
+	if id, destination, _ := strings.Cut(p.After, ":"); p.After != "" && !isDelivery(id, destination) {
+		return nil, "", badParameter("", "%q: is not where a page of undelivered events begins", truncate(p.After, 64))
+	}
+	rows, next, err := v.page(ctx, deliveryKey(""), p, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	var list []Undelivered
+	for _, r := range rows {
+		d := new(delivery)
+		if err := decode(r, d); err != nil {
+			return nil, "", err
+		}
+		list = append(list, d.undelivered())
+	}
+	return list, next, nil
+}
+
+func (d *delivery) undelivered() Undelivered {
+	u := Undelivered{Event: d.Event, Destination: d.Destination, Attempts: d.Attempts, Answer: d.Answer}
+	if d.Dead != nil {
+		u.GivenUp, u.Reason = d.Dead.At, d.Dead.Reason
+	} else {
+		u.Next = d.Due
+	}
+	return u
+}
+
+// RetryEvent has the next tick deliver an event that was given up, or that waits
+// for its next attempt, and go on trying for as long as at first.
+func (v *Vault) RetryEvent(ctx context.Context, id, destination string) error {
+	name := deliveryName(id, destination)
+	if !isDelivery(id, destination) {
+		return &Error{Reason: EventNotFound, Name: truncate(name, 128)}
+	}
+	_, err := v.changeDelivery(ctx, name, func(d *delivery) (*delivery, error) {
+		if d == nil {
+			return nil, &Error{Reason: EventNotFound, Name: name}
+		}
+		now := v.now()
+		d.Began, d.Due, d.Attempts, d.Dead = now, now, 0, nil
+		return d, nil
+	})
+	return err
+}
+
+// isDelivery reports whether a delivery could have this name.
+func isDelivery(id, destination string) bool {
+	return eventID.MatchString(id) && destinationName.MatchString(destination)
+}
+
+// eventID is the form of an event's ID.
+var eventID = regexp.MustCompile(`^[0-9a-f]{32}$`)
