@@ -16,6 +16,8 @@
 //	issuer.go issuers.go             the contract of providers; issuer objects
 //	release.go revocation.go         what an ended operation left at its CA; versions that it is to revoke
 //	board.go actions.go pause.go     what operators see, and what they do about it
+//	event.go expiry.go               what is told to others, and when
+//	deliver.go undelivered.go        ... until they have it
 //	accounts.go challenges.go        what providers keep beyond their operations
 //	change.go rows.go store.go       how all of this is written down
 //
@@ -47,10 +49,11 @@
 //	c:<name>                       head: certificate, policy, copy of the latest version, operation
 //	v:<name>:<version>             a version
 //	k:<name>:<key id>              a private key, sealed
-//	d:<class>:<due>:<name>:<kind>  work to do: class 0 advance, release and revoke, 3 purge (also of a broken restore, or an old revocation); due in Unix milliseconds
+//	d:<class>:<due>:<name>:<kind>  work to do: class 0 advance, release and revoke, 1 renew, 2 events, 3 purge (also of a broken restore, or an old revocation); due in Unix milliseconds
 //	x:<name>                       marker of a soft-deleted certificate
 //	r:<request_id>                 release job: what an ended operation left at its CA
 //	w:<name>:<version>             revocation: a version that its CA is to revoke, or has
+//	e:<event id>:<destination>     an event that a destination does not have yet, or would not take
 //	i:<name>                       issuer object, its password sealed
 //	a:<account id>                 key of a provider's account at a CA, sealed
 //	t:<token>                      HTTP-01 challenge that a CA is about to ask for
@@ -76,6 +79,8 @@
 //     head is deleted, or becomes visible, last.
 //  6. What an ended operation may have left at its CA becomes a release job in
 //     the transaction that ends it.
+//  7. An event is written in the transaction of the change that it tells of, one
+//     row for each destination, and goes when the destination has it.
 //
 // # Where a crash leaves things
 //
@@ -92,5 +97,7 @@
 //	in a purge                     the head says purging; its due row makes a tick finish
 //	in a restore                   the head says so and nobody sees it; its due row makes a tick purge it
 //	after a release, before its    the release is run again; taking back what is gone is no error
+//	row is deleted
+//	after a delivery, before its   the event is delivered again after 90 s, under the same ID
 //	row is deleted
 package vault

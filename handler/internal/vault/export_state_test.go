@@ -14,7 +14,9 @@ type State struct {
 	Policy                              Policy
 	Operation                           *Operation
 	Leaf                                []byte // of the latest version, DER
+	Latest                              string // version id
 	Versions                            int
+	ToldNearExpiry, ToldExpired         bool // of the latest version
 }
 
 // StateOf reads a certificate's state from the rows of a vault.
@@ -32,7 +34,8 @@ func StateOf(rows []Row, n Name) (State, error) {
 				s.PurgeAt = h.Deletion.PurgeAt
 			}
 			if h.Latest != nil {
-				s.Leaf = h.Latest.Leaf
+				s.Leaf, s.Latest = h.Latest.Leaf, h.Latest.ID
+				s.ToldNearExpiry, s.ToldExpired = h.Told.NearExpiry, h.Told.Expired
 			}
 		case strings.HasPrefix(r.Key, versionKey(n, "")):
 			s.Versions++
