@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/httpsig"
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -159,7 +160,7 @@ func (i *Issuer) takeBack(ctx context.Context, req vault.Request) (bool, error) 
 // CheckIssuer refuses an issuer object without the name of its key. Whether its
 // password is right, only the CA knows.
 func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
-	if i.cfg.Authentication == Signature && !isString(o.AccountID) {
+	if i.cfg.Authentication == Signature && !httpsig.IsKeyID(o.AccountID) {
 		return &vault.Error{Reason: vault.BadParameter, Field: "credentials.account_id", Detail: fmt.Sprintf(
 			"is required by %s, in printable ASCII: the name of the key that signs requests, with the key as credentials.pwd", i.base.Host)}
 	}
