@@ -1,4 +1,5 @@
-// Package egress makes the HTTP clients with which providers call CAs.
+// Package egress makes the HTTP clients with which providers call CAs, and the
+// connections on which others hear of events.
 //
 // A CA's answers name URLs, and names lead where their owners want. Neither may
 // lead a request to the platform's own services, to this program, or to anybody
@@ -140,6 +141,12 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.left -= int64(n)
 	return n, err
+}
+
+// Dial connects to a configured host:port for another protocol than HTTP, under
+// the rules of a client's hosts. resolver finds its address; nil: the system's.
+func Dial(ctx context.Context, address string, resolver *net.Resolver) (net.Conn, error) {
+	return dialer{resolver}.dial(ctx, "tcp", address)
 }
 
 // dialer connects to hosts.
