@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/mail"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -18,9 +19,12 @@ import (
 // required.
 type MailConfig struct {
 	// Server takes messages by SMTP (RFC 5321), as host or host:port; the port is
-	// 587 (RFC 6409) unless given. Port 465 begins with TLS (RFC 8314), every
-	// other must offer STARTTLS (RFC 3207), unless the server is on this machine.
+	// 587 (RFC 6409) unless given. It must offer STARTTLS (RFC 3207), unless it is
+	// on this machine, or begin with TLS (RFC 8314).
 	Server string
+
+	// ImplicitTLS says that it does; so does port 465.
+	ImplicitTLS bool
 
 	// From is the sender's mailbox, "Name <address>" or an address.
 	From string
@@ -65,12 +69,16 @@ func NewMail(cfg MailConfig) (*Mail, error) {
 	var err error
 	if m.host, m.port, err = net.SplitHostPort(cfg.Server); err != nil {
 		m.host, m.port = cfg.Server, portSubmission
+		if cfg.ImplicitTLS {
+			m.port = portSubmissions
+		}
 	}
+	m.cfg.ImplicitTLS = cfg.ImplicitTLS || m.port == portSubmissions
 	if m.from, err = mail.ParseAddress(cfg.From); err != nil {
 		return nil, fmt.Errorf("the sender %q is no mailbox: %w", cfg.From, err)
 	}
 	switch {
-	case m.host == "" || m.port == "" || !isHost(m.host):
+	case m.host == "" || !isHost(m.host) || !isPort(m.port):
 		return nil, fmt.Errorf("the server %q is not of the form host or host:port", cfg.Server)
 	case (cfg.Username == "") != (cfg.Password == ""):
 		return nil, errors.New("a user name needs a password, and a password a user name")
@@ -97,6 +105,12 @@ func isHost(s string) bool {
 		}
 	}
 	return true
+}
+
+// isPort reports whether s is a port's number.
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
 }
 
 // Wants implements vault.Destination: people hear of what needs them, where the

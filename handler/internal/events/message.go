@@ -107,7 +107,8 @@ func date(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04 U
 
 // inDays is how long the version was valid when the event happened.
 func inDays(e vault.Event) string {
-	switch days := int(e.Expires.Sub(e.Time).Hours() / 24); {
+	const day = 24 * time.Hour
+	switch days := e.Expires.Sub(e.Time).Round(day) / day; {
 	case !e.Time.Before(e.Expires):
 		return ""
 	case days == 0:

@@ -91,8 +91,7 @@ func (m *Mail) session(ctx context.Context, conn net.Conn, eventID string, to []
 // greet begins a session, with TLS except on this machine.
 func (m *Mail) greet(conn net.Conn) (*smtp.Client, error) {
 	config := &tls.Config{ServerName: m.host, RootCAs: m.cfg.Roots, MinVersion: tls.VersionTLS12}
-	encrypted := m.port == portSubmissions
-	if encrypted {
+	if m.cfg.ImplicitTLS {
 		conn = tls.Client(conn, config)
 	}
 	client, err := smtp.NewClient(conn, m.host)
@@ -104,7 +103,7 @@ func (m *Mail) greet(conn net.Conn) (*smtp.Client, error) {
 	}
 	offered, _ := client.Extension("STARTTLS")
 	switch {
-	case encrypted:
+	case m.cfg.ImplicitTLS:
 		return client, nil
 	case offered:
 		return client, client.StartTLS(config)

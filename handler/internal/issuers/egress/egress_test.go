@@ -166,6 +166,9 @@ func TestNamesOfReservedAddresses(t *testing.T) {
 		if _, err := client.Get("https://ca.test:" + port); err == nil || !strings.Contains(err.Error(), "which serves this machine only") {
 			t.Errorf("%s: %v", ip, err)
 		}
+		if conn, err := egress.Dial(t.Context(), "ca.test:"+port, resolve(t, ip)); err == nil || !strings.Contains(err.Error(), "which serves this machine only") {
+			t.Errorf("a connection to %s: %v, %v", ip, conn, err)
+		}
 	}
 	if n := calls.Load(); n != 0 {
 		t.Errorf("%d calls by name", n)
