@@ -105,7 +105,10 @@ func (w *world) checkNetwork() error {
 		errs = append(errs, fmt.Errorf("%d requests went where a redirect led", n))
 	}
 	if n := w.network.taken.Load(); n > maxTaken {
-		errs = append(errs, fmt.Errorf("%d MiB of an endless answer were read", n>>20))
+		errs = append(errs, fmt.Errorf("an endless answer was read beyond %d MiB", maxTaken>>20))
+	}
+	if n := w.network.ignored.Load(); n > 0 {
+		errs = append(errs, errors.New("an exchange went on after the deadline of its step"))
 	}
 	return errors.Join(errs...)
 }

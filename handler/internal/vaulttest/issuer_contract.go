@@ -82,8 +82,8 @@ type Made struct {
 // followed, no endless body read; and no secret is in a log or readable in
 // storage.
 //
-// A rig's CA should take at least one look after it was asked before it issues,
-// so that there is a time in which an order is open.
+// A rig's CA should let its order be looked at twice before it issues, so that
+// there is a time in which the order is open.
 func IssuerContract(t *testing.T, open func(t testing.TB, n *Network) Rig) {
 	run, err := measure(t, open)
 	if err != nil {

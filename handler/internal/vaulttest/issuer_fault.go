@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // act is what the suite does at a moment of a run. The zero value lets it pass.
@@ -97,14 +98,25 @@ func sendHalf(w http.ResponseWriter, reply *httptest.ResponseRecorder) {
 	w.(http.Flusher).Flush()
 }
 
+// overdue is how long, in real time, a client whose deadline is over may take
+// to give up.
+const overdue = 5 * time.Second
+
 // hang waits until the client has given up.
-func hang(_ *Network, _ http.ResponseWriter, r *http.Request, _ *httptest.ResponseRecorder) {
-	<-r.Context().Done()
+func hang(n *Network, _ http.ResponseWriter, r *http.Request, _ *httptest.ResponseRecorder) {
+	late := time.NewTimer(overdue)
+	defer late.Stop()
+	select {
+	case <-r.Context().Done():
+	case <-late.C:
+		n.ignored.Add(1)
+	}
+	panic(http.ErrAbortHandler)
 }
 
-func hangInside(_ *Network, w http.ResponseWriter, r *http.Request, reply *httptest.ResponseRecorder) {
+func hangInside(n *Network, w http.ResponseWriter, r *http.Request, reply *httptest.ResponseRecorder) {
 	sendHalf(w, reply)
-	<-r.Context().Done()
+	hang(n, w, r, reply)
 }
 
 // redirect leads to where nobody may be led.
@@ -114,25 +126,25 @@ func redirect(code int) func(*Network, http.ResponseWriter, *http.Request, *http
 	}
 }
 
-// Sizes of an endless body. The bound leaves room for what the connection's
-// buffers take without any reader.
-const (
-	endlessBytes = 1 << 30
-	maxTaken     = 32 << 20
-)
+// maxTaken bounds what is taken of an endless body, with room for what the
+// connection's buffers take without any reader.
+const maxTaken = 32 << 20
 
-// endless answers with 1 GB of JSON, or as much of it as is taken.
+// endless answers with JSON of 1 GB. It stops when more than maxTaken was taken:
+// whoever takes so much takes all.
 func endless(n *Network, w http.ResponseWriter, r *http.Request, _ *httptest.ResponseRecorder) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(1<<30))
 	if r.Method == http.MethodHead {
 		return // whose answer has no body
 	}
-	w.Header().Set("Content-Type", "application/json")
 	io.WriteString(w, `{"status":"`)
 	block := []byte(strings.Repeat("x", 1<<16))
-	for range endlessBytes / len(block) {
+	for n.taken.Load() <= maxTaken {
 		if _, err := w.Write(block); err != nil {
-			return
+			break
 		}
 		n.taken.Add(int64(len(block)))
 	}
+	panic(http.ErrAbortHandler)
 }

@@ -22,6 +22,7 @@ type Network struct {
 	elsewhere *httptest.Server
 	strayed   atomic.Int32 // requests elsewhere
 	taken     atomic.Int64 // bytes of endless bodies
+	ignored   atomic.Int32 // deadlines that a client did not keep
 	servers   []*httptest.Server
 }
 

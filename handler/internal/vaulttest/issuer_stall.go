@@ -85,7 +85,7 @@ func (w *world) stall(first, second int, at func(*stalled) act, late bool) error
 		close(a.on)
 		return errors.Join(err, oneDone.wait())
 	}
-	w.clock.add(interval)
+	w.clock.add(lease)
 	twoDone := background(func() error { return two.rounds(w) })
 	if !w.await(twoDone, b) {
 		w.planned(nil) // or the first one would stall there
@@ -118,7 +118,7 @@ func (w *world) keepsOff(p *Process) error {
 
 // maxStalledRounds bounds what a worker does beside one that stalls: there is
 // an end to it only when the other goes on.
-const maxStalledRounds = 50
+const maxStalledRounds = 200
 
 // rounds has one process go on until the operation ends.
 func (p *Process) rounds(w *world) error {

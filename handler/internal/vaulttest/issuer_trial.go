@@ -68,8 +68,9 @@ type undisturbed struct {
 	calls   int
 	points  int // Rig.Points
 
-	// open is a moment at which the CA holds most, and what follows when the
-	// operation is given up then.
+	// open is the first call before which the CA holds most, the last call if it
+	// never holds anything; and what follows when the operation is given up
+	// then.
 	open                   int
 	deletion, cancellation release
 }
@@ -84,7 +85,7 @@ func measure(t testing.TB, open opener) (*undisturbed, error) {
 	err := trial{run: func(w *world) error {
 		u.points = w.rig.Points
 		w.planned(func(m moment) act {
-			if held := w.held(); m.call && held >= most {
+			if held := w.held(); m.call && (held > most || most == 0) {
 				u.open, most = m.number, held
 			}
 			return act{}

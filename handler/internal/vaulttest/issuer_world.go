@@ -138,8 +138,9 @@ func (w *world) past() []moment {
 // Limits of a run. Its time is the suite's; a real server may need some of the
 // world's.
 const (
-	maxRounds = 1000
-	interval  = 2 * time.Minute // longer than a claim lasts
+	maxRounds = 2000
+	interval  = 30 * time.Second
+	lease     = 2 * time.Minute // longer than a claim lasts
 )
 
 // settle lets processes go on, each after the death of the one before, until
@@ -161,8 +162,7 @@ func (w *world) settle(p *Process) error {
 		}
 		w.clock.add(interval)
 	}
-	op, err := w.operation()
-	return fmt.Errorf("no end after %s: %+v, %v; release jobs: %q", w.clock.now().Sub(w.request.Created), op, err, w.rows("r:"))
+	return fmt.Errorf("no end after %s: %s; release jobs: %q", w.clock.now().Sub(w.request.Created), w.progress(), w.rows("r:"))
 }
 
 // over reports whether the operation has ended, and what it left is released.
@@ -184,6 +184,19 @@ func (w *world) operation() (*vault.Operation, error) {
 		return nil, fmt.Errorf("reading the operation: %w", err)
 	}
 	return &op, nil
+}
+
+// progress describes the operation.
+func (w *world) progress() string {
+	op, err := w.operation()
+	switch {
+	case err != nil:
+		return err.Error()
+	case op == nil:
+		return "the operation was deleted"
+	default:
+		return fmt.Sprintf("the operation is %s, due %s; the last answer was %q", op.Status, op.Due.Sub(op.Created), op.Answer)
+	}
 }
 
 // rows are the keys of what is stored under a prefix.

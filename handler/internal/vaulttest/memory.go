@@ -1,8 +1,8 @@
 // Package vaulttest is the test kit of package vault: a store in memory that
 // enforces what the storage service enforces ([Memory]), the contract that every
-// store keeps ([StoreContract]), a store that fails as a network does
-// ([Faulty]), and a search over the interleavings of several workers on one
-// store ([Search]).
+// store keeps ([StoreContract]), the one that every provider keeps
+// ([IssuerContract]), a store that fails as a network does ([Faulty]), and a
+// search over the interleavings of several workers on one store ([Search]).
 package vaulttest
 
 import (

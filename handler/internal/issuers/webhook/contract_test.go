@@ -14,7 +14,7 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	vaulttest.IssuerContract(t, func(t testing.TB, n *vaulttest.Network) vaulttest.Rig {
 		a := newCA(t, n.Now)
-		approval := n.Now().Add(time.Minute)
+		approval := n.Now().Add(2 * time.Minute)
 		url := n.Serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a.set(func() { a.pending = n.Now().Before(approval) })
 			a.answer(w, r)
