@@ -43,7 +43,7 @@ type Rig struct {
 
 	// Points bounds how many moments of a run each kind of trouble is tried at,
 	// spread evenly over the run; 0: all of them. It is for CAs that cost much
-	// time.
+	// time. The process is killed at all of them in any case.
 	Points int
 }
 

@@ -208,12 +208,12 @@ func spread[T any](s []T, n int) []T {
 func (u *undisturbed) killed() []trial {
 	var trials []trial
 	for _, death := range deaths {
-		trials = append(trials, u.each(func(m moment) trial {
-			return trial{name: death.name, acts: 1, run: func(w *world) error {
+		for _, m := range u.moments {
+			trials = append(trials, trial{name: death.name + " " + m.name(), acts: 1, run: func(w *world) error {
 				w.planned(once(m.number, death.at(w)))
 				return w.settle(nil)
-			}}
-		})...)
+			}})
+		}
 	}
 	return trials
 }

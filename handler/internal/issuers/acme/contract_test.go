@@ -18,8 +18,7 @@ import (
 	"github.com/certwright/certwright/scripts/localcloud/pebble"
 )
 
-// TestContract has Pebble bind accounts, so that there is a secret, and reject
-// some nonces, so that exchanges are repeated.
+// TestContract has Pebble bind accounts, so that there is a secret.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	hmacKey := base64.RawURLEncoding.EncodeToString([]byte("the HMAC key of the account kid1"))
@@ -35,11 +34,11 @@ func TestContract(t *testing.T) {
 		directory := acme.Directory{URL: unique(n.Serve(orders) + directoryPath), Roots: n.Roots(), ExternalAccount: true}
 		dns := acme.DNSConfig{
 			Hooks: []acme.Hook{{
-				Zones: []string{"contract.test"}, URL: n.Serve(http.HandlerFunc(records.serve)) + "/?code=hook-key", Token: hookToken, Roots: n.Roots(),
+				Zones: []string{"example.test"}, URL: n.Serve(http.HandlerFunc(records.serve)) + "/?code=hook-key", Token: hookToken, Roots: n.Roots(),
 			}},
 			Nameservers: []string{challenges.DNS()},
 		}
-		apex := strings.ToLower(rand.Text()) + ".contract.test"
+		names := family(strings.ToLower(rand.Text()))
 		return vaulttest.Rig{
 			New: func(p *vaulttest.Process) (vault.Issuer, error) {
 				zones, err := acme.NewDNS(dns)
@@ -51,7 +50,7 @@ func TestContract(t *testing.T) {
 			},
 			Issuer: vault.IssuerSet{AccountID: new("kid1"), Password: &hmacKey},
 			Policy: vault.PolicyParams{X509: &vault.X509Params{
-				Subject: new("CN=" + apex), SANs: &vault.SANs{DNSNames: []string{apex, "*." + apex}},
+				Subject: new("CN=" + names[0]), SANs: &vault.SANs{DNSNames: names},
 			}},
 			Secrets: []string{hmacKey, hookToken, "hook-key"},
 			Made: func() vaulttest.Made {

@@ -24,95 +24,6 @@ func family(label string) []string {
 	return []string{apex, "*." + apex, "www." + apex}
 }
 
-// TestKilledBeforeSave drops the result of each step in turn and runs it again
-// with the old state, in a new process.
-func TestKilledBeforeSave(t *testing.T) {
-	t.Parallel()
-	printed := new(output)
-	server := startPebble(t, pebble.Config{Output: printed, NonceReject: 5})
-	total := 0
-	for killed := 0; ; killed++ {
-		s := newSetup(t, server)
-		o := s.request(family("unsaved")...)
-		out := vault.Outcome{}
-		for deadline := time.Now().Add(patience); out.Kind != vault.OutcomeIssued; {
-			if o.steps == killed {
-				o.provider.Step(t.Context(), o.req, o.state)
-				o.provider = s.provider()
-			}
-			if out = o.step(); out.Kind == vault.OutcomeFailed || time.Now().After(deadline) {
-				t.Fatalf("killed in step %d: %s: %s", killed, out.Kind, out.Detail+out.Message)
-			}
-		}
-		o.issued(out)
-		s.noneLeft()
-		total++
-		if n := printed.issued(t, total); n != total {
-			t.Fatalf("killed in step %d: the CA issued %d certificates for %d operations", killed, n, total)
-		}
-		if o.steps <= killed {
-			break // no step was left to be killed
-		}
-	}
-	if total < 12 {
-		t.Errorf("an operation took %d steps only", total)
-	}
-}
-
-// TestKilledAtEveryExchange ends the process before the server sees an exchange,
-// or before its reply arrives, for each exchange with CA and DNS in turn.
-func TestKilledAtEveryExchange(t *testing.T) {
-	t.Parallel()
-	for name, kind := range map[string]fault{"lost request": lostRequest, "lost reply": lostReply} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			printed := new(output)
-			server := startPebble(t, pebble.Config{Output: printed})
-			between := new(faults)
-			directory := between.front(t, server)
-			total := 0
-			for killed := 1; ; killed++ {
-				s := newSetup(t, server)
-				s.cfg.Directory.URL = directory
-				s.hook.around = between.around
-				o := s.request(family(fmt.Sprintf("killed-%d", kind))...)
-				step, cancel := context.WithCancel(t.Context())
-				between.reset(func(n int, _ *http.Request) fault {
-					if n == killed {
-						return kind
-					}
-					return none
-				}, cancel)
-				out := vault.Outcome{}
-				for deadline := time.Now().Add(patience); out.Kind != vault.OutcomeIssued; {
-					state, got := o.provider.Step(step, o.req, o.state)
-					if step.Err() != nil { // killed: nobody saves the result
-						step, o.provider = t.Context(), s.provider()
-						continue
-					}
-					o.save(state, got)
-					if out = got; out.Kind == vault.OutcomeFailed || time.Now().After(deadline) {
-						t.Fatalf("killed at exchange %d: %s: %s", killed, out.Kind, out.Detail+out.Message)
-					}
-				}
-				cancel()
-				o.issued(out)
-				s.noneLeft()
-				total++
-				if n := printed.issued(t, total); n != total {
-					t.Fatalf("killed at exchange %d: the CA issued %d certificates for %d operations", killed, n, total)
-				}
-				if between.exchanges() < killed {
-					break
-				}
-			}
-			if total < 20 {
-				t.Errorf("an operation took %d exchanges only", total)
-			}
-		})
-	}
-}
-
 // TestLostRepliesWithoutDeath loses each reply in turn while the process lives
 // and takes what it gets for an error.
 func TestLostRepliesWithoutDeath(t *testing.T) {
@@ -128,7 +39,7 @@ func TestLostRepliesWithoutDeath(t *testing.T) {
 			return lostReply
 		}
 		return none
-	}, nil)
+	})
 	s := newSetup(t, server)
 	s.cfg.Directory.URL = directory
 	s.hook.around = between.around

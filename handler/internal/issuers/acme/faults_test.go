@@ -22,9 +22,8 @@ import (
 type fault uint8
 
 const (
-	none        fault = iota
-	lostRequest       // the connection ends before the server sees anything
-	lostReply         // the server did its work, and the connection ends
+	none      fault = iota
+	lostReply       // the server did its work, and the connection ends
 )
 
 // faults lies between a Provider and its servers. Exchanges are served one at a
@@ -33,7 +32,6 @@ type faults struct {
 	mu     sync.Mutex
 	count  int
 	next   func(n int, r *http.Request) fault // n counts from 1
-	strike func()                             // called before a fault
 	server atomic.Pointer[pebble.Server]
 
 	// rewrite and header change what a server answers to a path.
@@ -51,32 +49,20 @@ func (f *faults) around(handler http.Handler) http.Handler {
 		if f.next != nil {
 			what = f.next(f.count, r)
 		}
-		switch what {
-		case none:
+		if what == none {
 			handler.ServeHTTP(w, r)
 			return
-		case lostReply:
-			handler.ServeHTTP(httptest.NewRecorder(), r)
 		}
-		if f.strike != nil {
-			f.strike()
-		}
+		handler.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
 	})
 }
 
-// exchanges is how many there were.
-func (f *faults) exchanges() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.count
-}
-
 // reset begins to count anew.
-func (f *faults) reset(next func(n int, r *http.Request) fault, strike func()) {
+func (f *faults) reset(next func(n int, r *http.Request) fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.count, f.next, f.strike = 0, next, strike
+	f.count, f.next = 0, next
 }
 
 // behind makes the front's requests go to a server from now on; they need not

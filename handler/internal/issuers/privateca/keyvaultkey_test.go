@@ -46,7 +46,6 @@ type keyVault struct {
 	status int            // answered to everything when not 0
 	jwk    map[string]any // members of the key that differ
 	value  []byte         // a signature that differs
-	asked  chan struct{}  // when set, told of each signature, which is then never given
 }
 
 func newKeyVault(t testing.TB, key crypto.Signer) *keyVault {
@@ -82,11 +81,6 @@ func (v *keyVault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/keys/ca/"+keyVersion && r.Method == http.MethodGet:
 		json.NewEncoder(w).Encode(map[string]any{"key": v.webKey()})
 	case r.URL.Path == "/keys/ca/"+keyVersion+"/sign" && r.Method == http.MethodPost && err == nil:
-		if v.asked != nil {
-			close(v.asked)
-			<-r.Context().Done()
-			return
-		}
 		json.NewEncoder(w).Encode(map[string]any{"kid": caKeyID, "value": base64.RawURLEncoding.EncodeToString(v.sign(body.Alg, digest))})
 	default:
 		w.WriteHeader(http.StatusNotFound)
@@ -248,26 +242,6 @@ func TestKeyVaultFailures(t *testing.T) {
 		if out.Kind != vault.OutcomeRetry || !strings.Contains(out.Detail, want) || len(out.Detail) > 300 {
 			t.Errorf("%s, want %s", brief(out), want)
 		}
-	}
-}
-
-// A signature is given up with the step that wants it.
-func TestKeyVaultIsBoundByContext(t *testing.T) {
-	t.Parallel()
-	c := newCA(t, nil, ecKey(t, elliptic.P256()), nil)
-	v := newKeyVault(t, c.key)
-	v.asked = make(chan struct{})
-	cfg := c.config()
-	cfg.Key = v.open(t).Signer
-	i, req := issuer(t, cfg), webRequest(t)
-	state, _ := i.Step(t.Context(), req, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		<-v.asked
-		cancel()
-	}()
-	if _, out := i.Step(ctx, req, state); out.Kind != vault.OutcomeRetry || !strings.Contains(out.Detail, context.Canceled.Error()) {
-		t.Error(brief(out))
 	}
 }
 

@@ -1,14 +1,12 @@
 package webhook_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -175,20 +173,6 @@ func huge(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 	}
 }
 
-// An endpoint that does not answer costs a step no more than its deadline.
-func TestSlowAnswer(t *testing.T) {
-	t.Parallel()
-	a := newAuthority(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	a.faults = []fault{func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-		cancel() // the deadline, once the endpoint has the request
-		<-r.Context().Done()
-	}}
-	if _, out := a.issuer(webhook.Config{}).Step(ctx, request(t), nil); out.Kind != retry {
-		t.Errorf("%+v", out)
-	}
-}
-
 // Whatever is lost, and however often a step is run again with its old state, the
 // CA makes one certificate.
 func TestKilledAtEveryCall(t *testing.T) {
@@ -218,45 +202,5 @@ func TestKilledAtEveryCall(t *testing.T) {
 		if n := a.made(); n != 1 {
 			t.Errorf("%s: %d certificates", name, n)
 		}
-	}
-}
-
-// Two workers at once, both after a look that found nothing.
-func TestTwoWorkers(t *testing.T) {
-	t.Parallel()
-	a := newAuthority(t)
-	var both sync.WaitGroup
-	both.Add(2)
-	looked := func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		next.ServeHTTP(w, r)
-		both.Done()
-		both.Wait()
-	}
-	a.faults = []fault{looked, looked}
-	req := request(t)
-	var wg sync.WaitGroup
-	leaves := make([]string, 2)
-	for n := range leaves {
-		wg.Go(func() {
-			_, out := a.issuer(webhook.Config{}).Step(t.Context(), req, nil)
-			if out.Kind != vault.OutcomeIssued {
-				t.Errorf("worker %d: %+v", n, out)
-				return
-			}
-			leaves[n] = fingerprint(out.Chain[0])
-		})
-	}
-	wg.Wait()
-	if leaves[0] != leaves[1] || a.made() != 1 {
-		t.Errorf("%d certificates, %q", a.made(), leaves)
-	}
-	posts := 0
-	for _, call := range a.take() {
-		if strings.HasPrefix(call, "POST ") {
-			posts++
-		}
-	}
-	if posts != 2 {
-		t.Errorf("%d POSTs: the workers did not meet", posts)
 	}
 }
