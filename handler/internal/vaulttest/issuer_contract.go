@@ -89,7 +89,7 @@ func IssuerContract(t *testing.T, open func(t testing.TB, n *Network) Rig) {
 	if err != nil {
 		t.Fatalf("an undisturbed run: %v", err)
 	}
-	t.Logf("an undisturbed run has %d calls and %d writes", run.calls, len(run.moments)-run.calls)
+	t.Logf("an undisturbed run: calls %d, writes %d", run.calls, len(run.moments)-run.calls)
 	for _, group := range run.groups() {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

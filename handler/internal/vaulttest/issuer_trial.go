@@ -182,10 +182,10 @@ func (u *undisturbed) groups() []group {
 }
 
 // each makes a trial for each moment, or for as many as the rig allows.
-func (u *undisturbed) each(make func(moment) trial) []trial {
+func (u *undisturbed) each(build func(moment) trial) []trial {
 	var trials []trial
 	for _, m := range spread(u.moments, u.points) {
-		tr := make(m)
+		tr := build(m)
 		tr.name += " " + m.name()
 		trials = append(trials, tr)
 	}
