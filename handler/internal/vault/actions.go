@@ -100,6 +100,7 @@ func (v *Vault) RetryOperation(ctx context.Context, n Name, requestID, clientReq
 			Enabled:         failed.Enabled,
 			Tags:            failed.Tags,
 			PreserveOrder:   failed.PreserveOrder,
+			Renewal:         failed.Renewal,
 			Created:         now,
 			ClientRequestID: clientRequestID,
 		}, &made)

@@ -129,6 +129,8 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 		return op.State, Retry(time.Time{}, fmt.Errorf("provider %s returned %s", op.Provider, out.Kind))
 	case len(state) > MaxState && out.Kind != OutcomeIssued:
 		return op.State, Failed(CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state)))
+	case out.Kind == OutcomeRetry && op.Failures > 0 && v.now().Sub(op.FailingSince) > v.cfg.MaxFailing:
+		return state, Failed(CodeIssuerError, fmt.Sprintf("Every step since %s came to nothing. The last answer was: %s", op.FailingSince.Format(time.RFC3339), out.Detail))
 	}
 	return state, out
 }
@@ -166,7 +168,7 @@ func (k OutcomeKind) String() string {
 
 // request is the operation as its provider sees it.
 func (v *Vault) request(ctx context.Context, n Name, op *Operation, issuers *issuerCache) (Issuer, Request, error) {
-	issuer, object, err := v.pinnedIssuer(ctx, op, issuers)
+	issuer, object, err := v.pinnedIssuer(ctx, op.pin(), op.Created, issuers)
 	if err != nil {
 		return nil, Request{}, err
 	}
@@ -195,6 +197,9 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 		op.State = state
 		op.Answer = truncate(out.Detail, maxAnswer)
 		op.Failures = 0
+		if out.Kind != OutcomeRetry {
+			op.FailingSince = time.Time{}
+		}
 		op.ClaimedUntil = time.Time{}
 		switch out.Kind {
 		case OutcomeFailed:
@@ -206,6 +211,9 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 			op.Due = now
 		case OutcomeRetry:
 			op.Failures = mine.Failures + 1
+			if op.FailingSince.IsZero() {
+				op.FailingSince = now
+			}
 			op.Due = out.Until
 			if out.Until.IsZero() {
 				op.Due = now.Add(v.backoff(op.Failures))

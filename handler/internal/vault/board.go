@@ -33,6 +33,7 @@ type BoardEntry struct {
 	CancellationRequested bool
 	CancellationRefused   bool
 	Error                 *OperationError // of an operation that failed
+	Renewal               bool            // the vault itself began it
 	Answer                string          // what the CA said last, or what went wrong
 
 	Attempts     int // claims so far
@@ -180,6 +181,7 @@ func (v *Vault) operationEntry(h *head) BoardEntry {
 		CancellationRequested: op.CancellationRequested,
 		CancellationRefused:   op.CancellationRefused,
 		Error:                 op.Error,
+		Renewal:               op.Renewal,
 		Answer:                op.Answer,
 		Attempts:              op.Claim,
 		Failures:              op.Failures,

@@ -15,6 +15,7 @@ func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, der [][]byte)
 	mine := h.Operation
 	chain, err := parseChain(der)
 	if err == nil {
+		chain = sortChain(chain, mine.CSR)
 		err = checkIssued(chain, mine.CSR, v.now())
 	}
 	if err != nil {
@@ -29,6 +30,19 @@ func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, der [][]byte)
 		ver.Issuer, ver.Provider, ver.IssuerID = op.Policy.Issuer.Name, op.Provider, op.IssuerID
 		return ver, nil
 	})
+}
+
+// sortChain brings what a CA returned into the order of a chain, leaf first, where
+// the CSR tells which one that is.
+func sortChain(certs []*x509.Certificate, csr []byte) []*x509.Certificate {
+	request, err := x509.ParseCertificateRequest(csr)
+	if err != nil {
+		return certs
+	}
+	if chain, err := orderChain(certs, request.PublicKey); err == nil {
+		return chain
+	}
+	return certs
 }
 
 // newVersion starts the version that an operation completes to.
@@ -83,7 +97,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.C
 		}
 		ver.setLeaf(n, chain[0])
 		tx.add(row(versionKey(n, id), "", ver))
-		h.Latest = ver
+		h.Latest, h.Renewal = ver, renewal{Ask: v.firstAsk(ver)}
 		v.tell(tx, h.event(EventNewVersion))
 		return nil
 	})

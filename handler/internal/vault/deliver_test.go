@@ -309,7 +309,7 @@ func TestEventsCostNoCall(t *testing.T) {
 	h.importLiving("web", 3650*day)
 	h.store.ResetCalls()
 	h.mustTick()
-	const around = 6 + 1 // queries of two passes, the heartbeat
+	const around = 8 + 1 // queries of two passes, the heartbeat
 	if got := h.store.Calls().Total() - around; got != 4 {
 		t.Errorf("a delivery takes %d storage calls, want 4: read, claim, read, delete", got)
 	}

@@ -127,5 +127,15 @@ func (v *Vault) tellFailed(tx *Tx, h *head) {
 }
 
 func (p Policy) hasAction(action string) bool {
-	return slices.ContainsFunc(p.LifetimeActions, func(a LifetimeAction) bool { return a.Action == action })
+	_, ok := p.action(action)
+	return ok
+}
+
+// action is the first of a policy's lifetime actions of this kind.
+func (p Policy) action(action string) (LifetimeAction, bool) {
+	i := slices.IndexFunc(p.LifetimeActions, func(a LifetimeAction) bool { return a.Action == action })
+	if i < 0 {
+		return LifetimeAction{}, false
+	}
+	return p.LifetimeActions[i], true
 }

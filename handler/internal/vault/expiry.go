@@ -44,10 +44,8 @@ func (h *head) expiryDue(n Name) []due {
 // Event Grid page: Azure Key Vault as Event Grid source.
 func nearExpiry(p Policy, ver *version) time.Time {
 	const notice = 30 * 24 * time.Hour
-	for _, a := range p.LifetimeActions {
-		if a.Action == ActionEmailContacts {
-			return a.at(ver)
-		}
+	if a, ok := p.action(ActionEmailContacts); ok {
+		return a.at(ver)
 	}
 	at := ver.Expires.Add(-notice)
 	if earliest := partOfLife(ver, 2, 3); at.Before(earliest) {

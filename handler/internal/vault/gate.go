@@ -17,6 +17,7 @@ type gate struct {
 	closed  bool            // for the rest of the tick: the pause holds, or was set by this tick
 	limit   int             // steps at once
 	running int             // steps
+	renewed int             // renewals begun
 	failing map[string]bool // certificates whose last steps came to nothing
 }
 
@@ -36,7 +37,10 @@ const (
 	maxPause   = 30 * time.Minute
 )
 
-func (g *gate) refuses() bool { return g.closed || g.running >= g.limit }
+// full reports whether the tick has begun as many renewals as it may.
+func (t *tick) full(g *gate, d due) bool {
+	return d.kind == kindRenew && g.renewed >= t.v.cfg.RenewalLimit
+}
 
 // gate names the gate of an item: work of one issuer, in any spelling of its
 // name, has one, each destination of events, and all else.
@@ -60,11 +64,21 @@ func (t *tick) enter(ctx context.Context, d due) bool {
 	if !g.closed && g.round != t.issuers {
 		t.look(ctx, g, d)
 	}
-	if g.refuses() {
+	if g.closed || g.running >= g.limit || t.full(g, d) {
 		return false
 	}
 	g.running++
+	if d.kind == kindRenew {
+		g.renewed++ // unless it turns out to be none
+	}
 	return true
+}
+
+// giveBack takes an item that began no renewal off the count.
+func (t *tick) giveBack(d due) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.gates[d.gate()].renewed--
 }
 
 // look sets a gate to what its issuer is now.

@@ -20,6 +20,7 @@ type head struct {
 	Provisional string     `json:"provisional"`         // version id shown until the first version is complete
 	Latest      *version   `json:"latest,omitempty"`    // copy of the newest version's row
 	Operation   *Operation `json:"operation,omitempty"` // the pending object
+	Renewal     renewal    `json:"renewal,omitzero"`    // of Latest
 	Told        told       `json:"told,omitzero"`       // of what is to be told about Latest
 	Writes      []string   `json:"writes"`              // ids of the last writes, newest last
 

@@ -259,11 +259,14 @@ func (v *Vault) providerNames() string {
 	return strings.Join(slices.Sorted(slices.Values(names)), ", ")
 }
 
-// pin is what an operation keeps of its issuer.
+// pin is what an operation, or a version, keeps of its issuer.
 type pin struct {
+	issuer   string // its name
 	provider string // lower case; empty: a person merges
 	id       string // of the issuer object; empty for Self
 }
+
+func (op *Operation) pin() pin { return pin{op.Policy.Issuer.Name, op.Provider, op.IssuerID} }
 
 // pinIssuer finds the issuer that a policy names and refuses what it cannot do.
 func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
@@ -271,7 +274,7 @@ func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
 	case strings.EqualFold(p.Issuer.Name, IssuerUnknown):
 		return pin{}, nil
 	case strings.EqualFold(p.Issuer.Name, IssuerSelf):
-		return pin{provider: providerSelf}, nil
+		return pin{p.Issuer.Name, providerSelf, ""}, nil
 	}
 	n, err := ParseIssuerName(p.Issuer.Name)
 	if err != nil {
@@ -296,7 +299,7 @@ func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
 			return pin{}, asBadParameter("policy", err)
 		}
 	}
-	return pin{strings.ToLower(r.Provider), r.ID}, nil
+	return pin{p.Issuer.Name, strings.ToLower(r.Provider), r.ID}, nil
 }
 
 // asBadParameter makes a provider's refusal one of the caller's field.
@@ -308,24 +311,24 @@ func asBadParameter(field string, err error) error {
 	return badParameter(field, "%s", err)
 }
 
-// pinnedIssuer finds the issuer that an operation was created with. That it is
-// gone, or another now, is an issuerLost.
-func (v *Vault) pinnedIssuer(ctx context.Context, op *Operation, cache *issuerCache) (Issuer, IssuerObject, error) {
-	provider, ok := v.cfg.Issuers[op.Provider]
-	name := op.Policy.Issuer.Name
+// pinnedIssuer finds the issuer of something that was begun at a time, as it is
+// then or later. That it is gone, or another now, is an issuerLost.
+func (v *Vault) pinnedIssuer(ctx context.Context, p pin, begun time.Time, cache *issuerCache) (Issuer, IssuerObject, error) {
+	provider, ok := v.cfg.Issuers[p.provider]
+	name := p.issuer
 	if !ok {
-		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The provider %s of issuer %s is not configured any more.", op.Provider, name))
+		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The provider %s of issuer %s is not configured any more.", p.provider, name))
 	}
-	if op.Provider == providerSelf {
-		return provider, IssuerObject{Name: name, Provider: op.Provider, Enabled: true}, nil
+	if p.provider == providerSelf {
+		return provider, IssuerObject{Name: name, Provider: p.provider, Enabled: true}, nil
 	}
-	object, id, err := cache.get(name, op.Created, v.now(), func() (IssuerObject, string, error) { return v.openIssuer(ctx, Name{name}) })
+	object, id, err := cache.get(name, begun, v.now(), func() (IssuerObject, string, error) { return v.openIssuer(ctx, Name{name}) })
 	switch {
 	case reasonOf(err) == IssuerNotFound:
 		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The issuer %s was deleted while the request was in progress.", name))
 	case err != nil:
 		return nil, IssuerObject{}, err
-	case id != op.IssuerID:
+	case id != p.id:
 		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The issuer %s was replaced by another while the request was in progress.", name))
 	case !object.Enabled:
 		return nil, IssuerObject{}, fmt.Errorf("the issuer %s is disabled", name)

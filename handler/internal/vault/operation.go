@@ -24,6 +24,9 @@ type Operation struct {
 	Created       time.Time         `json:"created"`
 	Updated       time.Time         `json:"updated,omitzero"` // when attributes or tags were changed; zero: never
 
+	Ended   time.Time `json:"ended,omitzero"`    // without a certificate
+	Renewal bool      `json:"renewal,omitempty"` // begun by the vault itself
+
 	// ClientRequestID recognises a create that an SDK sends again because the
 	// answer to the first was lost.
 	ClientRequestID string `json:"clientRequestId,omitempty"`
@@ -42,6 +45,7 @@ type Operation struct {
 	ClaimedUntil time.Time       `json:"claimedUntil"` // a worker has it until then
 	Claim        int             `json:"claim"`        // counts claims; a result is saved under its own claim only
 	Failures     int             `json:"failures"`     // steps in a row that came to nothing
+	FailingSince time.Time       `json:"failingSince,omitzero"`
 	Answer       string          `json:"answer,omitempty"`
 	State        json.RawMessage `json:"state,omitempty"`   // the provider's
 	OrderID      string          `json:"orderId,omitempty"` // the CA's name for it, once State is gone
@@ -84,18 +88,31 @@ func (op *Operation) end(s Status, failure *OperationError) {
 		panic(fmt.Sprintf("operation %s: %s cannot become %s", op.RequestID, op.Status, s))
 	}
 	op.Status, op.Error = s, failure
-	op.ClaimedUntil, op.State = time.Time{}, nil
+	op.ClaimedUntil, op.FailingSince, op.State = time.Time{}, time.Time{}, nil
 }
 
 // endOperation ends the operation of h without a certificate. What it may have
 // left at its CA is released.
 func (v *Vault) endOperation(n Name, h *head, tx *Tx, s Status, failure *OperationError) {
-	v.releaseLater(tx, n, h.Operation)
-	h.Operation.OrderID = v.orderID(h.Operation)
-	h.Operation.end(s, failure)
+	op := h.Operation
+	v.releaseLater(tx, n, op)
+	op.OrderID = v.orderID(op)
+	op.end(s, failure)
+	op.Ended = v.now()
+	if op.Renewal {
+		v.renewalFailed(h, op.lastWords())
+	}
 	if s == StatusFailed {
 		v.tellFailed(tx, h)
 	}
+}
+
+// lastWords say why the operation ended without a certificate.
+func (op *Operation) lastWords() string {
+	if op.Error != nil {
+		return op.Error.Message
+	}
+	return "The request was cancelled."
 }
 
 // Manual reports whether a person completes the operation by a merge.
@@ -120,6 +137,15 @@ const grace = 2 * time.Second
 // needsAdvance reports whether a tick has anything to do for the operation.
 func (op *Operation) needsAdvance() bool {
 	return op.Status == StatusInProgress && (!op.Manual() || op.CancellationRequested)
+}
+
+// class is that of the operation's work: what a person waits for comes before
+// what the vault renews by itself.
+func (op *Operation) class() int {
+	if op.Renewal && !op.CancellationRequested {
+		return classRenew
+	}
+	return classAdvance
 }
 
 // cancelPending: a cancellation was asked for and nobody has answered it yet.

@@ -102,6 +102,9 @@ func (v *Vault) DeleteOperation(ctx context.Context, n Name, requestID string) (
 		}
 		deleted = h.operation()
 		v.releaseLater(tx, n, h.Operation)
+		if op := h.Operation; op.Renewal && op.Status == StatusInProgress {
+			v.renewalFailed(h, "The request was deleted.")
+		}
 		h.dropKey(tx, n)
 		h.Operation = nil
 		return nil

@@ -76,7 +76,7 @@ func TestStepsInOneTick(t *testing.T) {
 		h.clock.Advance(2 * time.Second)
 		h.store.ResetCalls()
 		h.mustTick()
-		const around = 6 + 1 + 1 // queries of two passes, the issuer, the heartbeat
+		const around = 8 + 1 + 1 // queries of two passes, the issuer, the heartbeat
 		if got := h.store.Calls().Total() - around; got != steps+2 {
 			t.Errorf("%d steps in one tick took %d storage calls, want %d", steps, got, steps+2)
 		}

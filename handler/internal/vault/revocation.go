@@ -187,9 +187,7 @@ func (v *Vault) runRevocation(ctx context.Context, r *Revocation, issuers *issue
 	}()
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
-	op := &Operation{Created: r.Requested, Provider: r.Provider, IssuerID: r.IssuerID}
-	op.Policy.Issuer.Name = r.Issuer
-	issuer, object, err := v.pinnedIssuer(ctx, op, issuers)
+	issuer, object, err := v.pinnedIssuer(ctx, pin{r.Issuer, r.Provider, r.IssuerID}, r.Requested, issuers)
 	if err != nil {
 		return err
 	}

@@ -118,16 +118,18 @@ type due struct {
 // Classes of work, in the order in which a tick takes them.
 const (
 	classAdvance = 0
+	classRenew   = 1
 	classEvents  = 2
 	classPurge   = 3
 )
 
-var classes = []int{classAdvance, classEvents, classPurge}
+var classes = []int{classAdvance, classRenew, classEvents, classPurge}
 
 // Kinds of work.
 const (
 	kindAdvance    = "advance"
 	kindPurge      = "purge"
+	kindRenew      = "renew"
 	kindRelease    = "release"
 	kindRevoke     = "revoke"
 	kindNearExpiry = "nearexpiry"
@@ -162,6 +164,7 @@ func (h *head) due(n Name) []due {
 	var ds []due
 	if h.checkLive(n) == nil {
 		ds = append(ds, h.expiryDue(n)...)
+		ds = append(ds, h.renewalDue(n)...)
 	}
 	switch {
 	case h.gone || !h.stored():
@@ -170,7 +173,7 @@ func (h *head) due(n Name) []due {
 	case h.Restore != nil:
 		ds = append(ds, due{classPurge, h.Restore.Until, n.key(), kindPurge, ""})
 	case h.Operation != nil && h.Operation.needsAdvance():
-		ds = append(ds, due{classAdvance, h.Operation.Due, n.key(), kindAdvance, h.Operation.Policy.Issuer.Name})
+		ds = append(ds, due{h.Operation.class(), h.Operation.Due, n.key(), kindAdvance, h.Operation.Policy.Issuer.Name})
 	}
 	return ds
 }

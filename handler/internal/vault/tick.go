@@ -132,7 +132,7 @@ func (t *tick) passedOver(d due) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g, ok := t.gates[d.gate()]
-	return t.aside[d.key()] || ok && g.closed
+	return t.aside[d.key()] || ok && (g.closed || t.full(g, d))
 }
 
 // work runs items in order, as far as their gates let them, with bounded
@@ -205,6 +205,12 @@ func (t *tick) item(ctx context.Context, d due) (err error) {
 		h, out, err := t.v.advance(ctx, Name{h.Name}, h, t.issuers)
 		if err == nil {
 			t.judge(ctx, d, out)
+		}
+		return err
+	case kindRenew:
+		begun, err := t.v.renew(ctx, Name{d.name}, t.issuers)
+		if !begun {
+			t.giveBack(d)
 		}
 		return err
 	case kindPurge:

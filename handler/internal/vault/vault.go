@@ -53,6 +53,15 @@ type Config struct {
 	// how many of one issuer; 8 and 4 when zero.
 	Concurrency, IssuerLimit int
 
+	// RenewalLimit is how many renewals of one issuer a tick begins, so that an
+	// outage, or a CA that wants all renewed at once, makes no storm; 5 when
+	// zero.
+	RenewalLimit int
+
+	// MaxFailing ends an operation whose every step came to nothing for so long;
+	// 3 days when zero.
+	MaxFailing time.Duration
+
 	// NewKey makes a key pair; GenerateKey when nil.
 	NewKey func(KeyProperties) (crypto.Signer, error)
 
@@ -99,6 +108,12 @@ func New(cfg Config) (*Vault, error) {
 	}
 	if cfg.IssuerLimit == 0 {
 		cfg.IssuerLimit = 4
+	}
+	if cfg.RenewalLimit == 0 {
+		cfg.RenewalLimit = 5
+	}
+	if cfg.MaxFailing == 0 {
+		cfg.MaxFailing = 3 * 24 * time.Hour
 	}
 	if cfg.NewKey == nil {
 		cfg.NewKey = GenerateKey

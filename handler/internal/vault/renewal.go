@@ -1,0 +1,266 @@
+package vault
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"time"
+)
+
+// renewal is what is remembered about renewing the latest version. When another
+// becomes the latest, it begins anew.
+type renewal struct {
+	Failures int       `json:"failures,omitempty"` // renewals in a row that came to nothing
+	After    time.Time `json:"after,omitzero"`     // the next one is not begun before
+	Reason   string    `json:"reason,omitempty"`   // why the last came to nothing
+	Ask      time.Time `json:"ask,omitzero"`       // when to ask the CA when to renew; zero: it is not asked
+	Advice   *advice   `json:"advice,omitempty"`   // what it said last
+}
+
+// advice is the window in which a CA wants a version to be renewed.
+type advice struct {
+	Start       time.Time `json:"start"`
+	End         time.Time `json:"end"`
+	At          time.Time `json:"at"` // chosen at random in the window, and kept as long as the window stays
+	Explanation string    `json:"explanation,omitempty"`
+}
+
+// Times of renewals.
+const (
+	renewalGap    = 24 * time.Hour     // between a version and its renewal at least, whatever policy and CA say
+	mergeTime     = 7 * 24 * time.Hour // left to a person after an operation of his that failed or was cancelled
+	lastDay       = 24 * time.Hour     // before expiry, when nothing is left to him any more
+	firstRetry    = time.Hour          // after a renewal came to nothing; doubling
+	maxRetry      = 24 * time.Hour
+	maxAskAgain   = 24 * time.Hour
+	usualAskAgain = 6 * time.Hour
+)
+
+// renewAt is when the vault begins to renew the latest version; the zero time
+// when it does not. It is the time of the policy's AutoRenew, or an earlier one
+// that the CA advises. While an operation is in progress there is nothing to
+// begin; a disabled version was taken out of use, and is not renewed.
+func (h *head) renewAt() time.Time {
+	l, op, r := h.Latest, h.Operation, h.Renewal
+	action, renews := h.Policy.action(ActionAutoRenew)
+	manual := strings.EqualFold(h.Policy.Issuer.Name, IssuerUnknown)
+	if l == nil || !l.Enabled || !renews || manual || op != nil && op.Status == StatusInProgress {
+		return time.Time{}
+	}
+	at := l.renewalTime(action)
+	if r.Advice != nil && r.Advice.At.Before(at) {
+		at = r.Advice.At
+	}
+	at = latestOf(at, l.Created.Add(min(renewalGap, l.life()/2)))
+	if op != nil && op.Status != StatusCompleted && !op.Renewal {
+		// Somebody may still merge a certificate for it.
+		left := op.Ended.Add(mergeTime)
+		if last := l.Expires.Add(-lastDay); last.Before(left) {
+			left = last
+		}
+		at = latestOf(at, left)
+	}
+	if r.Failures > 0 {
+		if at = latestOf(at, r.After); !at.Before(l.Expires) {
+			return time.Time{}
+		}
+	}
+	return at
+}
+
+// renewalTime is when a policy wants a version renewed. Versions that were issued
+// together are not renewed together: up to a tenth of what remains of a life is
+// spread, by the version's random id. Days that a CA's shorter lives leave no
+// room for become two thirds of the life.
+func (ver *version) renewalTime(a LifetimeAction) time.Time {
+	at := a.at(ver)
+	if earliest := partOfLife(ver, 1, 10); at.Before(earliest) && a.DaysBefore > 0 {
+		at = partOfLife(ver, 2, 3)
+	}
+	spread := ver.Expires.Sub(at) / 10
+	return at.Add(time.Duration(ver.fraction() * float64(spread))).Truncate(time.Millisecond)
+}
+
+func (ver *version) life() time.Duration { return ver.Expires.Sub(ver.NotBefore) }
+
+// fraction is a number from 0 to 1 that the version has for good.
+func (ver *version) fraction() float64 {
+	var b [8]byte
+	hex.Decode(b[:], []byte(ver.ID[:16])) // 32 hex digits
+	return float64(binary.BigEndian.Uint64(b[:])) / (1 << 64)
+}
+
+// askAgain is how long not to ask a CA again for advice on a version.
+func (ver *version) askAgain() time.Duration { return min(usualAskAgain, ver.life()/10) }
+
+// renewalDue is the next thing to do about renewing the latest version: to ask
+// its CA, or to begin.
+func (h *head) renewalDue(n Name) []due {
+	at := h.renewAt()
+	if at.IsZero() {
+		return nil
+	}
+	if ask := h.Renewal.Ask; !ask.IsZero() && ask.Before(at) {
+		at = ask
+	}
+	return []due{{classRenew, at, n.key(), kindRenew, h.Policy.Issuer.Name}}
+}
+
+// renew asks the CA of the latest version when to renew it, if it is time to
+// ask, and begins the renewal, if it is time for that. It reports whether one was
+// begun.
+func (v *Vault) renew(ctx context.Context, n Name, issuers *issuerCache) (bool, error) {
+	h, err := v.head(ctx, n)
+	if err != nil {
+		return false, err
+	}
+	now := v.now()
+	if h.checkLive(n) != nil || !h.isDue(n, kindRenew, now) {
+		return false, errLost
+	}
+	if at := h.Renewal.Ask; !at.IsZero() && !now.Before(at) {
+		if h, err = v.takeAdvice(ctx, n, h, issuers); err != nil {
+			return false, err
+		}
+	}
+	if at := h.renewAt(); at.IsZero() || now.Before(at) {
+		return false, nil
+	}
+	return true, v.beginRenewal(ctx, n, h)
+}
+
+// beginRenewal begins an operation as Create does, with the certificate's policy
+// and the latest version's tags. What Create would refuse is a renewal that came
+// to nothing.
+func (v *Vault) beginRenewal(ctx context.Context, n Name, h *head) error {
+	requestID := v.newID()
+	h, err := v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+		now := v.now()
+		if at := h.renewAt(); h.checkLive(n) != nil || at.IsZero() || now.Before(at) {
+			return errLost
+		}
+		var made *newKey // for the policy as it is on this head
+		err := v.begin(ctx, n, h, tx, Operation{
+			RequestID:     requestID,
+			Policy:        h.Policy,
+			Tags:          maps.Clone(h.Latest.Tags),
+			PreserveOrder: h.Latest.PreserveOrder,
+			Created:       now,
+			Renewal:       true,
+		}, &made)
+		if reasonOf(err) == BadParameter {
+			v.renewalFailed(h, err.Error())
+			e := h.event(EventOperationFailed)
+			e.Code, e.Message = CodeIssuerError, h.Renewal.Reason
+			v.tell(tx, e)
+			return nil
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case !h.Operation.matches(requestID):
+		v.cfg.Log.WarnContext(ctx, "renewal not begun", "certificate", n.text, "issuer", h.Policy.Issuer.Name, "reason", h.Renewal.Reason, "again", h.Renewal.After)
+	default:
+		v.cfg.Log.InfoContext(ctx, "renewal begun", "certificate", n.text, "issuer", h.Policy.Issuer.Name, "request_id", requestID, "expires", h.Latest.Expires)
+	}
+	return nil
+}
+
+// renewalFailed puts the next renewal of h off: one of the latest version came to
+// nothing.
+func (v *Vault) renewalFailed(h *head, reason string) {
+	r := &h.Renewal
+	r.Failures++
+	r.Reason = truncate(reason, maxAnswer)
+	pause := min(firstRetry<<min(r.Failures-1, 10), maxRetry)
+	r.After = v.now().Add(v.jitter(pause + pause/3)) // a quarter off leaves the pause
+}
+
+// takeAdvice asks the CA of the latest version when to renew it, and keeps what
+// it says. The time in the window is chosen once; a CA that cannot be asked does
+// not keep the policy from its time.
+//
+// RFC 9773 sections 4.2 and 4.3.
+func (v *Vault) takeAdvice(ctx context.Context, n Name, h *head, issuers *issuerCache) (*head, error) {
+	asked := h.Renewal.Ask
+	info, askErr := v.renewalInfo(ctx, n, h.Latest, issuers)
+	if askErr != nil && !errors.Is(askErr, errors.ErrUnsupported) {
+		v.cfg.Log.WarnContext(ctx, "no advice on renewal", "certificate", n.text, "issuer", h.Latest.Issuer, "error", askErr)
+	}
+	return v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+		r := &h.Renewal
+		if h.checkLive(n) != nil || !r.Ask.Equal(asked) {
+			return errLost // another worker asked, or there is another version
+		}
+		again := h.Latest.askAgain()
+		switch {
+		case errors.Is(askErr, errors.ErrUnsupported):
+			again = maxAskAgain
+		case askErr == nil:
+			again = min(max(info.Again, again), maxAskAgain)
+			if a := r.Advice; a == nil || !a.Start.Equal(info.Start) || !a.End.Equal(info.End) {
+				r.Advice = &advice{Start: info.Start, End: info.End, At: v.between(info.Start, info.End)}
+			}
+			r.Advice.Explanation = truncate(info.Explanation, maxExplanation)
+		}
+		r.Ask = v.now().Add(again)
+		return nil
+	})
+}
+
+// maxExplanation bounds a CA's URL for people, in bytes.
+const maxExplanation = 512
+
+// renewalInfo asks the issuer object that obtained a version.
+func (v *Vault) renewalInfo(ctx context.Context, n Name, ver *version, issuers *issuerCache) (info RenewalInfo, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("provider %s panicked: %v", ver.Provider, p)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
+	defer cancel()
+	issuer, object, err := v.pinnedIssuer(ctx, pin{ver.Issuer, ver.Provider, ver.IssuerID}, ver.Created, issuers)
+	if err != nil {
+		return RenewalInfo{}, err
+	}
+	adviser, ok := issuer.(RenewalAdviser)
+	if !ok {
+		return RenewalInfo{}, errors.ErrUnsupported
+	}
+	leaf, err := parseChain([][]byte{ver.Leaf})
+	if err != nil {
+		return RenewalInfo{}, err
+	}
+	info, err = adviser.RenewalInfo(ctx, object, leaf[0])
+	if err == nil && (info.Start.IsZero() || !info.End.After(info.Start)) {
+		err = fmt.Errorf("the CA advises the impossible window from %s to %s", info.Start, info.End)
+	}
+	return info, err
+}
+
+// firstAsk is when to ask the CA of a new version first; the zero time when it
+// gives no advice.
+func (v *Vault) firstAsk(ver *version) time.Time {
+	if _, ok := v.cfg.Issuers[ver.Provider].(RenewalAdviser); !ok {
+		return time.Time{}
+	}
+	return ver.Created.Add(ver.askAgain())
+}
+
+// between is a random time from start until end.
+func (v *Vault) between(start, end time.Time) time.Time {
+	var b [8]byte
+	if _, err := io.ReadFull(v.cfg.Rand, b[:]); err != nil {
+		panic("random source failed: " + err.Error())
+	}
+	part := float64(binary.BigEndian.Uint64(b[:])) / (1 << 64)
+	return start.Add(time.Duration(part * float64(end.Sub(start)))).UTC().Truncate(time.Millisecond)
+}
