@@ -106,6 +106,7 @@ var (
 	_ vault.Checker        = (*Provider)(nil)
 	_ vault.Revoker        = (*Provider)(nil)
 	_ vault.RenewalAdviser = (*Provider)(nil)
+	_ vault.OrderNamer     = (*Provider)(nil)
 )
 
 // New checks cfg and makes a Provider of it. It touches no network.

@@ -249,4 +249,10 @@ func TestStateOfAnotherRelease(t *testing.T) {
 	if err := o.provider.Release(t.Context(), o.req, newer); err == nil {
 		t.Error("a state that cannot be read was released")
 	}
+	if id := o.provider.OrderID(newer); id != "" {
+		t.Errorf("a state that cannot be read names the order %s", id)
+	}
+	if id := o.provider.OrderID(json.RawMessage(`{"version":1,"order":"https://ca.test/1"}`)); id != "https://ca.test/1" {
+		t.Errorf("the order is %q", id)
+	}
 }

@@ -77,6 +77,15 @@ func (s *state) encode() json.RawMessage {
 	return b
 }
 
+// OrderID is the URL of the order that stands.
+func (p *Provider) OrderID(saved json.RawMessage) string {
+	s, err := decodeState(saved)
+	if err != nil {
+		return ""
+	}
+	return s.Order
+}
+
 // full reports whether the state has no room left for one more proof.
 func (s *state) full() bool { return len(s.encode()) > vault.MaxState-maxProofBytes }
 

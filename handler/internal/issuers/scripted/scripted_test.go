@@ -43,6 +43,7 @@ func request(t testing.TB, script string) vault.Request {
 		t.Fatal(err)
 	}
 	return vault.Request{
+		ID:      "5f3a9c10b1e2d3c4f5a6978877665544",
 		CSR:     csr,
 		Created: created,
 		Policy:  vault.Policy{X509: vault.X509Properties{ValidityMonths: 12}},
@@ -70,8 +71,9 @@ func TestStep(t *testing.T) {
 		{"reject=Name not allowed", 0, vault.Failed("Request rejected", "Name not allowed")},
 		{"error=The CA is away", 0, vault.Failed("Certificate issuer error", "The CA is away")},
 	} {
-		state, got := at(c.after).Step(t.Context(), request(t, c.script), nil)
-		if (len(got.Chain) > 0) != (c.want.Kind == vault.OutcomeIssued) || state != nil {
+		i := at(c.after)
+		state, got := i.Step(t.Context(), request(t, c.script), nil)
+		if (len(got.Chain) > 0) != (c.want.Kind == vault.OutcomeIssued) || i.OrderID(state) != "test-5f3a9c10" {
 			t.Errorf("%q: %d certificates, state %s", c.script, len(got.Chain), state)
 		}
 		got.Chain = nil

@@ -60,8 +60,8 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Issuer takes requests to one endpoint. It keeps no state: the CA finds a
-// request by its id.
+// Issuer takes requests to one endpoint. The CA finds a request by its id; the
+// state is but the CA's own name of it, for people.
 type Issuer struct {
 	cfg    Config
 	base   *url.URL
@@ -69,11 +69,12 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer   = (*Issuer)(nil)
-	_ vault.Canceler = (*Issuer)(nil)
-	_ vault.Releaser = (*Issuer)(nil)
-	_ vault.Checker  = (*Issuer)(nil)
-	_ vault.Revoker  = (*Issuer)(nil)
+	_ vault.Issuer     = (*Issuer)(nil)
+	_ vault.Canceler   = (*Issuer)(nil)
+	_ vault.Releaser   = (*Issuer)(nil)
+	_ vault.Checker    = (*Issuer)(nil)
+	_ vault.Revoker    = (*Issuer)(nil)
+	_ vault.OrderNamer = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches no network.
@@ -110,7 +111,7 @@ func (i *Issuer) Step(ctx context.Context, req vault.Request, state json.RawMess
 		return state, vault.Retry(time.Time{}, err)
 	}
 	if reply.status != http.StatusNotFound {
-		return state, i.outcome(req, reply, false)
+		return reply.noteOrder(state), i.outcome(req, reply, false)
 	}
 	body, err := i.newRequest(req)
 	if err != nil {
@@ -120,7 +121,7 @@ func (i *Issuer) Step(ctx context.Context, req vault.Request, state json.RawMess
 	if err != nil {
 		return state, vault.Retry(time.Time{}, err)
 	}
-	return state, i.outcome(req, reply, true)
+	return reply.noteOrder(state), i.outcome(req, reply, true)
 }
 
 // Cancel takes the request back. That the CA does not know it is as good.

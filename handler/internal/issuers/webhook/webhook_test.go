@@ -55,7 +55,7 @@ func TestIssuedAtOnce(t *testing.T) {
 	a := newAuthority(t)
 	req := request(t)
 	state, out := a.issuer(webhook.Config{URL: "/"}).Step(t.Context(), req, nil)
-	if state != nil || out.Kind != vault.OutcomeIssued || len(out.Chain) != 2 || !sameKey(t, out.Chain, req.CSR) {
+	if string(state) != `{"version":1,"externalId":"order-1"}` || out.Kind != vault.OutcomeIssued || len(out.Chain) != 2 || !sameKey(t, out.Chain, req.CSR) {
 		t.Fatalf("state %s, %+v", state, out)
 	}
 	want := []string{lookAt + " 404", "POST /v1/requests 201"}
@@ -82,6 +82,32 @@ func TestPending(t *testing.T) {
 	calls := []string{lookAt + " 404", "POST /v1/requests 202", lookAt + " 202", lookAt + " 200"}
 	if diff := cmp.Diff(calls, a.take()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The CA's name of a request is what it said last, if it said one.
+func TestOrderID(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	i, req := a.issuer(webhook.Config{}), request(t)
+	var state json.RawMessage
+	for _, step := range []struct{ answer, want string }{
+		{`{"status":"pending"}`, ""},
+		{`{"status":"pending","externalId":"4711"}`, "4711"},
+		{`{"status":"pending"}`, "4711"},
+		{`{"status":"unheard of","externalId":"4712"}`, "4711"},
+		{`{"status":"failed","externalId":"4713","error":{"title":"no"}}`, "4713"},
+	} {
+		a.faults = []fault{reply(http.StatusOK, "application/json", step.answer)}
+		state, _ = i.Step(t.Context(), req, state)
+		if got := i.OrderID(state); got != step.want {
+			t.Errorf("after %s the order is %q, want %q", step.answer, got, step.want)
+		}
+	}
+	for _, other := range []string{``, `1`, `{"version":2,"externalId":"4711"}`} {
+		if got := i.OrderID(json.RawMessage(other)); got != "" {
+			t.Errorf("state %s names the order %q", other, got)
+		}
 	}
 }
 
