@@ -1,6 +1,7 @@
 package kvhttp
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
@@ -22,6 +23,15 @@ type call struct {
 }
 
 func (c *call) decode(in any) error { return decode(c.body, in) }
+
+// decodeOptional is decode for a body that may be empty.
+func (c *call) decodeOptional(in any) error {
+	body := bufio.NewReader(c.body)
+	if _, err := body.Peek(1); err == io.EOF {
+		return nil
+	}
+	return decode(body, in)
+}
 
 // parseVersion reads the path's version, empty for the latest. One that cannot
 // be is not found.

@@ -226,6 +226,14 @@ var refusals = map[vault.Reason]failure{
 		status: http.StatusForbidden, code: "Forbidden",
 		message: "Pending status must be in progress to allow update.",
 	},
+	vault.ActionRefused: {
+		status: http.StatusConflict, code: "Conflict",
+		message: "{detail}",
+	},
+	vault.RevocationNotFound: {
+		status: http.StatusNotFound, code: "RevocationNotFound",
+		message: "Revocation not found: {name}",
+	},
 	vault.ConcurrentChange: {
 		status: http.StatusConflict, code: "Conflict",
 		message: "There was a conflict while {doing} the {object} '{name}'. This can happen when multiple operations are performed in parallel against the {object}. To avoid this error, perform operations against the {object} in a sequential manner.",
@@ -253,6 +261,13 @@ var conflicts = map[string][2]string{
 	"RestoreCertificate":         {"restoring", "certificate"},
 	"RecoverDeletedCertificate":  {"recovering", "soft-deleted certificate"},
 	"PurgeDeletedCertificate":    {"purging", "soft-deleted certificate"},
+	"RevokeCertificate":          {"revoking", "certificate"},
+	"AdvanceOperation":           {"advancing", "pending certificate"},
+	"RetryOperation":             {"retrying", "pending certificate"},
+	"GiveUpOperation":            {"giving up", "pending certificate"},
+	"ForgetOperation":            {"forgetting", "release"},
+	"PauseIssuer":                {"pausing", "certificate issuer"},
+	"ResumeIssuer":               {"resuming", "certificate issuer"},
 	"SetCertificateIssuer":       {"setting", "certificate issuer"},
 	"UpdateCertificateIssuer":    {"updating", "certificate issuer"},
 	"DeleteCertificateIssuer":    {"deleting", "certificate issuer"},

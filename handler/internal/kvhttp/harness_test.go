@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"math/big"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -53,6 +54,7 @@ type options struct {
 	newKey          func(vault.KeyProperties) (crypto.Signer, error) // instead of pooledKey
 	noKeys          bool                                             // the token signing keys cannot be fetched
 	purgeProtection bool
+	issuers         map[string]vault.Issuer // besides self and test
 }
 
 const (
@@ -95,13 +97,15 @@ func newService(t testing.TB, opts options) *service {
 	if opts.newKey == nil {
 		opts.newKey = pooledKey
 	}
+	issuers := map[string]vault.Issuer{
+		"self": selfsigned.New(selfsigned.Config{Now: s.clock.Now}),
+		"test": scripted.New(scripted.Config{Now: s.clock.Now}),
+	}
+	maps.Copy(issuers, opts.issuers)
 	s.vault, err = vault.New(vault.Config{
 		Store: store,
 		Seal:  plainly, Open: plainly,
-		Issuers: map[string]vault.Issuer{
-			"self": selfsigned.New(selfsigned.Config{Now: s.clock.Now}),
-			"test": scripted.New(scripted.Config{Now: s.clock.Now}),
-		},
+		Issuers:         issuers,
 		PurgeProtection: opts.purgeProtection,
 		NewKey:          opts.newKey,
 		Now:             s.clock.Now,

@@ -29,6 +29,8 @@ type document struct {
 const (
 	paging       = "maxresults skiptoken"
 	pendingPages = "maxresults skiptoken includePending"
+	boardPages   = "maxresults skiptoken ofIssuer ofStatus stuckFor"
+	oneOfBoard   = "request_id work"
 )
 
 var documents = map[string]document{
@@ -61,6 +63,19 @@ var documents = map[string]document{
 	"DeleteCertificate":        {200, nil, bundle{}, ""},
 	"GetCertificateVersion":    {200, nil, bundle{}, ""},
 	"UpdateCertificateVersion": {200, updateParams{}, bundle{}, ""},
+
+	"GetCertificateRevocation": {200, nil, revocation{}, ""},
+	"RevokeCertificate":        {202, revokeParams{}, revocation{}, ""},
+
+	"GetOperations":       {200, nil, list[boardEntry]{}, boardPages},
+	"GetOperationIssuers": {200, nil, list[issuerState]{}, paging},
+	"PauseIssuer":         {200, pauseParams{}, issuerState{}, ""},
+	"ResumeIssuer":        {200, nil, issuerState{}, ""},
+	"GetOperation":        {200, nil, boardEntry{}, oneOfBoard},
+	"ForgetOperation":     {200, nil, boardEntry{}, oneOfBoard},
+	"AdvanceOperation":    {200, nil, boardEntry{}, oneOfBoard},
+	"RetryOperation":      {200, nil, boardEntry{}, oneOfBoard},
+	"GiveUpOperation":     {200, nil, boardEntry{}, oneOfBoard},
 
 	"GetDeletedCertificates":    {200, nil, list[item]{}, pendingPages},
 	"RecoverDeletedCertificate": {200, nil, bundle{}, ""},
@@ -104,6 +119,9 @@ var documents = map[string]document{
 	"GetDeletedKey":     {},
 	"PurgeDeletedKey":   {},
 }
+
+// optionalBody: a request without one asks for what an empty object does.
+var optionalBody = map[string]bool{"PauseIssuer": true, "RevokeCertificate": true}
 
 // failures are the statuses of refusals, and what they mean.
 var failures = map[int]string{
@@ -167,6 +185,10 @@ var parameters = object{
 	"skiptoken":      queryParameter("$skiptoken", "Where a page begins; from nextLink.", object{"type": "string"}),
 	"includePending": queryParameter("includePending", "List certificates that were never completed, too.", object{"type": "boolean", "default": false}),
 	"request_id":     queryParameter("request_id", "The operation that is meant; another one is not found.", object{"type": "string"}),
+	"ofIssuer":       queryParameter("issuer", "Only what this issuer works on.", object{"type": "string"}),
+	"ofStatus":       queryParameter("status", "Only what is in this state.", object{"type": "string", "enum": []vault.Status{vault.StatusInProgress, vault.StatusFailed}}),
+	"stuckFor":       queryParameter("stuckFor", "Only what began at least so long ago; ISO 8601, without months and years.", object{"type": "string", "pattern": "^P(\\d+[WD]|T\\d+[HMS])", "example": "PT2H"}),
+	"work":           queryParameter("work", "What is meant; a release has the request_id of its operation, and needs it.", object{"type": "string", "enum": []vault.Work{vault.WorkOperation, vault.WorkRelease}, "default": vault.WorkOperation}),
 	"outContentType": queryParameter("outContentType", "Form of the value, if not the secret's own.", object{"type": "string", "enum": []string{vault.ContentPKCS12, vault.ContentPEM}}),
 	"api-version": object{"name": "api-version", "in": "query", "required": true, "example": latestVersion,
 		"description": "Fields that came later are left out of the answers of older versions.", "schema": object{"type": "string", "enum": apiVersions}},
@@ -257,7 +279,7 @@ func (s *schemas) operation(r route) object {
 		"responses":   responses,
 	}
 	if d.body != nil {
-		out["requestBody"] = object{"required": true, "content": jsonOf(s.of(reflect.TypeOf(d.body), request))}
+		out["requestBody"] = object{"required": !optionalBody[r.name], "content": jsonOf(s.of(reflect.TypeOf(d.body), request))}
 	}
 	return out
 }
@@ -268,7 +290,7 @@ func successHeaders(r route) []string {
 	switch r.name {
 	case "CreateCertificate":
 		return []string{"Location", "Retry-After"}
-	case "MergeCertificate":
+	case "MergeCertificate", "RevokeCertificate":
 		return []string{"Location"}
 	default:
 		return nil

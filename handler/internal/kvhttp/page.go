@@ -63,6 +63,9 @@ func (c *call) includePending() (bool, error) {
 	}
 }
 
+// pageFilters are the query parameters that the next page needs too.
+var pageFilters = []string{"includePending", "issuer", "status", "stuckFor"}
+
 // showPage shows a page of the collection at path; after is the key after which
 // the next one starts, empty on the last.
 func showPage[T, W any](c *call, path string, p vault.Page, all []T, after string, show func(T) W) reply {
@@ -74,8 +77,10 @@ func showPage[T, W any](c *call, path string, p vault.Page, all []T, after strin
 		next := string(c.links) + "/" + path + "?api-version=" + c.api.String() +
 			"&$skiptoken=" + base64.RawURLEncoding.EncodeToString([]byte(after)) +
 			"&maxresults=" + strconv.Itoa(p.Max)
-		if s := c.query.Get("includePending"); s != "" {
-			next += "&includePending=" + url.QueryEscape(s)
+		for _, name := range pageFilters {
+			if s := c.query.Get(name); s != "" {
+				next += "&" + name + "=" + url.QueryEscape(s)
+			}
 		}
 		out.NextLink = &next
 	}

@@ -26,7 +26,7 @@ const (
 	maxBackup = 32 << 20  // the largest backup
 )
 
-// routes is the whole API. Of the paths that fit a request the first one counts,
+// routes is the whole API: Key Vault's, and what is ours (operations, revoke). Of the paths that fit a request the first one counts,
 // so literals stand before parameters. Who may read a secret or key may be told
 // that it cannot be changed.
 var routes = []route{
@@ -60,11 +60,23 @@ var routes = []route{
 	{"DeleteCertificate", "DELETE", "certificates/{name}", auth.CertificatesDelete, 0, deleteCertificate},
 	{"GetCertificateVersion", "GET", "certificates/{name}/{version}", auth.CertificatesGet, 0, getVersion},
 	{"UpdateCertificateVersion", "PATCH", "certificates/{name}/{version}", auth.CertificatesUpdate, maxBody, updateCertificate},
+	{"GetCertificateRevocation", "GET", "certificates/{name}/{version}/revoke", auth.CertificatesGet, 0, getRevocation},
+	{"RevokeCertificate", "POST", "certificates/{name}/{version}/revoke", auth.CertificatesDelete, maxBody, revokeCertificate},
 
 	{"GetDeletedCertificates", "GET", "deletedcertificates", auth.CertificatesList, 0, listDeleted},
 	{"RecoverDeletedCertificate", "POST", "deletedcertificates/{name}/recover", auth.CertificatesRecover, 0, recoverDeleted},
 	{"GetDeletedCertificate", "GET", "deletedcertificates/{name}", auth.CertificatesGet, 0, getDeleted},
 	{"PurgeDeletedCertificate", "DELETE", "deletedcertificates/{name}", auth.CertificatesPurge, 0, purgeDeleted},
+
+	{"GetOperations", "GET", "operations", auth.CertificatesList, 0, listOperations},
+	{"GetOperationIssuers", "GET", "operations/issuers", auth.CertificatesListIssuers, 0, listIssuerStates},
+	{"PauseIssuer", "POST", "operations/issuers/{issuer}/pause", auth.CertificatesSetIssuers, maxBody, pauseIssuer},
+	{"ResumeIssuer", "POST", "operations/issuers/{issuer}/resume", auth.CertificatesSetIssuers, 0, resumeIssuer},
+	{"GetOperation", "GET", "operations/{name}", auth.CertificatesGet, 0, getBoardEntry},
+	{"ForgetOperation", "DELETE", "operations/{name}", auth.CertificatesUpdate, 0, forgetOperation},
+	{"AdvanceOperation", "POST", "operations/{name}/advance", auth.CertificatesUpdate, 0, advanceOperation},
+	{"RetryOperation", "POST", "operations/{name}/retry", auth.CertificatesUpdate, 0, retryOperation},
+	{"GiveUpOperation", "POST", "operations/{name}/give-up", auth.CertificatesUpdate, 0, giveUpOperation},
 
 	{"GetSecrets", "GET", "secrets", auth.SecretsList, 0, listSecrets},
 	{"RestoreSecret", "POST", "secrets/restore", auth.SecretsGet, 0, backingSecret.refuseRestore},

@@ -25,6 +25,7 @@ func TestRoutes(t *testing.T) {
 	const digest = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	const signBody = `{"alg":"RS256","value":"` + digest + `"}`
 	const verifyBody = `{"alg":"RS256","digest":"` + digest + `","value":"AAAA"}`
+	s.create("merge", "Unknown")
 	s.create("gone", "Unknown")
 	s.create("back", "Unknown")
 	s.must("DELETE", "/certificates/back"+v74, "")
@@ -69,6 +70,19 @@ func TestRoutes(t *testing.T) {
 		{"GetDeletedCertificate", "GET", "/deletedcertificates/gone", "", 200},
 		{"PurgeDeletedCertificate", "DELETE", "/deletedcertificates/gone", "", 204},
 		{"RecoverDeletedCertificate", "POST", "/deletedcertificates/back/recover", "", 200},
+
+		{"GetOperations", "GET", "/operations", "", 200},
+		{"GetOperations", "GET", "/Operations/", "", 200},
+		{"GetOperationIssuers", "GET", "/operations/issuers", "", 200},
+		{"PauseIssuer", "POST", "/operations/issuers/myca/pause", "", 200},
+		{"ResumeIssuer", "POST", "/operations/issuers/myca/resume", "", 200},
+		{"GetOperation", "GET", "/operations/merge", "", 200},
+		{"ForgetOperation", "DELETE", "/operations/merge", "", 400},
+		{"AdvanceOperation", "POST", "/operations/merge/advance", "", 409},
+		{"GiveUpOperation", "POST", "/operations/merge/give-up", "", 200},
+		{"RetryOperation", "POST", "/operations/merge/retry", "", 200},
+		{"RevokeCertificate", "POST", version + "/revoke", "", 409}, // of Self
+		{"GetCertificateRevocation", "GET", version + "/revoke", "", 404},
 		{"DeleteCertificateIssuer", "DELETE", "/certificates/issuers/myca", "", 200},
 
 		{"GetSecrets", "GET", "/secrets", "", 200},

@@ -14,6 +14,9 @@
 //
 // All but ignore-cancel exclude each other. A message is in double quotes or
 // extends to the end of the script.
+//
+// A revocation succeeds at once, fails again and again under hold and error, and
+// is refused for good under reject.
 package scripted
 
 import (
@@ -21,6 +24,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -51,6 +55,7 @@ var (
 	_ vault.Issuer     = (*Issuer)(nil)
 	_ vault.Canceler   = (*Issuer)(nil)
 	_ vault.Checker    = (*Issuer)(nil)
+	_ vault.Revoker    = (*Issuer)(nil)
 	_ vault.OrderNamer = (*Issuer)(nil)
 )
 
@@ -112,6 +117,23 @@ func (i *Issuer) OrderID(state json.RawMessage) string {
 func (i *Issuer) Cancel(_ context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, bool, error) {
 	s, err := parseScript(req.Issuer.Org.ID)
 	return state, err != nil || !s.ignoreCancel, nil
+}
+
+// Revoke does what the script says of requests, as the package comment has it.
+func (i *Issuer) Revoke(_ context.Context, issuer vault.IssuerObject, _ *x509.Certificate, _ int) error {
+	s, err := parseScript(issuer.Org.ID)
+	switch {
+	case err != nil:
+		return err
+	case s.action == hold:
+		return errors.New("the script holds the revocation")
+	case s.action == reject:
+		return fmt.Errorf("%s: %w", s.message, errors.ErrUnsupported)
+	case s.action == fail:
+		return errors.New(s.message)
+	default:
+		return nil
+	}
 }
 
 // CheckIssuer refuses a script that cannot be followed.

@@ -55,6 +55,26 @@ func at(d time.Duration) *scripted.Issuer {
 	return scripted.New(scripted.Config{Now: func() time.Time { return created.Add(d) }})
 }
 
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	for script, want := range map[string]string{
+		"":                            "",
+		"issue-after=30s":             "",
+		"hold":                        "the script holds the revocation",
+		"error=The CA is away":        "The CA is away",
+		"reject=We do not revoke":     "We do not revoke: unsupported operation",
+		"what is this supposed to be": "unknown word",
+	} {
+		err := at(0).Revoke(t.Context(), vault.IssuerObject{Org: vault.OrganizationDetails{ID: script}}, nil, 1)
+		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", script, err, want)
+		}
+		if errors.Is(err, errors.ErrUnsupported) != strings.HasPrefix(script, "reject") {
+			t.Errorf("%q: %v is for good, or is not", script, err)
+		}
+	}
+}
+
 func TestStep(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

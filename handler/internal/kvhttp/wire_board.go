@@ -1,0 +1,105 @@
+package kvhttp
+
+import (
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// boardEntry is one line of the operations board. Times are Unix seconds.
+type boardEntry struct {
+	ID              string     `json:"id"`
+	Work            vault.Work `json:"work"`
+	Certificate     string     `json:"certificate"`                 // name
+	Version         string     `json:"version,omitempty"`           // of a revocation
+	RequestID       string     `json:"request_id,omitempty"`        // not of a revocation
+	ClientRequestID string     `json:"client_request_id,omitempty"` // of the create, if it sent one
+	Issuer          string     `json:"issuer"`
+	Provider        string     `json:"provider,omitempty"` // none: a person merges
+	OrderID         string     `json:"order_id,omitempty"` // the CA's name for it
+
+	Status                vault.Status    `json:"status"`
+	WaitsForMerge         bool            `json:"waits_for_merge"`
+	CancellationRequested bool            `json:"cancellation_requested"`
+	CancellationRefused   bool            `json:"cancellation_refused"`
+	Answer                string          `json:"answer,omitempty"` // what the CA said last, or what went wrong
+	Error                 *operationError `json:"error,omitempty"`  // of an operation that failed
+
+	Attempts     int    `json:"attempts"` // how often a worker has taken it up
+	Failures     int    `json:"failures"` // in a row
+	Created      int64  `json:"created"`
+	Due          *int64 `json:"due,omitempty"`           // not when there is nothing to do
+	ClaimedUntil *int64 `json:"claimed_until,omitempty"` // while a worker has it
+}
+
+func (v view) boardEntry(e vault.BoardEntry) boardEntry {
+	out := boardEntry{
+		ID:                    v.links.work(e),
+		Work:                  e.Work,
+		Certificate:           e.Name,
+		Version:               e.Version,
+		RequestID:             e.RequestID,
+		ClientRequestID:       e.ClientRequestID,
+		Issuer:                e.Issuer,
+		Provider:              e.Provider,
+		OrderID:               e.OrderID,
+		Status:                e.Status,
+		WaitsForMerge:         e.Manual && e.Status == vault.StatusInProgress,
+		CancellationRequested: e.CancellationRequested,
+		CancellationRefused:   e.CancellationRefused,
+		Answer:                e.Answer,
+		Attempts:              e.Attempts,
+		Failures:              e.Failures,
+		Created:               e.Created.Unix(),
+		Due:                   timeOrNone(e.Due),
+		ClaimedUntil:          timeOrNone(e.ClaimedUntil),
+	}
+	if e.Error != nil {
+		out.Error = &operationError{e.Error.Code, e.Error.Message}
+	}
+	return out
+}
+
+// timeOrNone is nil for the zero time.
+func timeOrNone(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	return unixTime(&t)
+}
+
+// issuerState is whether work goes on at an issuer.
+type issuerState struct {
+	ID       string `json:"id"`
+	Provider string `json:"provider"`
+	Enabled  bool   `json:"enabled"`
+	Pause    *pause `json:"pause,omitempty"`
+}
+
+type pause struct {
+	Since  int64  `json:"since"`
+	Until  *int64 `json:"until,omitempty"` // none: until it is resumed
+	By     string `json:"by"`
+	Reason string `json:"reason,omitempty"`
+	Opens  int    `json:"opens,omitempty"` // by the breaker: how often in a row
+}
+
+type pauseParams struct {
+	Until  *int64  `json:"until"`
+	Reason *string `json:"reason"`
+}
+
+func (p pauseParams) reason() string {
+	if p.Reason == nil {
+		return ""
+	}
+	return *p.Reason
+}
+
+func (v view) issuerState(o vault.IssuerObject) issuerState {
+	out := issuerState{ID: v.links.issuer(o.Name), Provider: o.Provider, Enabled: o.Enabled}
+	if p := o.Pause; p != nil {
+		out.Pause = &pause{Since: p.Since.Unix(), Until: timeOrNone(p.Until), By: p.By, Reason: p.Reason, Opens: p.Opens}
+	}
+	return out
+}
