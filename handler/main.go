@@ -4,6 +4,7 @@
 // a tool for operators instead:
 //
 //	handler ca make|import|show   the private CAs of the settings
+//	handler ops COMMAND           what is stuck at CAs, and what to do about it
 //
 // Its settings are documented in config.go.
 package main
@@ -30,6 +31,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/kvhttp"
+	"github.com/certwright/certwright/handler/internal/ops"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -45,6 +47,9 @@ func main() {
 	err := run(os.Args[1:], terminal{os.Getenv, os.Stdin, os.Stdout})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "handler:", err)
+		if _, usage := errors.AsType[ops.UsageError](err); usage {
+			os.Exit(2)
+		}
 		os.Exit(1)
 	}
 }
@@ -59,7 +64,8 @@ type terminal struct {
 // commands are what the program does when its first argument says so. The
 // Functions host starts it without any: it serves.
 var commands = map[string]func(args []string, t terminal) error{
-	"ca": runCA,
+	"ca":  runCA,
+	"ops": runOps,
 }
 
 // run does what the arguments say.

@@ -1,0 +1,226 @@
+package ops
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+)
+
+// entry is a line of the operations board. Times are Unix seconds.
+type entry struct {
+	Work            string `json:"work"`
+	Certificate     string `json:"certificate"`
+	Version         string `json:"version"`
+	RequestID       string `json:"request_id"`
+	ClientRequestID string `json:"client_request_id"`
+	Issuer          string `json:"issuer"`
+	Provider        string `json:"provider"`
+	OrderID         string `json:"order_id"`
+
+	Status                string `json:"status"`
+	WaitsForMerge         bool   `json:"waits_for_merge"`
+	CancellationRequested bool   `json:"cancellation_requested"`
+	CancellationRefused   bool   `json:"cancellation_refused"`
+	Answer                string `json:"answer"`
+	Error                 *struct{ Code, Message string }
+
+	Attempts     int   `json:"attempts"`
+	Failures     int   `json:"failures"`
+	Created      int64 `json:"created"`
+	Due          int64 `json:"due"`
+	ClaimedUntil int64 `json:"claimed_until"`
+}
+
+const waitsForMerge = "a person to merge a certificate"
+
+// said is the CA's last word.
+func (e entry) said() string {
+	switch {
+	case e.Error != nil:
+		return e.Error.Message
+	case e.WaitsForMerge:
+		return "waits for " + waitsForMerge
+	default:
+		return e.Answer
+	}
+}
+
+// issuerState is an issuer and its pause.
+type issuerState struct {
+	ID       string
+	Provider string
+	Enabled  bool
+	Pause    *struct {
+		Since, Until int64
+		By, Reason   string
+	}
+}
+
+type revocationState struct {
+	Reason, Status, Issuer, Answer string
+	Requested, Completed, Due      int64
+	Attempts, Failures             int
+}
+
+// maxSaid is how much of a CA's word a table has, in characters.
+const maxSaid = 80
+
+func (r *run) board(all []entry) {
+	if len(all) == 0 {
+		fmt.Fprintln(r.Stdout, "Nothing is in progress, and nothing has failed.")
+		return
+	}
+	w := r.table("CERTIFICATE", "WORK", "ISSUER", "STATUS", "AGE", "FAILURES", "NEXT STEP", "LAST ANSWER")
+	for _, e := range all {
+		said := []rune(printable(e.said()))
+		if len(said) > maxSaid {
+			said = append(said[:maxSaid-1], '…')
+		}
+		row(w, e.Certificate, e.Work, e.Issuer, e.Status, r.since(e.Created), fmt.Sprint(e.Failures), r.until(e.Due), string(said))
+	}
+	w.Flush()
+}
+
+func (r *run) entry(e entry) {
+	failure := ""
+	if e.Error != nil {
+		failure = e.Error.Code + ": " + e.Error.Message
+	}
+	cancellation, waits := "", ""
+	switch {
+	case e.CancellationRefused:
+		cancellation = "refused by the CA"
+	case e.CancellationRequested:
+		cancellation = "asked for"
+	}
+	if e.WaitsForMerge {
+		waits = waitsForMerge
+	}
+	r.fields([][2]string{
+		{"certificate", e.Certificate},
+		{"version", e.Version},
+		{"work", e.Work},
+		{"request id", e.RequestID},
+		{"begun by", e.ClientRequestID},
+		{"issuer", e.Issuer},
+		{"provider", e.Provider},
+		{"order at the CA", e.OrderID},
+		{"status", e.Status},
+		{"error", failure},
+		{"waits for", waits},
+		{"cancellation", cancellation},
+		{"last answer", e.Answer},
+		{"attempts", fmt.Sprint(e.Attempts)},
+		{"failures in a row", fmt.Sprint(e.Failures)},
+		{"created", r.moment(e.Created)},
+		{"next step", r.moment(e.Due)},
+		{"a worker has it until", r.moment(e.ClaimedUntil)},
+	})
+}
+
+func (r *run) issuers(all []issuerState) {
+	w := r.table("ISSUER", "PROVIDER", "ENABLED", "PAUSED BY", "SINCE", "UNTIL", "REASON")
+	for _, i := range all {
+		name := i.ID[strings.LastIndex(i.ID, "/")+1:]
+		cells := []string{name, i.Provider, fmt.Sprint(i.Enabled), "-", "-", "-", "-"}
+		if p := i.Pause; p != nil {
+			cells = append(cells[:3], p.By, r.moment(p.Since), cmp.Or(r.moment(p.Until), "resumed"), p.Reason)
+		}
+		row(w, cells...)
+	}
+	w.Flush()
+}
+
+func (r *run) revocation(v revocationState) {
+	r.fields([][2]string{
+		{"status", v.Status},
+		{"reason", v.Reason},
+		{"issuer", v.Issuer},
+		{"requested", r.moment(v.Requested)},
+		{"completed", r.moment(v.Completed)},
+		{"attempts", fmt.Sprint(v.Attempts)},
+		{"failures in a row", fmt.Sprint(v.Failures)},
+		{"next try", r.moment(v.Due)},
+		{"last answer", v.Answer},
+	})
+}
+
+func (r *run) table(heads ...string) *tabwriter.Writer {
+	w := tabwriter.NewWriter(r.Stdout, 0, 0, 2, ' ', 0)
+	row(w, heads...)
+	return w
+}
+
+func row(w *tabwriter.Writer, cells ...string) {
+	for i, c := range cells {
+		cells[i] = printable(c)
+	}
+	fmt.Fprintln(w, strings.Join(cells, "\t"))
+}
+
+// fields prints those that are not empty, one on each line.
+func (r *run) fields(all [][2]string) {
+	w := tabwriter.NewWriter(r.Stdout, 0, 0, 2, ' ', 0)
+	for _, f := range all {
+		if f[1] != "" {
+			row(w, f[0]+":", f[1])
+		}
+	}
+	w.Flush()
+}
+
+// printable is a text on one line without what a terminal would obey: much of it
+// is a CA's.
+func printable(s string) string {
+	return strings.TrimSpace(strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return ' '
+		}
+		return c
+	}, s))
+}
+
+func (r *run) since(seconds int64) string { return short(r.Now().Sub(time.Unix(seconds, 0))) }
+
+func (r *run) until(seconds int64) string {
+	switch left := time.Unix(seconds, 0).Sub(r.Now()); {
+	case seconds == 0:
+		return "-"
+	case left <= 0:
+		return "now"
+	default:
+		return "in " + short(left)
+	}
+}
+
+// moment is a time with how far away it is; empty for 0.
+func (r *run) moment(seconds int64) string {
+	if seconds == 0 {
+		return ""
+	}
+	at := time.Unix(seconds, 0)
+	away := r.Now().Sub(at)
+	text := at.UTC().Format(time.RFC3339)
+	if away < 0 {
+		return text + " (in " + short(-away) + ")"
+	}
+	return text + " (" + short(away) + " ago)"
+}
+
+// short is a duration in its largest unit.
+func short(d time.Duration) string {
+	d = max(d, 0)
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	default:
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+}
