@@ -36,7 +36,12 @@ func TestFunctions(t *testing.T) {
 		"GET /deletedsecrets":                 "VaultDeletedSecrets",
 		"GET /keys/a":                         "VaultKeys",
 		"GET /deletedkeys/a":                  "VaultDeletedKeys",
+		"GET /operations":                     "VaultOperations",
 		"GET /operations/x":                   "VaultOperations",
+		"POST /operations/x/advance":          "VaultOperations",
+		"DELETE /operations/x":                "VaultOperations",
+		"POST /operations/issuers/x/pause":    "VaultOperations",
+		"POST /certificates/a/v/revoke":       "VaultCertificates",
 		"POST /certificates//a/import":        "VaultEmptySegment",
 		// The rest is the collection's, wrong verbs included.
 		"GET /certificates":                  "VaultCertificates",
