@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -96,6 +97,30 @@ func TestBoard(t *testing.T) {
 		if a := s.do("GET", "/operations"+v74+query, ""); a.status != 400 {
 			t.Errorf("%q: got %d %s, want 400", query, a.status, a.body)
 		}
+	}
+}
+
+// TestRenewalOnTheBoard: what the vault itself began says so, and what a person
+// began says who.
+func TestRenewalOnTheBoard(t *testing.T) {
+	t.Parallel()
+	s, _ := newBoard(t)
+	s.script("ca", "issue")
+	s.must("POST", "/certificates/web/create"+v74, `{"policy":{"x509_props":{"subject":"CN=example.com","validity_months":12},"issuer":{"name":"ca"},
+		"lifetime_actions":[{"trigger":{"days_before_expiry":30},"action":{"action_type":"AutoRenew"}}]}}`)
+	s.clock.Advance(2 * time.Second)
+	s.tick()
+	s.script("ca", "hold")
+	s.clock.Advance(350 * 24 * time.Hour)
+	s.tick()
+	s.token = s.sign(jwt.MapClaims{"roles": []string{"Key Vault Administrator"}})
+	s.must("POST", "/certificates/theirs/create"+v74, policyOf("ca"), func(r *http.Request) { r.Header.Set("x-ms-client-request-id", "theirs") })
+	var board struct{ Value []boardEntry }
+	if err := json.Unmarshal([]byte(s.must("GET", "/operations"+v74, "").body), &board); err != nil {
+		t.Fatal(err)
+	}
+	if len(board.Value) != 2 || board.Value[0].ClientRequestID != "theirs" || board.Value[0].Renewal || !board.Value[1].Renewal {
+		t.Errorf("the board is %+v", board.Value)
 	}
 }
 

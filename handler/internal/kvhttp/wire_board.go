@@ -19,6 +19,7 @@ type boardEntry struct {
 	OrderID         string     `json:"order_id,omitempty"` // the CA's name for it
 
 	Status                vault.Status    `json:"status"`
+	Renewal               bool            `json:"renewal"` // the vault itself began it
 	WaitsForMerge         bool            `json:"waits_for_merge"`
 	CancellationRequested bool            `json:"cancellation_requested"`
 	CancellationRefused   bool            `json:"cancellation_refused"`
@@ -44,6 +45,7 @@ func (v view) boardEntry(e vault.BoardEntry) boardEntry {
 		Provider:              e.Provider,
 		OrderID:               e.OrderID,
 		Status:                e.Status,
+		Renewal:               e.Renewal,
 		WaitsForMerge:         e.Manual && e.Status == vault.StatusInProgress,
 		CancellationRequested: e.CancellationRequested,
 		CancellationRefused:   e.CancellationRefused,

@@ -21,6 +21,7 @@ type entry struct {
 	OrderID         string `json:"order_id"`
 
 	Status                string `json:"status"`
+	Renewal               bool   `json:"renewal"`
 	WaitsForMerge         bool   `json:"waits_for_merge"`
 	CancellationRequested bool   `json:"cancellation_requested"`
 	CancellationRefused   bool   `json:"cancellation_refused"`
@@ -89,7 +90,7 @@ func (r *run) entry(e entry) {
 	if e.Error != nil {
 		failure = e.Error.Code + ": " + e.Error.Message
 	}
-	cancellation, waits := "", ""
+	cancellation, waits, begunBy := "", "", ""
 	switch {
 	case e.CancellationRefused:
 		cancellation = "refused by the CA"
@@ -99,12 +100,18 @@ func (r *run) entry(e entry) {
 	if e.WaitsForMerge {
 		waits = waitsForMerge
 	}
+	switch {
+	case e.Renewal:
+		begunBy = "the vault, as a renewal"
+	case e.ClientRequestID != "":
+		begunBy = "client request " + e.ClientRequestID
+	}
 	r.fields([][2]string{
 		{"certificate", e.Certificate},
 		{"version", e.Version},
 		{"work", e.Work},
 		{"request id", e.RequestID},
-		{"begun by", e.ClientRequestID},
+		{"begun by", begunBy},
 		{"issuer", e.Issuer},
 		{"provider", e.Provider},
 		{"order at the CA", e.OrderID},
