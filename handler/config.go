@@ -81,6 +81,10 @@ type config struct {
 	// CERTWRIGHT_PROVIDERS, a JSON object described in providers.go.
 	Providers map[string]providerConfig
 
+	// Destinations are told of events, by name: CERTWRIGHT_EVENTS, a JSON object
+	// described in destinations.go.
+	Destinations map[string]destinationConfig
+
 	// LogLevel is CERTWRIGHT_LOG_LEVEL: debug, info, warn or error.
 	LogLevel slog.Level
 }
@@ -105,6 +109,9 @@ func parseConfig(getenv func(string) string) (config, error) {
 	}
 	if c.Grants, err = auth.ParseGrants(getenv("CERTWRIGHT_GRANTS")); err != nil {
 		s.wrong(fmt.Errorf("CERTWRIGHT_GRANTS: %w", err))
+	}
+	if c.Destinations, err = parseDestinations(getenv); err != nil {
+		s.wrong(fmt.Errorf("CERTWRIGHT_EVENTS: %w", err))
 	}
 	if level := getenv("CERTWRIGHT_LOG_LEVEL"); level != "" {
 		if err := c.LogLevel.UnmarshalText([]byte(level)); err != nil {
@@ -205,6 +212,11 @@ func (c config) checkProduction() error {
 	var errs []error
 	if c.ScriptedIssuer {
 		errs = append(errs, inProduction("CERTWRIGHT_SCRIPTED_ISSUER", "the scripted provider"))
+	}
+	for name, d := range c.Destinations {
+		if d.loopback() {
+			errs = append(errs, inProduction("CERTWRIGHT_EVENTS "+name, "a destination on this machine"))
+		}
 	}
 	for _, u := range c.VaultURLs {
 		if strings.Contains(u, "*") {

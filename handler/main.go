@@ -161,11 +161,18 @@ func build(cfg config, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := vault.New(vault.Config{
+	var v *vault.Vault // its contacts are written to, once it is there
+	contacts := func(ctx context.Context) ([]vault.Contact, error) { return v.Contacts(ctx) }
+	destinations, err := openDestinations(cfg, contacts, log)
+	if err != nil {
+		return nil, err
+	}
+	v, err = vault.New(vault.Config{
 		Store:           b.store,
 		Seal:            b.seal,
 		Open:            b.open,
 		Issuers:         issuers,
+		Destinations:    destinations,
 		RecoverableDays: cfg.RecoverableDays,
 		PurgeProtection: cfg.PurgeProtection,
 		Log:             log,

@@ -52,7 +52,8 @@ func newSource(vaultURL string) (source, error) {
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || strings.Contains(u.Host, "*") {
 		return source{}, fmt.Errorf("vault URL %q is not of the form https://HOST", vaultURL)
 	}
-	return source{url: "https://" + u.Host, host: u.Hostname()}, nil
+	host := strings.TrimSuffix(strings.ToLower(u.Host), ":443")
+	return source{url: "https://" + host, host: strings.ToLower(u.Hostname())}, nil
 }
 
 // name is the vault's name, the first label of its host, as in Key Vault.
