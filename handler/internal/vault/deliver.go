@@ -69,10 +69,11 @@ func (d *delivery) due() due {
 
 // deliver tells a destination of an event. Before that the delivery is claimed
 // by moving its due time beyond the end of this attempt, so that no other worker
-// takes it and a crash gives it back.
-func (v *Vault) deliver(ctx context.Context, name string) error {
+// takes it and a crash gives it back. It reports whether the destination was
+// reached, whatever it thought of the event.
+func (v *Vault) deliver(ctx context.Context, name string) (reached bool, err error) {
 	var claimed *delivery
-	_, err := v.changeDelivery(ctx, name, func(d *delivery) (*delivery, error) {
+	_, err = v.changeDelivery(ctx, name, func(d *delivery) (*delivery, error) {
 		now := v.now()
 		if d == nil || d.Dead != nil || now.Before(d.Due) {
 			return nil, errLost
@@ -83,7 +84,7 @@ func (v *Vault) deliver(ctx context.Context, name string) error {
 		return d, nil
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	failure := v.send(ctx, claimed)
 	left, err := v.changeDelivery(ctx, name, func(d *delivery) (*delivery, error) {
@@ -97,7 +98,7 @@ func (v *Vault) deliver(ctx context.Context, name string) error {
 		return d, nil
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	log := v.cfg.Log.With("event", claimed.Event.ID, "type", string(claimed.Event.Type), "certificate", claimed.Event.Certificate,
 		"destination", claimed.Destination, "attempts", claimed.Attempts)
@@ -109,7 +110,7 @@ func (v *Vault) deliver(ctx context.Context, name string) error {
 	default:
 		log.WarnContext(ctx, "event not delivered", "again", left.Due, "answer", left.Answer)
 	}
-	return nil
+	return left == nil || left.Dead != nil && left.Dead.Reason == DeadRefused, nil
 }
 
 // send is one attempt. Whatever goes wrong in there concerns no other delivery.

@@ -204,6 +204,66 @@ func TestReceiverIsBack(t *testing.T) {
 	}
 }
 
+// TestRetryDuringAnAttempt: what an operator asks for meanwhile is not undone by
+// what the attempt comes to.
+func TestRetryDuringAnAttempt(t *testing.T) {
+	t.Parallel()
+	var h *harness
+	tries := 0
+	told := new(recorder)
+	told.fails = func(ctx context.Context, e vault.Event) error {
+		if tries++; tries > 1 {
+			return nil
+		}
+		if err := h.RetryEvent(ctx, e.ID, "siem"); err != nil {
+			t.Error(err)
+		}
+		return &vault.DeliveryError{Refused: true, Err: errors.New("400 Bad Request")}
+	}
+	h = tellingHarness(t, map[string]vault.Destination{"siem": told}, nil)
+	h.importLiving("web", 3650*day)
+	h.mustTick()
+	h.mustTick()
+	if left := h.undelivered(); len(left) > 0 || tries != 2 || len(told.take()) != 1 {
+		t.Errorf("after %d tries %+v is left", tries, left)
+	}
+}
+
+// TestDestinationThatIsDown: a tick asks it a few times and no more, however much
+// there is to tell; when it is back, it is told all of it.
+func TestDestinationThatIsDown(t *testing.T) {
+	t.Parallel()
+	var off atomic.Bool
+	var attempts atomic.Int32
+	off.Store(true)
+	siem, other := new(recorder), new(recorder)
+	siem.fails = func(ctx context.Context, e vault.Event) error {
+		attempts.Add(1)
+		if off.Load() {
+			return down(ctx, e)
+		}
+		return nil
+	}
+	h := tellingHarness(t, map[string]vault.Destination{"siem": siem, "other": other}, nil)
+	const events = 50
+	for i := range events {
+		h.importLiving(fmt.Sprintf("c%d", i), 3650*day)
+	}
+	h.mustTick()
+	if got := attempts.Load(); got < 3 || got > 6 {
+		t.Errorf("a tick asked %d times", got)
+	}
+	if got := other.take(); len(got) != events {
+		t.Errorf("the other destination was told of %d", len(got))
+	}
+	off.Store(false)
+	h.clock.Advance(time.Minute)
+	h.mustTick()
+	if got := siem.take(); len(got) != events {
+		t.Errorf("when it is back it is told of %d", len(got))
+	}
+}
+
 // TestDestinationTouchesNoOther: neither a panic nor a destination that the
 // settings have no more stands in the way of others.
 func TestDestinationTouchesNoOther(t *testing.T) {

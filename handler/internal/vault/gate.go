@@ -14,11 +14,11 @@ import (
 type gate struct {
 	round   *issuerCache    // in which the issuer was read last
 	pause   *Pause          // of the issuer, then
-	closed  bool            // for the rest of the tick: the pause holds, or was set by this tick
+	closed  bool            // for the rest of the tick: the pause holds, or was set by this tick; or the destination is away
 	limit   int             // steps at once
 	running int             // steps
 	renewed int             // renewals begun
-	failing map[string]bool // certificates whose last steps came to nothing
+	failing map[string]bool // certificates whose last steps, or deliveries whose last attempts, came to nothing
 }
 
 // failuresToPause is how many certificates' steps in a row, of one issuer and
@@ -121,6 +121,23 @@ func (t *tick) judge(ctx context.Context, d due, out Outcome) {
 			g.closed = true
 			t.v.pauseForFailures(ctx, n, out.Detail)
 		}
+	}
+}
+
+// judgeDestination tells the gate of a destination whether it was reached. One
+// that several deliveries in a row do not reach is left alone for the rest of the
+// tick: each of them may take as long as a step.
+func (t *tick) judgeDestination(d due, reached bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g := t.gates[d.gate()]
+	if reached {
+		clear(g.failing)
+		return
+	}
+	g.failing[d.name] = true
+	if len(g.failing) >= failuresToPause {
+		g.closed = true
 	}
 }
 

@@ -222,7 +222,11 @@ func (t *tick) item(ctx context.Context, d due) (err error) {
 	case kindNearExpiry, kindExpired:
 		return t.v.tellExpiry(ctx, Name{d.name}, d.kind)
 	case kindDeliver:
-		return t.v.deliver(ctx, d.name)
+		reached, err := t.v.deliver(ctx, d.name)
+		if err == nil {
+			t.judgeDestination(d, reached)
+		}
+		return err
 	case kindDiscard:
 		return t.v.discard(ctx, d.name)
 	default:
