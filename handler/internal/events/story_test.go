@@ -62,17 +62,21 @@ func (refusing) Step(context.Context, vault.Request, json.RawMessage) (json.RawM
 
 func (s *story) now() time.Time { return start.Add(time.Duration(s.elapsed.Load())) }
 
-func (s *story) create(name, issuer, action string) {
+func (s *story) create(name, issuer string, actions ...string) {
 	s.t.Helper()
 	n, err := vault.ParseName(name)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	lifetime := []vault.LifetimeAction{}
+	for _, action := range actions {
+		lifetime = append(lifetime, vault.LifetimeAction{DaysBefore: 30, Action: action})
+	}
 	_, err = s.Create(s.t.Context(), n, vault.CreateParams{Policy: &vault.PolicyParams{
 		Key:             &vault.KeyParams{Type: new("EC"), Curve: new("P-256")},
 		X509:            &vault.X509Params{Subject: new("CN=example.com"), ValidityMonths: new(12)},
 		Issuer:          &vault.IssuerParams{Name: new(issuer)},
-		LifetimeActions: []vault.LifetimeAction{{DaysBefore: 30, Action: action}},
+		LifetimeActions: lifetime,
 	}})
 	if err != nil {
 		s.t.Fatal(err)
@@ -123,7 +127,7 @@ func TestStory(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.create("web", "Self", vault.ActionEmailContacts)
-	s.create("silent", "Self", vault.ActionAutoRenew)
+	s.create("silent", "Self")
 	s.create("refused", "corp", vault.ActionEmailContacts)
 	s.tick(10 * time.Second)
 	expect := func(when string, letters []string, told map[vault.EventType]int) {
