@@ -8,7 +8,9 @@
 //	create.go                        1. an operation begins: key pair, CSR, intent
 //	pending.go                       2. meanwhile: poll, cancel, delete
 //	tick.go advance.go               3. due work; one step at an issuer
+//	gate.go                          ... and how much at once
 //	complete.go merge.go             4. a chain becomes the latest version
+//	renewal.go                       5. and so does the next one, by itself
 //	import.go keypair.go             a chain and its key from elsewhere
 //	read.go update.go delete.go      what there is; soft delete, recover, purge
 //	secret.go key.go                 the backing secret; signatures by the backing key
@@ -96,6 +98,8 @@
 //	after it                       the version is there and the operation completed
 //	in a purge                     the head says purging; its due row makes a tick finish
 //	in a restore                   the head says so and nobody sees it; its due row makes a tick purge it
+//	after advice was asked for     it is asked for again, and another time in the window may be chosen
+//	a renewal that was begun       is an operation like any other
 //	after a release, before its    the release is run again; taking back what is gone is no error
 //	row is deleted
 //	after a delivery, before its   the event is delivered again after 90 s, under the same ID
