@@ -107,6 +107,25 @@ func ellipticPolicy(owner, issuer string) *vault.PolicyParams {
 	return p
 }
 
+// onRelease acts on the release of the certificate, if there is one that lets it.
+func onRelease(name string, act func(c *client, requestID string) error) call {
+	return call{
+		name: name,
+		run: func(c *client) answer {
+			entries, _, err := c.Board(c.ctx, vault.Page{After: "c:" + c.name.String(), Max: 1}, vault.BoardFilter{})
+			if err != nil || len(entries) == 0 {
+				return errorAnswer(err)
+			}
+			err = act(c, entries[0].RequestID)
+			if reason := errorAnswer(err).Reason; reason == vault.OperationNotFound || reason == vault.ActionRefused {
+				return answer{}
+			}
+			return errorAnswer(err)
+		},
+		moves: func(s state) []move { return stays(s, answer{}) },
+	}
+}
+
 // lapse lets so much time go by that claims end, while others are at work. It
 // makes a call to the store, which is its moment in a schedule.
 var lapse = call{
@@ -199,6 +218,10 @@ var (
 		run:   func(c *client) answer { return entryAnswer(c.GiveUpOperation(c.ctx, c.name, "")) },
 		moves: state.giveUp,
 	}
+	advanceRelease = onRelease("advance the release", func(c *client, id string) error { return second(c.AdvanceRelease(c.ctx, c.name, id)) })
+	giveUpRelease  = onRelease("give the release up", func(c *client, id string) error { return second(c.GiveUpRelease(c.ctx, c.name, id)) })
+	retryRelease   = onRelease("retry the release", func(c *client, id string) error { return second(c.RetryRelease(c.ctx, c.name, id)) })
+
 	deleteOperation = call{
 		name:  "delete operation",
 		run:   func(c *client) answer { return operationAnswer(c.DeleteOperation(c.ctx, c.name, "")) },

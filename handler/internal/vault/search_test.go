@@ -218,3 +218,28 @@ func TestInterleavingsOfThree(t *testing.T) {
 		})
 	}
 }
+
+// TestInterleavingsOfReleases searches what operators do about a release while
+// ticks run it. Nobody is killed: what was given up waits for an operator.
+func TestInterleavingsOfReleases(t *testing.T) {
+	t.Parallel()
+	from := workStates(t)["release"]
+	for _, scripts := range [][]script{
+		{{tick}, {advanceRelease}},
+		{{advanceRelease}, {advanceRelease}},
+		{{tick}, {giveUpRelease, retryRelease}},
+		{{advanceRelease}, {giveUpRelease, retryRelease}},
+		{{tick}, {giveUpRelease, retryRelease}, {advanceRelease}},
+	} {
+		t.Run(fmt.Sprint(scripts), func(t *testing.T) {
+			t.Parallel()
+			r, err := vaulttest.Interleave(t.Context(), vaulttest.Search{
+				Setup: scenario(t, from, scripts), Preemptions: 2, Limit: 500 * *depth,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(r)
+		})
+	}
+}
