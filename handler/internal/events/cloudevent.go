@@ -37,6 +37,7 @@ type eventData struct {
 
 	Issuer       string `json:",omitempty"`
 	RequestID    string `json:"RequestId,omitempty"`
+	Renewal      *bool  `json:",omitempty"`
 	ErrorCode    string `json:",omitempty"`
 	ErrorMessage string `json:",omitempty"`
 }
@@ -76,7 +77,8 @@ func (s source) encode(e vault.Event) ([]byte, error) {
 	}
 	if e.Type == vault.EventOperationFailed {
 		data.ID = fmt.Sprintf("%s/certificates/%s/pending", s.url, e.Certificate)
-		data.Issuer, data.RequestID, data.ErrorCode, data.ErrorMessage = e.Issuer, e.RequestID, e.Code, e.Message
+		data.Issuer, data.RequestID, data.Renewal = e.Issuer, e.RequestID, &e.Renewal
+		data.ErrorCode, data.ErrorMessage = e.Code, e.Message
 	}
 	return json.Marshal(cloudEvent{
 		SpecVersion: "1.0", ID: e.ID, Source: s.url, Type: string(e.Type), Subject: e.Certificate,

@@ -132,6 +132,10 @@ func TestAdvice(t *testing.T) {
 		{func(*vault.Event) {}, "its issuer is Corp"},
 		{func(e *vault.Event) { e.Expires = e.Time.Add(time.Hour) }, "in less than a day"},
 		{func(e *vault.Event) { e.Expires = e.Time.Add(30 * time.Hour) }, "in a day"},
+		{func(e *vault.Event) {
+			e.Type = vault.EventOperationFailed
+			e.Code, e.Message, e.Renewal = "c", "m", true
+		}, "The vault tries again by itself"},
 		{func(e *vault.Event) { e.Type = vault.EventOperationFailed; e.Code, e.Message, e.Version = "c", "m", "" }, "There is no earlier version."},
 	} {
 		e := event(vault.EventNearExpiry)

@@ -92,6 +92,8 @@ func advice(e vault.Event) []string {
 	}
 	manual := strings.EqualFold(e.Issuer, vault.IssuerUnknown)
 	switch {
+	case e.Type == vault.EventOperationFailed && e.Renewal:
+		return []string{"Mend what the issuer complains about. The vault tries again by itself until the certificate expires, or at once if you start a new version."}
 	case e.Type == vault.EventOperationFailed:
 		return []string{"Mend what the issuer complains about, and start a new version of the certificate."}
 	case e.AutoRenew && !manual:

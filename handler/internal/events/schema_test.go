@@ -69,6 +69,8 @@ func (s schema) check(at string, v any) error {
 	switch v.(type) {
 	case string:
 		kind = "string"
+	case bool:
+		kind = "boolean"
 	case float64:
 		kind = "integer"
 	case map[string]any:

@@ -68,7 +68,7 @@ func (s *story) create(name, issuer string, actions ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	lifetime := []vault.LifetimeAction{}
+	lifetime := []vault.LifetimeAction{} // none, instead of the default
 	for _, action := range actions {
 		lifetime = append(lifetime, vault.LifetimeAction{DaysBefore: 30, Action: action})
 	}
@@ -173,7 +173,7 @@ func TestReceiverLosesItsAnswers(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusAccepted)
 	})
-	s.create("web", "Self", vault.ActionAutoRenew)
+	s.create("web", "Self")
 	for range 5 {
 		s.tick(time.Minute)
 	}
@@ -197,7 +197,7 @@ func TestOutage(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 		}
 	})
-	s.create("web", "Self", vault.ActionAutoRenew)
+	s.create("web", "Self")
 	s.tick(10 * time.Second)
 	for range 23 {
 		s.tick(time.Hour)

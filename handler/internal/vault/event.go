@@ -25,6 +25,7 @@ type Event struct {
 	RequestID   string    `json:"requestId,omitempty"` // of the operation; of EventOperationFailed only
 	Code        string    `json:"code,omitempty"`      // of its error
 	Message     string    `json:"message,omitempty"`   // of its error, in the CA's words
+	Renewal     bool      `json:"renewal,omitempty"`   // it was a renewal, which the vault begins again by itself
 }
 
 // EventType is what happened.
@@ -122,7 +123,8 @@ func (v *Vault) tell(tx *Tx, e Event) {
 // tellFailed tells that the operation of h has failed.
 func (v *Vault) tellFailed(tx *Tx, h *head) {
 	op, e := h.Operation, h.event(EventOperationFailed)
-	e.Issuer, e.RequestID, e.Code, e.Message = op.Policy.Issuer.Name, op.RequestID, op.Error.Code, op.Error.Message
+	e.Issuer, e.RequestID, e.Renewal = op.Policy.Issuer.Name, op.RequestID, op.Renewal
+	e.Code, e.Message = op.Error.Code, op.Error.Message
 	v.tell(tx, e)
 }
 

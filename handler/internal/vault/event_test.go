@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/big"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +105,43 @@ func TestOperationFailedEvent(t *testing.T) {
 	if got := told.take(); len(got) > 0 {
 		t.Errorf("a cancelled operation told %+v", got)
 	}
+}
+
+// TestFailedRenewalEvents: a renewal that the CA refuses is told of each time,
+// and so is one that cannot even begin, while the version before stays.
+func TestFailedRenewalEvents(t *testing.T) {
+	t.Parallel()
+	told := new(recorder)
+	ca := &renewing{t: t, life: 90 * day}
+	h := tellingHarness(t, map[string]vault.Destination{"siem": told}, map[string]vault.Issuer{"ca": ca})
+	ca.clock = h.clock
+	h.mustSetIssuer("corp", "ca")
+	cert := h.mustIssue("web", vault.CreateParams{Policy: renewed("corp", vault.LifetimeAction{Percentage: 80})})
+	told.take()
+	ca.fail = "example.com is on a list"
+	h.clock.Advance(80 * day)
+	expect := func(what string, message string, began bool) {
+		t.Helper()
+		h.mustTick()
+		h.mustTick() // which moves on what the first began
+		var failed []vault.Event
+		for _, e := range told.take() {
+			if e.Type == vault.EventOperationFailed {
+				failed = append(failed, e)
+			}
+		}
+		if len(failed) != 1 || !failed[0].Renewal || failed[0].Version != cert.Version || failed[0].Issuer != "corp" || !strings.Contains(failed[0].Message, message) || (failed[0].RequestID != "") != began {
+			t.Errorf("%s: told %+v", what, failed)
+		}
+	}
+	expect("refused", ca.fail, true)
+	h.clock.Advance(2 * time.Hour)
+	expect("refused again", ca.fail, true)
+	if _, err := h.DeleteIssuer(t.Context(), issuerName(t, "corp")); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.Advance(4 * time.Hour)
+	expect("without its issuer", `"corp": must be Self, Unknown or an issuer that was set in this vault`, false)
 }
 
 // living makes a certificate with a validity of its own.

@@ -156,7 +156,7 @@ func (v *Vault) beginRenewal(ctx context.Context, n Name, h *head) error {
 		if reasonOf(err) == BadParameter {
 			v.renewalFailed(h, err.Error())
 			e := h.event(EventOperationFailed)
-			e.Code, e.Message = CodeIssuerError, h.Renewal.Reason
+			e.Renewal, e.Code, e.Message = true, CodeIssuerError, h.Renewal.Reason
 			v.tell(tx, e)
 			return nil
 		}
