@@ -93,10 +93,14 @@ func (t *tick) look(ctx context.Context, g *gate, d due) {
 		if object, _, err := t.issuers.get(d.label, time.Time{}, now, func() (IssuerObject, string, error) { return t.v.openIssuer(ctx, n) }); err == nil {
 			g.pause = object.Pause
 		}
-		if g.pause != nil {
+		g.closed = g.pause.holds(now)
+		switch {
+		case g.pause == nil || g.closed:
+		case g.pause.By == PausedByOperator:
+			g.pause = nil // it is over
+		default:
 			g.limit = 1
 		}
-		g.closed = g.pause.holds(now)
 	}
 }
 
@@ -151,7 +155,7 @@ func (v *Vault) pauseForFailures(ctx context.Context, n Name, reason string) {
 			return nil, errLost
 		}
 		pause = &Pause{Since: now, By: PausedByBreaker, Reason: truncate(reason, maxAnswer), Opens: 1}
-		if r.Pause != nil {
+		if r.Pause != nil && r.Pause.By == PausedByBreaker {
 			pause.Since, pause.Opens = r.Pause.Since, r.Pause.Opens+1
 		}
 		pause.Until = now.Add(min(firstPause<<min(pause.Opens-1, 10), maxPause))

@@ -154,9 +154,25 @@ func TestOperatorsPauseHolds(t *testing.T) {
 	if op := h.mustOperation("web"); ca.taken != 0 || op.Status != vault.StatusInProgress {
 		t.Errorf("%d steps while paused; the operation is %s", ca.taken, op.Status)
 	}
+	until := h.clock.Now().Add(time.Hour)
+	if _, err := h.PauseIssuer(ctx, issuerName(t, "ca"), until, "nearly done"); err != nil {
+		t.Fatal(err)
+	}
+	h.mustCreate("another", "ca")
+	h.until(until.Add(-time.Minute))
+	if ca.taken != 0 {
+		t.Errorf("%d steps before the pause is over", ca.taken)
+	}
+	ca.down = true
+	h.until(until)
+	if pause := h.mustPause("ca"); ca.taken < 2 || pause.By != vault.PausedByOperator {
+		t.Errorf("after the pause %d steps, which is no reason for %+v", ca.taken, pause)
+	}
+	ca.down = false
 	if _, err := h.ResumeIssuer(ctx, issuerName(t, "ca")); err != nil {
 		t.Fatal(err)
 	}
+	h.clock.Advance(time.Hour)
 	h.mustTick()
 	if op := h.mustOperation("web"); op.Status != vault.StatusCompleted {
 		t.Errorf("after it was resumed the operation is %s", op.Status)
