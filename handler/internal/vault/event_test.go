@@ -392,3 +392,41 @@ func TestDestinationsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestHeadOfAnEarlierProgram: a head that was written before there were events
+// has no due rows of them, and gets them with its next change.
+func TestHeadOfAnEarlierProgram(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	h.importLiving("web", 90*day)
+	h.store.OnCommit(nil) // the invariants are this program's
+	head, err := h.store.Get(t.Context(), "c:web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(head.Doc, &doc); err != nil {
+		t.Fatal(err)
+	}
+	delete(doc, "told")
+	if head.Doc, err = json.Marshal(doc); err != nil {
+		t.Fatal(err)
+	}
+	tx := vault.Tx{Actions: []vault.Action{{Verb: vault.Put, Row: head}}}
+	for _, r := range h.store.Contents().Rows {
+		if strings.HasPrefix(r.Key, "d:2:") {
+			tx.Actions = append(tx.Actions, vault.Action{Verb: vault.Remove, Row: vault.Row{Key: r.Key}})
+		}
+	}
+	if _, err := h.store.Commit(t.Context(), tx); err != nil || len(tx.Actions) != 3 {
+		t.Fatal(len(tx.Actions), err)
+	}
+	if _, err := h.UpdateVersion(t.Context(), name(t, "web"), "", vault.UpdateParams{Tags: map[string]string{"a": "b"}}); err != nil {
+		t.Fatal(err)
+	}
+	contents := h.store.Contents()
+	if err := vault.Invariants(contents.Rows, contents.Blobs); err != nil {
+		t.Errorf("after its next change: %v", err)
+	}
+	h.mustDestroy("web")
+}
