@@ -97,7 +97,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.C
 		}
 		ver.setLeaf(n, chain[0])
 		tx.add(row(versionKey(n, id), "", ver))
-		h.Latest, h.Renewal = ver, renewal{Ask: v.firstAsk(ver)}
+		h.Latest, h.Renewal = ver, renewal{Version: id, Ask: v.firstAsk(ver)}
 		v.tell(tx, h.event(EventNewVersion))
 		return nil
 	})

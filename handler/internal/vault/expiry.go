@@ -12,10 +12,18 @@ type told struct {
 	Expired    bool   `json:"expired,omitempty"`
 }
 
-// watch begins to watch a latest version that is new.
+// watch begins to watch a latest version that is new, or that a program wrote which
+// knew of no events or renewals.
 func (h *head) watch() {
-	if l := h.Latest; l != nil && h.Told.Version != l.ID {
+	l := h.Latest
+	if l == nil {
+		return
+	}
+	if h.Told.Version != l.ID {
 		h.Told = told{Version: l.ID}
+	}
+	if h.Renewal.Version != l.ID {
+		h.Renewal = renewal{Version: l.ID}
 	}
 }
 

@@ -218,11 +218,11 @@ func TestExpiryInTheFarFuture(t *testing.T) {
 }
 
 // TestHeadOfAnEarlierProgram: a head that was written before there were events
-// has no due rows of them, and gets them with its next change.
+// and renewals has no due rows of them, and gets them with its next change.
 func TestHeadOfAnEarlierProgram(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, nil)
-	h.importLiving("web", 90*day)
+	h, _ := newRenewing(t, 90*day)
+	h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
 	h.store.OnCommit(nil) // the invariants are this program's
 	head, err := h.store.Get(t.Context(), "c:web")
 	if err != nil {
@@ -233,16 +233,17 @@ func TestHeadOfAnEarlierProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	delete(doc, "told")
+	delete(doc, "renewal")
 	if head.Doc, err = json.Marshal(doc); err != nil {
 		t.Fatal(err)
 	}
 	tx := vault.Tx{Actions: []vault.Action{{Verb: vault.Put, Row: head}}}
 	for _, r := range h.store.Contents().Rows {
-		if strings.HasPrefix(r.Key, "d:2:") {
+		if strings.HasPrefix(r.Key, "d:1:") || strings.HasPrefix(r.Key, "d:2:") {
 			tx.Actions = append(tx.Actions, vault.Action{Verb: vault.Remove, Row: vault.Row{Key: r.Key}})
 		}
 	}
-	if _, err := h.store.Commit(t.Context(), tx); err != nil || len(tx.Actions) != 3 {
+	if _, err := h.store.Commit(t.Context(), tx); err != nil || len(tx.Actions) != 4 {
 		t.Fatal(len(tx.Actions), err)
 	}
 	if _, err := h.UpdateVersion(t.Context(), name(t, "web"), "", vault.UpdateParams{Tags: map[string]string{"a": "b"}}); err != nil {

@@ -15,6 +15,7 @@ import (
 // renewal is what is remembered about renewing the latest version. When another
 // becomes the latest, it begins anew.
 type renewal struct {
+	Version  string    `json:"version"`            // the latest one
 	Failures int       `json:"failures,omitempty"` // renewals in a row that came to nothing
 	After    time.Time `json:"after,omitzero"`     // the next one is not begun before
 	Reason   string    `json:"reason,omitempty"`   // why the last came to nothing
@@ -47,9 +48,12 @@ const (
 // begin; a disabled version was taken out of use, and is not renewed.
 func (h *head) renewAt() time.Time {
 	l, op, r := h.Latest, h.Operation, h.Renewal
+	if l == nil || r.Version != l.ID {
+		return time.Time{}
+	}
 	action, renews := h.Policy.action(ActionAutoRenew)
 	manual := strings.EqualFold(h.Policy.Issuer.Name, IssuerUnknown)
-	if l == nil || !l.Enabled || !renews || manual || op != nil && op.Status == StatusInProgress {
+	if !l.Enabled || !renews || manual || op != nil && op.Status == StatusInProgress {
 		return time.Time{}
 	}
 	at := l.renewalTime(action)
@@ -153,8 +157,8 @@ func (v *Vault) beginRenewal(ctx context.Context, n Name, h *head) error {
 			Created:       now,
 			Renewal:       true,
 		}, &made)
-		if reasonOf(err) == BadParameter {
-			v.renewalFailed(h, err.Error())
+		if refused := new(Error); errors.As(err, &refused) && refused.Reason == BadParameter {
+			v.renewalFailed(h, refused.Field+": "+refused.Detail)
 			e := h.event(EventOperationFailed)
 			e.Renewal, e.Code, e.Message = true, CodeIssuerError, h.Renewal.Reason
 			v.tell(tx, e)
