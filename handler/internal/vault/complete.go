@@ -66,6 +66,7 @@ func (v *Vault) complete(ctx context.Context, n Name, h *head, chain []*x509.Cer
 		if err != nil {
 			return nil, err
 		}
+		v.releaseLeftover(tx, n, h.Operation)
 		h.Operation.OrderID = v.orderID(h.Operation)
 		h.Operation.end(StatusCompleted, nil)
 		return ver, nil

@@ -47,8 +47,9 @@ type Operation struct {
 	Failures     int             `json:"failures"`     // steps in a row that came to nothing
 	FailingSince time.Time       `json:"failingSince,omitzero"`
 	Answer       string          `json:"answer,omitempty"`
-	State        json.RawMessage `json:"state,omitempty"`   // the provider's
-	OrderID      string          `json:"orderId,omitempty"` // the CA's name for it, once State is gone
+	State        json.RawMessage `json:"state,omitempty"`    // the provider's
+	Leftover     json.RawMessage `json:"leftover,omitempty"` // state of a step whose result came too late
+	OrderID      string          `json:"orderId,omitempty"`  // the CA's name for it, once State is gone
 }
 
 // Status is an operation's state in the wire's words.
@@ -88,7 +89,8 @@ func (op *Operation) end(s Status, failure *OperationError) {
 		panic(fmt.Sprintf("operation %s: %s cannot become %s", op.RequestID, op.Status, s))
 	}
 	op.Status, op.Error = s, failure
-	op.ClaimedUntil, op.FailingSince, op.State = time.Time{}, time.Time{}, nil
+	op.ClaimedUntil, op.FailingSince = time.Time{}, time.Time{}
+	op.State, op.Leftover = nil, nil
 }
 
 // endOperation ends the operation of h without a certificate. What it may have

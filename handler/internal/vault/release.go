@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"encoding/json"
@@ -51,27 +52,62 @@ func (v *Vault) releaseLater(tx *Tx, n Name, op *Operation) {
 	tx.moveDue(nil, j.due())
 }
 
-// releaseLost hands what a step did over to the release job of its operation,
-// which was ended while the step was at work.
+// releaseLost keeps what a step did whose result came too late: the operation was
+// ended while the step was at work, or another worker has it by now. It is
+// released at once, or when that worker's end of the operation comes, because
+// until then both may be about the same order.
 func (v *Vault) releaseLost(ctx context.Context, n Name, op *Operation, state json.RawMessage) {
 	if _, ok := v.cfg.Issuers[op.Provider].(Releaser); !ok {
 		return
 	}
-	err := v.changeRelease(ctx, op.RequestID, func(j *releaseJob) (*releaseJob, error) {
+	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+		if h.Deletion != nil || !h.Operation.matches(op.RequestID) || h.Operation.Status != StatusInProgress {
+			return errLost
+		}
+		if bytes.Equal(h.Operation.State, state) {
+			return errSame
+		}
+		h.Operation.Leftover = state
+		return nil
+	})
+	switch {
+	case err == nil || err == errSame:
+		return
+	case err == errLost:
+		err = v.releaseAfterEnd(ctx, n, op, state)
+	}
+	if err != nil {
+		v.cfg.Log.ErrorContext(ctx, "what a lost step did is not recorded", "certificate", n.text, "request_id", op.RequestID, "error", err)
+	}
+}
+
+// errSame ends a change because the operation's own state says all.
+var errSame = errors.New("the state is that of the operation")
+
+// releaseAfterEnd gives the release job of an operation that has ended, and may
+// have none yet, the state of a step that came too late.
+func (v *Vault) releaseAfterEnd(ctx context.Context, n Name, op *Operation, state json.RawMessage) error {
+	return v.changeRelease(ctx, op.RequestID, func(j *releaseJob) (*releaseJob, error) {
 		now := v.now()
 		if j == nil {
-			h, err := v.head(ctx, n)
-			if err != nil || h.Deletion == nil && h.Operation.matches(op.RequestID) && h.Operation.Status == StatusInProgress {
-				return nil, errors.Join(errLost, err) // another worker has it
-			}
 			j = &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now}
 		}
 		j.Operation.State, j.Due, j.GivenUp = state, now, false
 		return j, nil
 	})
-	if err != nil && !errors.Is(err, errLost) {
-		v.cfg.Log.ErrorContext(ctx, "what a lost step did is not recorded", "certificate", n.text, "request_id", op.RequestID, "error", err)
+}
+
+// releaseLeftover adds a release job for what a lost step left, when the operation
+// completes without it.
+func (v *Vault) releaseLeftover(tx *Tx, n Name, op *Operation) {
+	if op.Leftover == nil {
+		return
 	}
+	now := v.now()
+	j := &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now, Due: now}
+	j.Operation.State, j.Operation.Leftover = op.Leftover, nil
+	tx.add(row(j.key(), "", j))
+	tx.moveDue(nil, j.due())
 }
 
 // release takes back at the CA what an operation left there.
@@ -134,7 +170,11 @@ func (v *Vault) runRelease(ctx context.Context, j *releaseJob, issuers *issuerCa
 	if !ok {
 		return nil
 	}
-	return releaser.Release(ctx, req, j.Operation.State)
+	err = releaser.Release(ctx, req, j.Operation.State)
+	if left := j.Operation.Leftover; left != nil && err == nil {
+		err = releaser.Release(ctx, req, left)
+	}
+	return err
 }
 
 // changeRelease changes the row of a release job.

@@ -93,7 +93,7 @@ func (w *world) checkMade(tr trial) error {
 	if most := w.rig.MaxCertificates * factor; most > 0 && made.Certificates > most {
 		errs = append(errs, fmt.Errorf("the CA made %d certificates for one operation, at most %d may be", made.Certificates, most))
 	}
-	if len(made.Held) > 0 && (w.rig.Idempotent || !tr.beside) {
+	if len(made.Held) > 0 {
 		errs = append(errs, fmt.Errorf("nobody will take back what the CA still holds: %q", made.Held))
 	}
 	return errors.Join(errs...)

@@ -37,8 +37,7 @@ type Rig struct {
 	// Idempotent says that the CA itself takes a repeated order for the same
 	// one. Where it does not, a worker that was frozen after its last look, for
 	// longer than its claim lasts, may double what MaxOrders and
-	// MaxCertificates allow; and what it makes while the next worker is still
-	// at it may be left behind.
+	// MaxCertificates allow.
 	Idempotent bool
 
 	// Points bounds how many moments of a run each kind of trouble is tried at,

@@ -29,7 +29,7 @@ func (u *undisturbed) twoWorkers() []trial {
 	}
 	for _, p := range spread(pairs, u.points) {
 		name := fmt.Sprintf("frozen at %d and after %d more", p.first, p.second)
-		trials = append(trials, trial{name: name, acts: 1, frozen: true, beside: true, run: func(w *world) error {
+		trials = append(trials, trial{name: name, acts: 1, frozen: true, run: func(w *world) error {
 			return w.stall(p.first, p.second, func(s *stalled) act { return act{before: s.wait} }, false)
 		}})
 	}

@@ -21,9 +21,8 @@ type trial struct {
 	// acts are how many the plan must come to.
 	acts int
 
-	// frozen: a worker's call may arrive after its claim was lost; beside: while
-	// the next worker is at it.
-	frozen, beside bool
+	// frozen: a worker's call may arrive after its claim was lost.
+	frozen bool
 }
 
 // group is the trials of one kind.

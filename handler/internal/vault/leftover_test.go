@@ -1,0 +1,81 @@
+package vault_test
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// TestStepThatCameTooLate: a worker was suspended in a step for so long that
+// another has the operation. What its step did is kept, and released when the
+// other has ended the operation, in whatever way, and not before.
+func TestStepThatCameTooLate(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"issued", "failed", "deleted"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			p := &releasing{}
+			h := newHarness(t, map[string]vault.Issuer{"ca": p})
+			other := open(t, h.store, h.clock, map[string]vault.Issuer{"ca": p})
+			ctx := context.Background()
+			var released []string
+			p.release = func(_ vault.Request, state json.RawMessage) error {
+				released = append(released, string(state))
+				return nil
+			}
+			last := func(req vault.Request) (json.RawMessage, vault.Outcome) {
+				if end == "failed" {
+					return json.RawMessage(`"other"`), vault.Failed(vault.CodeRejected, "no")
+				}
+				return nil, issue(t, req)
+			}
+			steps := 0
+			p.step = func(ctx context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+				switch steps++; steps {
+				case 1: // the process sleeps, and meanwhile
+					h.clock.Advance(2 * time.Minute)
+					if _, err := other.Advance(ctx); err != nil {
+						t.Error(err)
+					}
+					return json.RawMessage(`"late"`), vault.Pending(h.clock.Now().Add(time.Hour), "on it")
+				case 2:
+					return json.RawMessage(`"other"`), vault.Pending(h.clock.Now().Add(time.Hour), "on it")
+				default:
+					return last(req)
+				}
+			}
+			h.mustSetIssuer("ca", "ca")
+			h.mustCreate("web", "ca")
+			h.clock.Advance(2 * time.Second)
+			h.mustTick()
+			if len(released) > 0 {
+				t.Fatalf("released %q while another worker had the operation", released)
+			}
+			h.clock.Advance(time.Hour)
+			want := []string{`"late"`}
+			switch end {
+			case "failed":
+				want = []string{`"other"`, `"late"`}
+			case "deleted":
+				want = []string{`"other"`, `"late"`}
+				if err := second(h.DeleteOperation(ctx, name(t, "web"), "")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.mustTick()
+			if !slices.Equal(released, want) {
+				t.Errorf("released %q, want %q", released, want)
+			}
+			for _, r := range h.store.Contents().Rows {
+				if strings.HasPrefix(r.Key, "r:") {
+					t.Errorf("row %s is left", r.Key)
+				}
+			}
+		})
+	}
+}
