@@ -26,7 +26,7 @@ const pageSize = 1000
 type Memory struct {
 	mu       sync.Mutex // guards all fields
 	rows     map[string]vault.Row
-	keys     []string // of rows, sorted
+	keys     sortedKeys // of rows
 	blobs    map[string][]byte
 	writes   int // so far; makes ETags that never come again
 	calls    Calls
@@ -48,9 +48,9 @@ func (m *Memory) Contents() Contents {
 }
 
 func (m *Memory) contents() Contents {
-	c := Contents{Rows: make([]vault.Row, len(m.keys)), Blobs: maps.Clone(m.blobs)}
-	for i, key := range m.keys {
-		c.Rows[i] = m.rows[key]
+	c := Contents{Rows: make([]vault.Row, 0, len(m.rows)), Blobs: maps.Clone(m.blobs)}
+	for key := range m.keys.from("") {
+		c.Rows = append(c.Rows, m.rows[key])
 	}
 	return c
 }
@@ -112,8 +112,7 @@ func (m *Memory) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
 		return nil, err
 	}
 	var rows []vault.Row
-	first, _ := slices.BinarySearch(m.keys, r.From)
-	for _, key := range m.keys[first:] {
+	for key := range m.keys.from(r.From) {
 		if key >= r.To || len(rows) == r.Limit {
 			break
 		}
@@ -168,14 +167,13 @@ func (m *Memory) permits(a vault.Action) bool {
 
 func (m *Memory) apply(a vault.Action) {
 	key := a.Row.Key
-	at, present := slices.BinarySearch(m.keys, key)
 	if !a.Verb.Writes() {
 		delete(m.rows, key)
-		m.keys = slices.Delete(m.keys, at, at+1)
+		m.keys.remove(key)
 		return
 	}
-	if !present {
-		m.keys = slices.Insert(m.keys, at, key)
+	if _, present := m.rows[key]; !present {
+		m.keys.add(key)
 	}
 	if m.rows == nil {
 		m.rows = make(map[string]vault.Row)
