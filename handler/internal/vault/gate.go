@@ -37,9 +37,14 @@ const (
 	maxPause   = 30 * time.Minute
 )
 
-// full reports whether the tick has begun as many renewals as it may.
+// full reports whether the tick has begun as many renewals as it may: one, as
+// long as nobody knows whether the issuer works again.
 func (t *tick) full(g *gate, d due) bool {
-	return d.kind == kindRenew && g.renewed >= t.v.cfg.RenewalLimit
+	limit := t.v.cfg.RenewalLimit
+	if g.pause != nil {
+		limit = 1
+	}
+	return d.kind == kindRenew && g.renewed >= limit
 }
 
 // gate names the gate of an item: work of one issuer, in any spelling of its

@@ -116,6 +116,48 @@ func TestFailingIssuerIsPaused(t *testing.T) {
 	}
 }
 
+// TestFailingIssuerGetsFewRenewals: as long as nobody knows whether its CA works
+// again, no crowd of renewals gathers in front of it.
+func TestFailingIssuerGetsFewRenewals(t *testing.T) {
+	t.Parallel()
+	ca := &queue{t: t, issued: make(map[string]time.Time)}
+	h := newHarness(t, map[string]vault.Issuer{"ca": ca})
+	ca.clock = h.clock
+	h.mustSetIssuer("ca", "ca")
+	const many = 20
+	for i := range many {
+		h.mustIssue(fmt.Sprintf("c%d", i), vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+	}
+	h.clock.Advance(300 * day)
+	ca.down = true
+	h.mustTick()
+	h.clock.Advance(time.Minute)
+	open := func() int {
+		entries, _, err := h.Board(context.Background(), vault.Page{Max: 100}, vault.BoardFilter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	for before := open(); h.mustPause("ca").Opens < 6; {
+		h.until(h.mustPause("ca").Until)
+		after := open()
+		if after > before+1 {
+			t.Errorf("%d renewals begun to try whether the CA is back", after-before)
+		}
+		before = after
+	}
+	ca.down = false
+	h.until(h.mustPause("ca").Until)
+	for range many {
+		h.clock.Advance(time.Hour)
+		h.mustTick()
+	}
+	if got := open(); got > 0 || ca.calls < 2*many {
+		t.Errorf("%d renewals are open when the CA is back, after %d steps", got, ca.calls)
+	}
+}
+
 // TestOneFailingCertificatePausesNobody: what is wrong may be its own.
 func TestOneFailingCertificatePausesNobody(t *testing.T) {
 	t.Parallel()
