@@ -20,6 +20,7 @@ const (
 	lookAhead  = 20 * time.Second
 	lookAgain  = 5 * time.Second // while it waits, for work that came since
 	duePage    = 1000
+	share      = 250 // of one gate in a round: about what a turn is long enough for
 )
 
 // Tick is what one call of Advance did.
@@ -96,12 +97,14 @@ func (t *tick) drain(ctx context.Context) error {
 	}
 }
 
-// read returns up to a page of work of one class that is due, and when the next
-// falls due if that is soon.
+// read returns work of one class that is due, up to a share for each gate, and
+// when the next falls due if that is soon. It reads past what stays behind a
+// gate: a backlog of one issuer does not hide the work of others.
 func (t *tick) read(ctx context.Context, class int) (items []due, soon time.Time, err error) {
 	now := t.v.now()
 	r := within(duePrefix(class), duePage)
 	r.To = fmt.Sprintf("%s%013d;", duePrefix(class), now.Add(lookAhead).UnixMilli())
+	taken := make(map[string]int) // by gate
 	for {
 		rows, err := t.v.cfg.Store.Scan(ctx, r)
 		if err != nil {
@@ -115,11 +118,12 @@ func (t *tick) read(ctx context.Context, class int) (items []due, soon time.Time
 			case t.passedOver(d):
 			case d.at.After(now):
 				return items, d.at, nil
-			default:
+			case taken[d.gate()] < share:
+				taken[d.gate()]++
 				items = append(items, d)
 			}
 		}
-		if len(rows) < duePage || len(items) > 0 {
+		if len(rows) < duePage {
 			return items, time.Time{}, nil
 		}
 		r.From = rows[len(rows)-1].Key + "!"
