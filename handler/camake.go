@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -37,15 +38,15 @@ func makeCA(args []string, t terminal) error {
 		keyKind      = flags.String("key", "P-384", "`kind` of the key that is made: "+strings.Join(keyKinds, ", "))
 		request      = flags.Bool("request", false, "print a CSR instead of making a root")
 		root         privateca.Root
-		names        privateca.Names
+		permitted    names.Permitted
 	)
 	flags.IntVar(&root.Years, "years", 10, "how many years the root is valid, 1 to 30")
 	flags.IntVar(&root.Depth, "depth", 0, "how many CAs may be in a chain below the root")
-	list(flags, "dns", &names.DNSDomains, "the root's name constraints: DNS `domains`, separated by commas; with any of these, kinds without are excluded")
-	list(flags, "emails", &names.EmailDomains, "mail `domains`, or addresses")
-	list(flags, "uris", &names.URIDomains, "`hosts` of URIs, or domains with a leading dot")
+	list(flags, "dns", &permitted.DNSDomains, "the root's name constraints: DNS `domains`, separated by commas; with any of these, kinds without are excluded")
+	list(flags, "emails", &permitted.EmailDomains, "mail `domains`, or addresses")
+	list(flags, "uris", &permitted.URIDomains, "`hosts` of URIs, or domains with a leading dot")
 	flags.Func("ips", "`networks` of addresses", func(text string) (err error) {
-		names.IPRanges, err = parseNetworks(text)
+		permitted.IPRanges, err = parseNetworks(text)
 		return err
 	})
 	if err := parseFlags(flags, args); err != nil {
@@ -59,7 +60,7 @@ func makeCA(args []string, t terminal) error {
 		}
 	}
 	if given["dns"] || given["emails"] || given["uris"] || given["ips"] {
-		root.Names = &names
+		root.Names = &permitted
 	}
 	root.Subject = pkix.Name{CommonName: *commonName, Organization: optional(*organization), Country: optional(*country)}
 	ca, err := oneCA(*provider, t)

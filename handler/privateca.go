@@ -6,11 +6,11 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
-	"net/netip"
 	"os"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -22,23 +22,14 @@ type privateCAConfig struct {
 	Sealed  bool   `json:"sealed"`  // instead: the key that handler ca brought to storage
 	KeyFile string `json:"keyFile"` // instead, in development: PEM
 
-	MaxValidityDays int          `json:"maxValidityDays"`
-	KeyUsages       []string     `json:"keyUsages"` // Key Vault's names
-	EKUs            []string     `json:"ekus"`      // dotted
-	Names           *namesConfig `json:"names"`     // nil: all that the CA's own certificates permit
-	SubordinateCAs  bool         `json:"subordinateCAs"`
-	CRL             *bool        `json:"crl"` // publish a CRL; as there are crlUrls unless set
-	CRLURLs         []string     `json:"crlUrls"`
-	IssuerURLs      []string     `json:"issuerUrls"`
-}
-
-// namesConfig are the names that may be certified, by kind.
-type namesConfig struct {
-	DNS    []string       `json:"dns"`
-	Emails []string       `json:"emails"`
-	URIs   []string       `json:"uris"`
-	UPNs   []string       `json:"upns"`
-	IPs    []netip.Prefix `json:"ips"`
+	MaxValidityDays int              `json:"maxValidityDays"`
+	KeyUsages       []string         `json:"keyUsages"` // Key Vault's names
+	EKUs            []string         `json:"ekus"`      // dotted
+	Names           *names.Permitted `json:"names"`     // nil: all that the CA's own certificates permit
+	SubordinateCAs  bool             `json:"subordinateCAs"`
+	CRL             *bool            `json:"crl"` // publish a CRL; as there are crlUrls unless set
+	CRLURLs         []string         `json:"crlUrls"`
+	IssuerURLs      []string         `json:"issuerUrls"`
 }
 
 func (c *privateCAConfig) open(s surroundings) (vault.Issuer, error) {
@@ -106,16 +97,13 @@ func (c *privateCAConfig) publishesCRL() bool {
 func caName(ca *x509.Certificate) string { return hex.EncodeToString(ca.SubjectKeyId) }
 
 func (c *privateCAConfig) profile() privateca.Profile {
-	p := privateca.Profile{
+	return privateca.Profile{
 		MaxValidity:    time.Duration(c.MaxValidityDays) * 24 * time.Hour,
 		KeyUsages:      c.KeyUsages,
 		EKUs:           c.EKUs,
+		Names:          c.Names,
 		SubordinateCAs: c.SubordinateCAs,
 		CRLURLs:        c.CRLURLs,
 		IssuerURLs:     c.IssuerURLs,
 	}
-	if n := c.Names; n != nil {
-		p.Names = &privateca.Names{DNSDomains: n.DNS, EmailDomains: n.Emails, URIDomains: n.URIs, UPNDomains: n.UPNs, IPRanges: n.IPs}
-	}
-	return p
 }

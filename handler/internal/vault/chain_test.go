@@ -92,7 +92,7 @@ func TestOrderChain(t *testing.T) {
 	} {
 		permute(c.want, func(in []*x509.Certificate) {
 			if got, err := orderChain(in, pub); err != nil || !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
-				t.Errorf("%s: %s, %v, want %s", c.name, names(got), err, names(c.want))
+				t.Errorf("%s: %s, %v, want %s", c.name, namesOf(got), err, namesOf(c.want))
 			}
 		})
 	}
@@ -125,7 +125,7 @@ func TestOrderChain(t *testing.T) {
 	} {
 		before := slices.Clone(c.in)
 		if got, err := orderChain(c.in, pub); err != nil || !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
-			t.Errorf("%s became %s, %v, want %s", names(c.in), names(got), err, names(c.want))
+			t.Errorf("%s became %s, %v, want %s", namesOf(c.in), namesOf(got), err, namesOf(c.want))
 		}
 		if !slices.Equal(before, c.in) {
 			t.Error("the caller's list was changed")
@@ -290,7 +290,7 @@ func TestCheckIssuedAddressAsCommonName(t *testing.T) {
 	}
 }
 
-func names(certs []*x509.Certificate) string {
+func namesOf(certs []*x509.Certificate) string {
 	var list []string
 	for _, c := range certs {
 		list = append(list, c.Subject.CommonName)

@@ -113,7 +113,7 @@ func TestParseImport(t *testing.T) {
 		chain, err := pair.chain(false)
 		want := []*x509.Certificate{c.leaf, issuing.cert, root.cert}
 		if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
-			t.Errorf("%s: chain %s, %v", name, names(chain), err)
+			t.Errorf("%s: chain %s, %v", name, namesOf(chain), err)
 		}
 		if !samePublicKey(pair.key.Public(), c.leaf.PublicKey) || pair.contentType != c.contentType {
 			t.Errorf("%s: key %T, content type %s", name, pair.key, pair.contentType)
@@ -260,7 +260,7 @@ func TestChainKeepsOrder(t *testing.T) {
 		for range 2 { // chain must not disturb the pair
 			chain, err := pair.chain(preserve)
 			if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
-				t.Errorf("preserve %v: %s, %v", preserve, names(chain), err)
+				t.Errorf("preserve %v: %s, %v", preserve, namesOf(chain), err)
 			}
 		}
 	}

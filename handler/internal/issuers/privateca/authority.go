@@ -1,17 +1,14 @@
 package privateca
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/names"
 )
 
 // maxChain is how many certificates a CA may bring along; with the one that is
@@ -24,22 +21,20 @@ type authority struct {
 	room                int                 // for CAs below it; -1: any number
 	ekus                [][]asn1.ObjectIdentifier
 	notBefore, notAfter time.Time // while all of chain are valid
-
-	// A likeness of chain with other keys. A certificate that its first signs is
-	// accepted by a verifier that trusts anchor if one that the CA signs would be.
-	likeness *x509.CertPool
-	anchor   *x509.CertPool
-	signer   *x509.Certificate
-	key      *ecdsa.PrivateKey
+	names               *names.Checker
 }
 
-// newAuthority checks a CA's chain. Certificates with names other than the given
-// (nil: any) are not accepted under the likeness.
-func newAuthority(chain []*x509.Certificate, names *Names) (*authority, error) {
+// newAuthority checks a CA's chain. It certifies names that are permitted (nil:
+// any), here and by the chain's name constraints.
+func newAuthority(chain []*x509.Certificate, permitted *names.Permitted) (*authority, error) {
 	if err := CheckChain(chain); err != nil {
 		return nil, err
 	}
-	a := &authority{chain: chain, room: -1, notBefore: chain[0].NotBefore, notAfter: chain[0].NotAfter}
+	checker, err := names.NewChecker(permitted, chain)
+	if err != nil {
+		return nil, err
+	}
+	a := &authority{chain: chain, room: -1, notBefore: chain[0].NotBefore, notAfter: chain[0].NotAfter, names: checker}
 	for depth, c := range chain {
 		if c.NotBefore.After(a.notBefore) {
 			a.notBefore = c.NotBefore
@@ -66,9 +61,6 @@ func newAuthority(chain []*x509.Certificate, names *Names) (*authority, error) {
 			}
 			a.ekus = append(a.ekus, ekus)
 		}
-	}
-	if err := a.imitate(names); err != nil {
-		return nil, fmt.Errorf("name constraints: %w", err)
 	}
 	return a, nil
 }
@@ -122,95 +114,23 @@ func (a *authority) within(c *x509.Certificate, at time.Time, longest time.Durat
 	}
 }
 
-// imitate makes the likeness: the same subjects, name constraints and validities,
-// below an anchor that is constrained to names. Path lengths are known to do.
-func (a *authority) imitate(names *Names) error {
-	anchor := &x509.Certificate{Subject: pkix.Name{CommonName: "profile"}, NotBefore: a.notBefore, NotAfter: a.notAfter}
-	if names != nil {
-		names.constrain(anchor)
+// permits refuses names that the CA does not certify.
+func (a *authority) permits(s names.Set) *refusal {
+	if refused, ok := errors.AsType[*names.Refusal](a.names.Check(s)); ok {
+		return refusalOf(refused)
 	}
-	parent, key, err := imitation(anchor, nil, nil)
-	if err != nil {
-		return err
-	}
-	a.anchor, a.likeness = x509.NewCertPool(), x509.NewCertPool()
-	a.anchor.AddCert(parent)
-	for _, c := range slices.Backward(a.chain) {
-		parent, key, err = imitation(&x509.Certificate{
-			RawSubject:                  c.RawSubject,
-			NotBefore:                   c.NotBefore,
-			NotAfter:                    c.NotAfter,
-			PermittedDNSDomainsCritical: true,
-			PermittedDNSDomains:         c.PermittedDNSDomains,
-			ExcludedDNSDomains:          c.ExcludedDNSDomains,
-			PermittedIPRanges:           c.PermittedIPRanges,
-			ExcludedIPRanges:            c.ExcludedIPRanges,
-			PermittedEmailAddresses:     c.PermittedEmailAddresses,
-			ExcludedEmailAddresses:      c.ExcludedEmailAddresses,
-			PermittedURIDomains:         c.PermittedURIDomains,
-			ExcludedURIDomains:          c.ExcludedURIDomains,
-		}, parent, key)
-		if err != nil {
-			return err
-		}
-		a.likeness.AddCert(parent)
-	}
-	a.signer, a.key = parent, key
 	return nil
 }
 
-// imitation makes a CA's certificate with a key of its own; without a parent it
-// signs itself.
-func imitation(template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	if parent == nil {
-		parent, parentKey = template, key
-	}
-	template.SerialNumber, template.BasicConstraintsValid, template.IsCA, template.MaxPathLen = big.NewInt(1), true, true, -1
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := x509.ParseCertificate(der)
-	return c, key, err
+// refusalOf is a refusal of an alternative name.
+func refusalOf(r *names.Refusal) *refusal {
+	return &refusal{"x509_props.sans." + string(r.Kind), r.Why}
 }
 
-// permits has the names of a request certified under the likeness and verified at
-// a time.
-func (a *authority) permits(r request, at time.Time) *refusal {
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber:   big.NewInt(1),
-		NotBefore:      a.notBefore,
-		NotAfter:       a.notAfter,
-		DNSNames:       r.dns,
-		EmailAddresses: r.emails,
-		IPAddresses:    r.ips,
-		URIs:           r.uris,
-	}, a.signer, &a.key.PublicKey, a.key)
-	var c *x509.Certificate
-	if err == nil {
-		c, err = x509.ParseCertificate(der)
-	}
-	if err == nil {
-		_, err = c.Verify(x509.VerifyOptions{
-			Roots:         a.anchor,
-			Intermediates: a.likeness,
-			CurrentTime:   at,
-			KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-		})
-	}
-	var invalid x509.CertificateInvalidError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+// validAt refuses to certify anything while the CA's certificates are not valid.
+func (a *authority) validAt(at time.Time) *refusal {
+	if at.Before(a.notBefore) || at.After(a.notAfter) {
 		return refuse("issuer.name", "the CA's certificates are valid from %s to %s only", a.notBefore.Format(time.RFC3339), a.notAfter.Format(time.RFC3339))
-	case errors.As(err, &invalid) && invalid.Detail != "":
-		return refuse("x509_props.sans", "%s", invalid.Detail)
-	default:
-		return refuse("x509_props.sans", "%v", err)
 	}
+	return nil
 }

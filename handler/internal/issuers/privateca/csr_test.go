@@ -44,7 +44,7 @@ func FuzzRequestOfCSR(f *testing.F) {
 		if rest, err := asn1.Unmarshal(san, &names); err != nil || len(rest) > 0 {
 			t.Fatalf("%x is taken: %v", san, err)
 		}
-		if known := len(r.dns) + len(r.emails) + len(r.uris) + len(r.ips) + len(r.upns); known != len(names) {
+		if known := len(r.names.DNS) + len(r.names.Emails) + len(r.names.UPNs) + len(r.names.URIs) + len(r.names.IPs); known != len(names) {
 			t.Fatalf("%x: %d of %d names are known", san, known, len(names))
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -29,7 +30,7 @@ type Root struct {
 	Depth int
 
 	// Names become its name constraints; nil: none.
-	Names *Names
+	Names *names.Permitted
 }
 
 // Certify makes the root's certificate, signed by its own key. random is the
@@ -64,7 +65,10 @@ func (r Root) Certify(key crypto.Signer, now time.Time, random io.Reader) (*x509
 		SubjectKeyId:          id,
 	}
 	if r.Names != nil {
-		r.Names.constrain(template)
+		if err := r.Names.Check(); err != nil {
+			return nil, fmt.Errorf("making a root: %w", err)
+		}
+		r.Names.Constrain(template)
 	}
 	der, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"testing/iotest"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -31,7 +32,7 @@ func TestRoot(t *testing.T) {
 		root, err := privateca.Root{
 			Subject: pkix.Name{CommonName: "Contoso Root", Organization: []string{"Contoso"}},
 			Years:   10,
-			Names: &privateca.Names{
+			Names: &names.Permitted{
 				DNSDomains: []string{"contoso.com"},
 				IPRanges:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 			},
@@ -66,7 +67,7 @@ func TestRoot(t *testing.T) {
 			t.Errorf("%v\n%s", err, text)
 		}
 		req := request(t, vault.X509Params{SANs: &vault.SANs{DNSNames: []string{"fabrikam.com"}}}, ec256)
-		wantRefusal(t, "names", i.CheckPolicy(vault.IssuerObject{}, req.Policy), "policy.x509_props.sans", "is not permitted")
+		wantRefusal(t, "names", i.CheckPolicy(vault.IssuerObject{}, req.Policy), "policy.x509_props.sans.dns_names", "is not permitted")
 	}
 }
 
@@ -79,7 +80,7 @@ func TestRootRefuses(t *testing.T) {
 		"31 years":       {Subject: commonName("a"), Years: 31},
 		"depth -1":       {Subject: commonName("a"), Years: 1, Depth: -1},
 		"depth 9":        {Subject: commonName("a"), Years: 1, Depth: 9},
-		"constraint":     {Subject: commonName("a"), Years: 1, Names: &privateca.Names{DNSDomains: []string{"a b"}}},
+		`dns: "a b" is`:  {Subject: commonName("a"), Years: 1, Names: &names.Permitted{DNSDomains: []string{"a b"}}},
 	} {
 		if _, err := root.Certify(key, start, rand.Reader); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -17,7 +17,7 @@ import (
 // them makes no difference.
 func TestNames(t *testing.T) {
 	t.Parallel()
-	names := privateca.Names{
+	permitted := names.Permitted{
 		DNSDomains:   []string{"contoso.com"},
 		EmailDomains: []string{"contoso.com", "bob@fabrikam.com"},
 		URIDomains:   []string{".contoso.com"},
@@ -25,7 +25,7 @@ func TestNames(t *testing.T) {
 		IPRanges:     []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/8")},
 	}
 	constrained := func(c *x509.Certificate) {
-		c.PermittedDNSDomains, c.PermittedEmailAddresses, c.PermittedURIDomains = names.DNSDomains, names.EmailDomains, names.URIDomains
+		c.PermittedDNSDomains, c.PermittedEmailAddresses, c.PermittedURIDomains = permitted.DNSDomains, permitted.EmailDomains, permitted.URIDomains
 		c.PermittedIPRanges = []*net.IPNet{
 			{IP: net.IP{10, 1, 0, 0}, Mask: net.CIDRMask(16, 32)},
 			{IP: net.ParseIP("fd00::"), Mask: net.CIDRMask(8, 128)},
@@ -36,7 +36,7 @@ func TestNames(t *testing.T) {
 		c := newCA(t, newCA(t, nil, ecKey(t, elliptic.P256()), changes["root"]), ecKey(t, elliptic.P256()), changes["CA"])
 		cfg := c.config()
 		if above == "profile" {
-			cfg.Profile.Names = &names
+			cfg.Profile.Names = &permitted
 		}
 		i := issuer(t, cfg)
 		for _, test := range []struct {
@@ -76,15 +76,27 @@ func TestNames(t *testing.T) {
 				verify(t, c, leaf)
 				continue
 			}
-			field := "policy.x509_props.sans"
-			if len(test.sans.UPNs) > 0 {
-				field += ".upns"
-			}
-			wantRefusal(t, above, err, field, test.want)
+			wantRefusal(t, above, err, "policy.x509_props.sans."+kindOf(test.sans), test.want)
 			if out.Kind != vault.OutcomeFailed || out.Code != vault.CodeRejected || !strings.Contains(out.Message, test.want) {
 				t.Errorf("%s: %+v: %s", above, test.sans, brief(out))
 			}
 		}
+	}
+}
+
+// kindOf is the kind of the names, which must be of one.
+func kindOf(sans vault.SANs) string {
+	switch {
+	case len(sans.DNSNames) > 0:
+		return "dns_names"
+	case len(sans.Emails) > 0:
+		return "emails"
+	case len(sans.UPNs) > 0:
+		return "upns"
+	case len(sans.URIs) > 0:
+		return "uris"
+	default:
+		return "ipAddresses"
 	}
 }
 
@@ -93,7 +105,7 @@ func TestKindsOfNames(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	none, all := c.config(), c.config()
-	none.Profile.Names = new(privateca.Names)
+	none.Profile.Names = new(names.Permitted)
 	for field, sans := range map[string]vault.SANs{
 		"dns_names":   {DNSNames: []string{"contoso.com"}},
 		"emails":      {Emails: []string{"ada@contoso.com"}},
@@ -102,7 +114,7 @@ func TestKindsOfNames(t *testing.T) {
 		"ipAddresses": {IPAddresses: []string{"10.0.0.1"}},
 	} {
 		req := request(t, vault.X509Params{Subject: new("CN=a"), SANs: &sans}, ec256)
-		wantRefusal(t, field, issuer(t, none).CheckPolicy(vault.IssuerObject{}, req.Policy), "policy.x509_props.sans."+field, "the CA certifies no ")
+		wantRefusal(t, field, issuer(t, none).CheckPolicy(vault.IssuerObject{}, req.Policy), "policy.x509_props.sans."+field, "is not permitted, as none is")
 		if out := run(t, issuer(t, none), req); out.Kind != vault.OutcomeFailed {
 			t.Errorf("%s: %s", field, brief(out))
 		}
@@ -129,7 +141,7 @@ func TestCommonName(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	cfg := c.config()
-	cfg.Profile.Names = &privateca.Names{DNSDomains: []string{"contoso.com", "2"}, IPRanges: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	cfg.Profile.Names = &names.Permitted{DNSDomains: []string{"contoso.com", "2"}, IPRanges: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	for subject, ok := range map[string]bool{
 		"CN=www.contoso.com":              true,
 		"CN=*.contoso.com":                true,

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -196,20 +197,28 @@ func (i *Issuer) CheckIssuer(vault.IssuerObject) error { return nil }
 
 // CheckPolicy refuses what the CA does not certify.
 func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
-	asked, refusal := requestOfPolicy(p)
-	if refusal == nil {
-		_, refusal = i.grant(asked, i.cfg.Now())
-	}
-	if names := p.X509.CommonNames(); refusal == nil && len(names) > 0 {
-		for _, cn := range names {
-			asked.addCommonName(cn)
-		}
-		if _, refusal = i.grant(asked, i.cfg.Now()); refusal != nil {
-			refusal.field = "x509_props.subject"
-		}
-	}
-	if refusal != nil {
+	if refusal := i.refusal(p); refusal != nil {
 		return &vault.Error{Reason: vault.BadParameter, Field: "policy." + refusal.field, Detail: "cannot be certified by this issuer: " + refusal.why}
 	}
 	return nil
+}
+
+// refusal says why a policy's certificates are not certified; nil: they are.
+func (i *Issuer) refusal(p vault.Policy) *refusal {
+	asked, refusal := requestOfPolicy(p)
+	if refusal != nil {
+		return refusal
+	}
+	sans, subject, err := p.X509.Names()
+	if refused, ok := errors.AsType[*names.Refusal](err); ok {
+		return refusalOf(refused)
+	}
+	asked.names = sans
+	if _, refusal = i.grant(asked, i.cfg.Now()); refusal != nil {
+		return refusal
+	}
+	if refusal = i.authority.permits(subject); refusal != nil {
+		refusal.field = "x509_props.subject"
+	}
+	return refusal
 }

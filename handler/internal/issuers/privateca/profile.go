@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/names"
 )
 
 // Profile is what a CA certifies.
@@ -30,7 +32,7 @@ type Profile struct {
 
 	// Names that may be certified; nil: all that the CA's own certificates
 	// permit.
-	Names *Names
+	Names *names.Permitted
 
 	// SubordinateCAs allows requests for certificates of CAs. They get a path
 	// length of zero and Names as their name constraints.
@@ -145,12 +147,10 @@ func (i *Issuer) grant(r request, at time.Time) (grant, *refusal) {
 	if len(g.ekus) == 0 {
 		return grant{}, refuse("x509_props.ekus", "the CA certifies none of the extended key usages that are asked for; it certifies %s", dotted(p.ekus))
 	}
-	if p.Names != nil {
-		if refusal := p.Names.check(r); refusal != nil {
-			return grant{}, refusal
-		}
+	if refusal := i.authority.permits(r.names); refusal != nil {
+		return grant{}, refusal
 	}
-	return g, i.authority.permits(r, at)
+	return g, i.authority.validAt(at)
 }
 
 // apply writes a grant into a certificate.
@@ -159,7 +159,7 @@ func (p profile) apply(c *x509.Certificate, g grant) {
 	c.BasicConstraintsValid, c.IsCA, c.MaxPathLenZero = true, g.ca, g.ca
 	c.CRLDistributionPoints, c.IssuingCertificateURL = p.CRLURLs, p.IssuerURLs
 	if g.ca && p.Names != nil {
-		p.Names.constrain(c)
+		p.Names.Constrain(c)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -145,7 +146,7 @@ func TestProfileHolds(t *testing.T) {
 			EKUs:        append(some("ekus", 0, ekus...), serverAuth),
 		}
 		if rapid.Bool().Draw(rt, "named") {
-			cfg.Profile.Names = &privateca.Names{DNSDomains: some("domains", 0, domains...), UPNDomains: some("realms", 0, domains...)}
+			cfg.Profile.Names = &names.Permitted{DNSDomains: some("domains", 0, domains...), UPNDomains: some("realms", 0, domains...)}
 		}
 		key := rapid.SampledFrom([]vault.KeyParams{ec256, rsa2048}).Draw(rt, "key")
 		req := request(t, vault.X509Params{
