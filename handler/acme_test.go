@@ -204,7 +204,7 @@ func openVault(t *testing.T, settings map[string]string) (*vault.Vault, *vaultte
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := vault.New(vault.Config{Store: store, Seal: sealer.Seal, Open: sealer.Open, Issuers: issuers})
+	v, err := vault.New(vault.Config{Store: store, Seal: sealer.Seal, Open: sealer.Open, Issuers: issuers, Names: permittedNames(cfg)})
 	if err != nil {
 		t.Fatal(err)
 	}

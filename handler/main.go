@@ -31,6 +31,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/kvhttp"
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/ops"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -172,6 +173,7 @@ func build(cfg config, log *slog.Logger) (http.Handler, error) {
 		Seal:            b.seal,
 		Open:            b.open,
 		Issuers:         issuers,
+		Names:           permittedNames(cfg),
 		Destinations:    destinations,
 		RecoverableDays: cfg.RecoverableDays,
 		PurgeProtection: cfg.PurgeProtection,
@@ -215,6 +217,17 @@ func openIssuers(cfg config, s surroundings) (map[string]vault.Issuer, error) {
 		issuers[name] = issuer
 	}
 	return issuers, nil
+}
+
+// permittedNames are the limits of the providers that have one.
+func permittedNames(cfg config) map[string]*names.Permitted {
+	permitted := make(map[string]*names.Permitted)
+	for name, p := range cfg.Providers {
+		if p.Names != nil {
+			permitted[name] = p.Names
+		}
+	}
+	return permitted
 }
 
 // azureCredential is the app's identity in Azure; nil where nothing needs it, as

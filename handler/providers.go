@@ -12,15 +12,17 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"github.com/certwright/certwright/handler/internal/azstore"
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // providerConfig is one member of the JSON object CERTWRIGHT_PROVIDERS. Its name
-// is what issuer objects give as their provider; it has one member, the kind of
-// CA:
+// is what issuer objects give as their provider; it has a member for the kind of
+// CA, and one for the names that may be certified:
 //
 //	{"LetsEncrypt": {"acme": {"directory": "https://acme-v02.api.letsencrypt.org/directory",
-//	                          "azureZones": ["/subscriptions/…/dnszones/example.com"]}},
+//	                          "azureZones": ["/subscriptions/…/dnszones/example.com"]},
+//	                 "names": {"dns": ["example.com"]}},
 //	 "Portal":      {"webhook": {"url": "https://certificates.example.com"}}}
 //
 // URLs stand here and nowhere else: no caller can make the app dial one.
@@ -31,6 +33,8 @@ type providerConfig struct {
 	VaultPKI  *vaultPKIConfig  `json:"vaultpki"`
 	StepCA    *stepCAConfig    `json:"stepca"`
 	DigiCert  *digiCertConfig  `json:"digicert"`
+
+	Names *names.Permitted `json:"names"` // nil: all that the CA certifies
 }
 
 // reservedProviders are the ones that need no configuration.
@@ -61,7 +65,11 @@ func parseProviders(getenv func(string) string) (map[string]providerConfig, erro
 		case p.kinds() != 1:
 			return nil, fmt.Errorf("provider %q must have one of acme, webhook, privateca, vaultpki, stepca and digicert", name)
 		}
-		if err := p.readTokens(getenv); err != nil {
+		err := p.readTokens(getenv)
+		if err == nil && p.Names != nil {
+			err = p.Names.Check()
+		}
+		if err != nil {
 			return nil, fmt.Errorf("provider %q: %w", name, err)
 		}
 		providers[key] = p

@@ -30,6 +30,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/auth"
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
@@ -55,6 +56,7 @@ type options struct {
 	noKeys          bool                                             // the token signing keys cannot be fetched
 	purgeProtection bool
 	issuers         map[string]vault.Issuer // besides self and test
+	names           map[string]*names.Permitted
 }
 
 const (
@@ -106,6 +108,7 @@ func newService(t testing.TB, opts options) *service {
 		Store: store,
 		Seal:  plainly, Open: plainly,
 		Issuers:         issuers,
+		Names:           opts.names,
 		PurgeProtection: opts.purgeProtection,
 		NewKey:          opts.newKey,
 		Now:             s.clock.Now,

@@ -18,6 +18,9 @@ func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, der [][]byte)
 		chain = sortChain(chain, mine.CSR)
 		err = checkIssued(chain, mine.CSR, v.now())
 	}
+	if err == nil {
+		err = v.checkPermittedLeaf(mine.Provider, chain[0])
+	}
 	if err != nil {
 		out := Failed(CodeIssuerError, "The issuer returned a certificate that cannot be accepted: "+err.Error())
 		return v.saveStep(ctx, n, h, mine.State, out, false)

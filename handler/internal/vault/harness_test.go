@@ -54,7 +54,7 @@ func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 }
 
 // open makes a vault on store; issuers are added to Self and Test.
-func open(t testing.TB, store vault.Store, clock *clock, issuers map[string]vault.Issuer) *vault.Vault {
+func open(t testing.TB, store vault.Store, clock *clock, issuers map[string]vault.Issuer, configure ...func(*vault.Config)) *vault.Vault {
 	t.Helper()
 	sealer := testSealer(t)
 	all := map[string]vault.Issuer{
@@ -64,7 +64,7 @@ func open(t testing.TB, store vault.Store, clock *clock, issuers map[string]vaul
 	for provider, issuer := range issuers {
 		all[provider] = issuer
 	}
-	v, err := vault.New(vault.Config{
+	cfg := vault.Config{
 		Store:   store,
 		Seal:    sealer.Seal,
 		Open:    sealer.Open,
@@ -72,7 +72,11 @@ func open(t testing.TB, store vault.Store, clock *clock, issuers map[string]vaul
 		NewKey:  pooledKey,
 		Now:     clock.Now,
 		Sleep:   clock.Sleep,
-	})
+	}
+	for _, f := range configure {
+		f(&cfg)
+	}
+	v, err := vault.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -294,6 +294,9 @@ func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
 	case !r.Enabled:
 		return pin{}, badParameter("policy.issuer.name", "%q: must be an issuer that is enabled", n)
 	}
+	if err := v.checkPermitted(strings.ToLower(r.Provider), p.X509); err != nil {
+		return pin{}, err
+	}
 	if c, ok := provider.(Checker); ok {
 		if err := c.CheckPolicy(r.object(), p); err != nil {
 			return pin{}, asBadParameter("policy", err)

@@ -10,13 +10,16 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/names"
 )
 
 // Vault is one vault: its certificates, their operations and its issuers. All
 // state is in its Store; any number of Vaults, in any number of processes, may
 // serve the same one at once. Its methods may be called concurrently.
 type Vault struct {
-	cfg Config
+	cfg      Config
+	checkers map[string]*names.Checker // by provider; without one names are not limited
 }
 
 // Config is what a Vault is made of. Store, Seal, Open and Issuers are required.
@@ -32,6 +35,10 @@ type Config struct {
 	// Issuers are the providers by lower-case provider name. "self" signs
 	// certificates of the issuer Self.
 	Issuers map[string]Issuer
+
+	// Names are what may be certified through a provider of Issuers, by its name;
+	// one that is not here is not limited.
+	Names map[string]*names.Permitted
 
 	// Destinations are told of events, by name; nil: nobody is.
 	Destinations map[string]Destination
@@ -94,6 +101,10 @@ func New(cfg Config) (*Vault, error) {
 			return nil, errors.New("provider names are lower case")
 		}
 	}
+	checkers, err := newCheckers(cfg)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkDestinations(cfg.Destinations); err != nil {
 		return nil, err
 	}
@@ -130,7 +141,7 @@ func New(cfg Config) (*Vault, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Vault{cfg}, nil
+	return &Vault{cfg, checkers}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -1,0 +1,71 @@
+package vault
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"github.com/certwright/certwright/handler/internal/names"
+)
+
+// newCheckers prepares the limits of a Config's providers.
+func newCheckers(cfg Config) (map[string]*names.Checker, error) {
+	checkers := make(map[string]*names.Checker)
+	for provider, permitted := range cfg.Names {
+		if cfg.Issuers[provider] == nil {
+			return nil, fmt.Errorf("the names of provider %q are limited, and there is none", provider)
+		}
+		checker, err := names.NewChecker(permitted, nil)
+		if err != nil {
+			return nil, fmt.Errorf("provider %q: %w", provider, err)
+		}
+		checkers[provider] = checker
+	}
+	return checkers, nil
+}
+
+// checkPermitted refuses to ask a provider for names that it is not to certify.
+func (v *Vault) checkPermitted(provider string, x X509Properties) error {
+	checker, limited := v.checkers[provider]
+	if !limited {
+		return nil
+	}
+	if x.CA {
+		return badParameter("policy.x509_props.basic_constraints.ca", "must not be true: names are limited for this issuer, and a CA could certify others")
+	}
+	sans, subject, err := x.Names()
+	if err == nil {
+		err = checker.Check(sans)
+	}
+	if refused, ok := errors.AsType[*names.Refusal](err); ok {
+		return notPermitted("policy.x509_props.sans."+string(refused.Kind), refused)
+	}
+	if refused, ok := errors.AsType[*names.Refusal](checker.Check(subject)); ok {
+		return notPermitted("policy.x509_props.subject", refused)
+	}
+	return nil
+}
+
+func notPermitted(field string, r *names.Refusal) *Error {
+	return badParameter(field, "names are limited for this issuer: %s", truncate(r.Why, maxEcho))
+}
+
+// checkPermittedLeaf refuses a certificate with names that its provider is not to
+// certify, whatever was asked of it.
+func (v *Vault) checkPermittedLeaf(provider string, leaf *x509.Certificate) error {
+	checker, limited := v.checkers[provider]
+	if !limited {
+		return nil
+	}
+	if leaf.IsCA {
+		return errors.New("names are limited for this issuer, and the certificate is that of a CA, which could certify others")
+	}
+	all, err := names.OfCertificate(leaf)
+	if err == nil {
+		err = checker.Check(all)
+	}
+	if err != nil {
+		return fmt.Errorf("names are limited for this issuer: %w", err)
+	}
+	return nil
+}
