@@ -131,6 +131,8 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 		return op.State, Failed(CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state)))
 	case out.Kind == OutcomeRetry && op.Failures > 0 && v.now().Sub(op.FailingSince) > v.cfg.MaxFailing:
 		return state, Failed(CodeIssuerError, fmt.Sprintf("Every step since %s came to nothing. The last answer was: %s", op.FailingSince.Format(time.RFC3339), out.Detail))
+	case out.Kind == OutcomeIssued:
+		out.Chain = v.completeChain(ctx, n, h, issuer, req.Issuer, out.Chain)
 	}
 	return state, out
 }

@@ -39,7 +39,7 @@ func orderChain(certs []*x509.Certificate, pub crypto.PublicKey) ([]*x509.Certif
 	for len(rest) > 0 {
 		last := chain[len(chain)-1]
 		i := issuerAmong(rest, last)
-		if i < 0 || bytes.Equal(last.RawIssuer, last.RawSubject) {
+		if i < 0 || selfIssued(last) {
 			break
 		}
 		chain = append(chain, rest[i])
@@ -121,7 +121,7 @@ func checkIssued(chain []*x509.Certificate, csr []byte, now time.Time) error {
 			return fmt.Errorf("certificate %d of its chain is not signed by the next, %q: %w", i+1, subjectOf(issuer), err)
 		}
 	}
-	if len(chain) == 1 && bytes.Equal(leaf.RawIssuer, leaf.RawSubject) {
+	if len(chain) == 1 && selfIssued(leaf) {
 		if err := leaf.CheckSignature(leaf.SignatureAlgorithm, leaf.RawTBSCertificate, leaf.Signature); err != nil {
 			return fmt.Errorf("it is not signed by itself: %w", err)
 		}
@@ -130,12 +130,15 @@ func checkIssued(chain []*x509.Certificate, csr []byte, now time.Time) error {
 }
 
 // subjectOf is a certificate's subject for people.
-func subjectOf(c *x509.Certificate) string {
-	subject, err := formatSubject(c.RawSubject)
+func subjectOf(c *x509.Certificate) string { return nameText(c.RawSubject) }
+
+// nameText is the DER of a Name for people.
+func nameText(der []byte) string {
+	text, err := formatSubject(der)
 	if err != nil {
-		return hex.EncodeToString(c.RawSubject)
+		return hex.EncodeToString(der)
 	}
-	return subject
+	return text
 }
 
 // generalName is a GeneralName in a form for comparisons.
