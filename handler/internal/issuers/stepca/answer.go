@@ -40,6 +40,11 @@ func parseSigned(body []byte) ([][]byte, error) {
 	if len(texts) > maxChain {
 		return nil, fmt.Errorf("%d certificates: must be at most %d", len(texts), maxChain)
 	}
+	return parseCertificates(texts)
+}
+
+// parseCertificates reads certificates, one in PEM each, into DER.
+func parseCertificates(texts []string) ([][]byte, error) {
 	var chain [][]byte
 	for n, text := range texts {
 		block, rest := pem.Decode([]byte(text))
@@ -75,7 +80,10 @@ func (e *answerError) Error() string {
 func (i *Issuer) refusal(resp *http.Response, path string, body []byte, token string) *answerError {
 	e := &answerError{host: i.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
 	text, err := parseError(body)
-	e.text = clean(strings.ReplaceAll(text, token, "[redacted]"))
+	if token != "" {
+		text = strings.ReplaceAll(text, token, "[redacted]")
+	}
+	e.text = clean(text)
 	if e.text == "" {
 		e.text = http.StatusText(e.status)
 	}

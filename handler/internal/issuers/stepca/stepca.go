@@ -49,9 +49,10 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer  = (*Issuer)(nil)
-	_ vault.Checker = (*Issuer)(nil)
-	_ vault.Revoker = (*Issuer)(nil)
+	_ vault.Issuer      = (*Issuer)(nil)
+	_ vault.Checker     = (*Issuer)(nil)
+	_ vault.Revoker     = (*Issuer)(nil)
+	_ vault.ChainSource = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches no network.
@@ -161,11 +162,19 @@ func (i *Issuer) post(ctx context.Context, path string, body any, token string) 
 	if err != nil {
 		return nil, fmt.Errorf("encoding a request to %s: %w", path, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(i.base.String(), "/")+path, bytes.NewReader(content))
+	return i.send(ctx, http.MethodPost, path, content, token)
+}
+
+// send sends a request and returns the body of its success. Its error may be an
+// *answerError; token is kept out of it.
+func (i *Issuer) send(ctx context.Context, method, path string, content []byte, token string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(i.base.String(), "/")+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if len(content) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	req.Header.Set("User-Agent", "certwright")
 	resp, err := i.client.Do(req)
 	if err != nil {

@@ -30,6 +30,10 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	path := strings.TrimPrefix(r.URL.Path, "/v1/")
+	if r.Method == http.MethodGet && strings.HasSuffix(path, "/ca_chain") {
+		s.calls = append(s.calls, path+" "+fmt.Sprint(s.publish(w, r)))
+		return
+	}
 	var body map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		s.t.Errorf("%s: the body is no JSON: %v", path, err)
@@ -83,6 +87,25 @@ func (s *server) route(r *http.Request, path string, body map[string]any) (map[s
 	default:
 		return nil, fail(http.StatusNotFound, "no handler for route \""+path+"\". route entry not found.")
 	}
+}
+
+// publish answers with the chain of the mount's issuer, for anybody, and returns
+// its status.
+func (s *server) publish(w http.ResponseWriter, r *http.Request) int {
+	switch {
+	case r.Header.Get("X-Vault-Token") != "":
+		s.t.Error("a token was sent for what anybody may read")
+		fallthrough
+	case r.Header.Get("X-Vault-Request") != "true" || r.Header.Get("X-Vault-Namespace") != s.namespace:
+		w.WriteHeader(http.StatusPreconditionFailed)
+		return http.StatusPreconditionFailed
+	case s.unpublished:
+		w.WriteHeader(http.StatusNoContent)
+		return http.StatusNoContent
+	}
+	w.Header().Set("Content-Type", "application/pem-certificate-chain")
+	fmt.Fprint(w, strings.TrimSpace(encode(s.chain[0].Raw))+"\n"+strings.TrimSpace(encode(s.chain[1].Raw)))
+	return http.StatusOK
 }
 
 // tokenPrefix begins every token.
@@ -160,7 +183,9 @@ func (s *server) sign(body map[string]any, role role) (map[string]any, *failure)
 	data := map[string]any{
 		"certificate": encode(leaf.Raw), "issuing_ca": encode(issuing.Raw), "serial_number": serial, "expiration": leaf.NotAfter.Unix(),
 	}
-	if !role.rootOnly {
+	if role.bare {
+		delete(data, "issuing_ca")
+	} else if !role.rootOnly {
 		data["ca_chain"] = []string{encode(issuing.Raw), encode(s.chain[1].Raw)}
 	}
 	return map[string]any{"request_id": "4c1a", "lease_id": "", "data": data, "warnings": nil}, nil

@@ -59,6 +59,8 @@ type server struct {
 	calls     []string // "path status"
 	bodies    []map[string]any
 	faults    []fault // one for each request to come
+
+	unpublished bool // the mount has no chain to read
 }
 
 // role is a role of the engine: what it does with names, and what it allows.
@@ -67,6 +69,7 @@ type role struct {
 	domain    string // the only one that is allowed, with what is below it
 	maxTTL    time.Duration
 	rootOnly  bool // issued by the root, whose answer has no ca_chain
+	bare      bool // the answer has no CA's certificate at all
 	noStore   bool
 }
 

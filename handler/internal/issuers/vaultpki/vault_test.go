@@ -15,7 +15,8 @@ import (
 )
 
 // In a vault: an operation goes from create to certificate in one tick, a lost
-// answer costs another one, and what nobody may know is in no log and no row.
+// answer costs another one, a leaf that comes alone gets the chain that the mount
+// publishes, and what nobody may know is in no log and no row.
 func TestVaultIssues(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -52,9 +53,10 @@ func TestVaultIssues(t *testing.T) {
 	}
 	create := func(cty string) error {
 		_, err := v.Create(t.Context(), name, vault.CreateParams{Policy: &vault.PolicyParams{
-			Key:    &vault.KeyParams{Type: new("EC"), Curve: new("P-256")},
-			X509:   &vault.X509Params{Subject: new("CN=example.com"), SANs: &vault.SANs{DNSNames: []string{"example.com"}}},
-			Issuer: &vault.IssuerParams{Name: new("ca"), CertificateType: new(cty)},
+			Key:         &vault.KeyParams{Type: new("EC"), Curve: new("P-256")},
+			ContentType: new(vault.ContentPEM),
+			X509:        &vault.X509Params{Subject: new("CN=example.com"), SANs: &vault.SANs{DNSNames: []string{"example.com"}}},
+			Issuer:      &vault.IssuerParams{Name: new("ca"), CertificateType: new(cty)},
 		}})
 		return err
 	}
@@ -64,7 +66,7 @@ func TestVaultIssues(t *testing.T) {
 	if err := create("web"); err != nil {
 		t.Fatal(err)
 	}
-	s.set(func() { s.faults = []fault{pass, lost} })
+	s.set(func() { s.faults, s.roles["web"] = []fault{pass, lost}, role{bare: true} })
 	for range 2 {
 		elapsed.Add(int64(time.Minute))
 		if _, err := v.Advance(t.Context()); err != nil {
@@ -74,6 +76,10 @@ func TestVaultIssues(t *testing.T) {
 	c, err := v.Certificate(t.Context(), name)
 	if err != nil || s.made() != 2 || !bytes.Equal(c.Leaf, s.last().Raw) {
 		t.Errorf("%d certificates were made, accepted %x: %v", s.made(), c.Leaf, err)
+	}
+	secret, err := v.Secret(t.Context(), name, "", nil)
+	if count := bytes.Count(secret.Value, []byte("BEGIN CERTIFICATE")); err != nil || count != 3 {
+		t.Errorf("the chain has %d certificates: %v", count, err)
 	}
 	for _, text := range []string{secretID, "hvs."} {
 		if strings.Contains(output.String(), text) {

@@ -62,9 +62,10 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer  = (*Issuer)(nil)
-	_ vault.Checker = (*Issuer)(nil)
-	_ vault.Revoker = (*Issuer)(nil)
+	_ vault.Issuer      = (*Issuer)(nil)
+	_ vault.Checker     = (*Issuer)(nil)
+	_ vault.Revoker     = (*Issuer)(nil)
+	_ vault.ChainSource = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches no network.
@@ -250,11 +251,19 @@ func (i *Issuer) post(ctx context.Context, o vault.IssuerObject, path, token str
 	if err != nil {
 		return nil, fmt.Errorf("encoding a request to %s: %w", path, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(i.base.String(), "/")+"/v1/"+path, bytes.NewReader(content))
+	return i.send(ctx, o, http.MethodPost, path, token, content)
+}
+
+// send sends a request, with a token unless it is empty, and returns the body of
+// its success. Its error may be an *answerError.
+func (i *Issuer) send(ctx context.Context, o vault.IssuerObject, method, path, token string, content []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(i.base.String(), "/")+"/v1/"+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if len(content) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	req.Header.Set("User-Agent", "certwright")
 	req.Header.Set("X-Vault-Request", "true") // a listener may require it, against request forgery
 	if i.cfg.Namespace != "" {
