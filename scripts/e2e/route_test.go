@@ -37,6 +37,8 @@ func TestFunctions(t *testing.T) {
 		"GET /keys/a":                         "VaultKeys",
 		"GET /deletedkeys/a":                  "VaultDeletedKeys",
 		"GET /operations":                     "VaultOperations",
+		"GET /events":                         "VaultEvents",
+		"POST /events/x/siem/retry":           "VaultEvents",
 		"GET /operations/x":                   "VaultOperations",
 		"POST /operations/x/advance":          "VaultOperations",
 		"DELETE /operations/x":                "VaultOperations",

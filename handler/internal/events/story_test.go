@@ -218,7 +218,7 @@ func TestOutage(t *testing.T) {
 	if got := s.told(); len(got) > 0 {
 		t.Errorf("a dead letter was delivered: %v", got)
 	}
-	if err := s.RetryEvent(t.Context(), left[0].Event.ID, "siem"); err != nil {
+	if _, err := s.RetryEvent(t.Context(), vault.Delivery{EventID: left[0].Event.ID, Destination: "siem"}); err != nil {
 		t.Fatal(err)
 	}
 	s.tick(0)

@@ -292,11 +292,13 @@ func TestOperatorPermissions(t *testing.T) {
 	s, _ := newBoard(t)
 	s.token = s.sign(jwt.MapClaims{"roles": []string{"Key Vault Reader"}})
 	for request, want := range map[string]int{
-		"GET /operations":                                               200,
-		"GET /operations/issuers":                                       200,
-		"GET /operations/web":                                           404,
-		"POST /operations/web/advance":                                  403,
-		"POST /operations/web/retry":                                    403,
+		"GET /operations":              200,
+		"GET /operations/issuers":      200,
+		"GET /operations/web":          404,
+		"POST /operations/web/advance": 403,
+		"POST /operations/web/retry":   403,
+		"GET /events":                  200,
+		"POST /events/" + strings.Repeat("0", 32) + "/siem/retry":       403,
 		"POST /operations/web/give-up":                                  403,
 		"DELETE /operations/web":                                        403,
 		"POST /operations/issuers/ca/pause":                             403,

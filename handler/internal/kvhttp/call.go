@@ -16,9 +16,10 @@ type call struct {
 	view
 	vault           *vault.Vault
 	query           url.Values
-	name            vault.Name // of the path's certificate or issuer
-	version         string     // of the path, unchecked; empty: the latest
-	body            io.Reader  // bounded
+	name            vault.Name     // of the path's certificate or issuer
+	version         string         // of the path, unchecked; empty: the latest
+	delivery        vault.Delivery // of the path, unchecked
+	body            io.Reader      // bounded
 	clientRequestID string
 }
 

@@ -56,6 +56,7 @@ type options struct {
 	noKeys          bool                                             // the token signing keys cannot be fetched
 	purgeProtection bool
 	issuers         map[string]vault.Issuer // besides self and test
+	destinations    map[string]vault.Destination
 	names           map[string]*names.Permitted
 }
 
@@ -109,6 +110,7 @@ func newService(t testing.TB, opts options) *service {
 		Seal:  plainly, Open: plainly,
 		Issuers:         issuers,
 		Names:           opts.names,
+		Destinations:    opts.destinations,
 		PurgeProtection: opts.purgeProtection,
 		NewKey:          opts.newKey,
 		Now:             s.clock.Now,

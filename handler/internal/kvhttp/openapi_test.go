@@ -77,6 +77,9 @@ var documents = map[string]document{
 	"RetryOperation":      {200, nil, boardEntry{}, oneOfBoard},
 	"GiveUpOperation":     {200, nil, boardEntry{}, oneOfBoard},
 
+	"GetUndeliveredEvents": {200, nil, list[undelivered]{}, paging},
+	"RetryEvent":           {200, nil, undelivered{}, ""},
+
 	"GetDeletedCertificates":    {200, nil, list[item]{}, pendingPages},
 	"RecoverDeletedCertificate": {200, nil, bundle{}, ""},
 	"GetDeletedCertificate":     {200, nil, bundle{}, ""},
@@ -181,6 +184,8 @@ var parameters = object{
 	"name":           pathParameter("name", "^[0-9a-zA-Z-]{1,127}$", "mycert1", "Name of a certificate."),
 	"issuer":         pathParameter("issuer", "^[0-9a-zA-Z-]{1,127}$", "myca", "Name of an issuer."),
 	"version":        pathParameter("version", "^[0-9a-fA-F]{32}$", strings.Repeat("0", 32), "Version of a certificate."),
+	"event":          pathParameter("event", "^[0-9a-f]{32}$", strings.Repeat("0", 32), "ID of an event."),
+	"destination":    pathParameter("destination", "^[a-z0-9-]{1,32}$", "siem", "Name of a destination of events."),
 	"maxresults":     queryParameter("maxresults", "Size of a page.", object{"type": "integer", "minimum": 1, "maximum": maxResults, "default": maxResults}),
 	"skiptoken":      queryParameter("$skiptoken", "Where a page begins; from nextLink.", object{"type": "string"}),
 	"includePending": queryParameter("includePending", "List certificates that were never completed, too.", object{"type": "boolean", "default": false}),

@@ -26,7 +26,8 @@ const (
 	maxBackup = 32 << 20  // the largest backup
 )
 
-// routes is the whole API: Key Vault's, and what is ours (operations, revoke). Of the paths that fit a request the first one counts,
+// routes is the whole API: Key Vault's, and what is ours
+// (operations, events, revoke). Of the paths that fit a request the first one counts,
 // so literals stand before parameters. Who may read a secret or key may be told
 // that it cannot be changed.
 var routes = []route{
@@ -77,6 +78,9 @@ var routes = []route{
 	{"AdvanceOperation", "POST", "operations/{name}/advance", auth.CertificatesUpdate, 0, advanceOperation},
 	{"RetryOperation", "POST", "operations/{name}/retry", auth.CertificatesUpdate, 0, retryOperation},
 	{"GiveUpOperation", "POST", "operations/{name}/give-up", auth.CertificatesUpdate, 0, giveUpOperation},
+
+	{"GetUndeliveredEvents", "GET", "events", auth.CertificatesList, 0, listUndelivered},
+	{"RetryEvent", "POST", "events/{event}/{destination}/retry", auth.CertificatesUpdate, 0, retryEvent},
 
 	{"GetSecrets", "GET", "secrets", auth.SecretsList, 0, listSecrets},
 	{"RestoreSecret", "POST", "secrets/restore", auth.SecretsGet, 0, backingSecret.refuseRestore},

@@ -150,7 +150,7 @@ func TestPermissions(t *testing.T) {
 	for role, may := range readers {
 		token := s.sign(jwt.MapClaims{"roles": []string{role}, "appid": "app-1"})
 		for _, r := range routes {
-			target := strings.NewReplacer("{name}", "a", "{issuer}", "myca", "{version}", "0").Replace("/"+r.path) + v74
+			target := strings.NewReplacer("{name}", "a", "{issuer}", "myca", "{version}", "0", "{event}", "0", "{destination}", "d").Replace("/"+r.path) + v74
 			a := s.do(r.method, target, "not read", func(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token) })
 			allowed := slices.Contains(strings.Fields(may), string(r.permission))
 			if allowed == strings.Contains(a.body, "ForbiddenByPolicy") {
@@ -241,7 +241,7 @@ func TestRandomPaths(t *testing.T) {
 	s.script("myca", "hold")
 	own := map[string]*regexp.Regexp{}
 	for _, r := range routes {
-		pattern := strings.NewReplacer("{name}", "[0-9A-Za-z-]+", "{issuer}", "[0-9A-Za-z-]+", "{version}", "[^/]+").Replace(r.path)
+		pattern := strings.NewReplacer("{name}", "[0-9A-Za-z-]+", "{issuer}", "[0-9A-Za-z-]+", "{version}", "[^/]+", "{event}", "[^/]+", "{destination}", "[^/]+").Replace(r.path)
 		own[r.name] = regexp.MustCompile("(?i)^/*" + strings.ReplaceAll(pattern, "/", "/+") + "/*$")
 	}
 	segment := rapid.OneOf(

@@ -66,6 +66,8 @@ var modelNames = map[reflect.Type]string{
 	reflect.TypeFor[keyVerifyResult]():    "KeyVerifyResult",
 	reflect.TypeFor[boardEntry]():         "BoardEntry",
 	reflect.TypeFor[list[boardEntry]]():   "BoardListResult",
+	reflect.TypeFor[undelivered]():        "UndeliveredEvent",
+	reflect.TypeFor[list[undelivered]]():  "UndeliveredEventListResult",
 	reflect.TypeFor[issuerState]():        "IssuerState",
 	reflect.TypeFor[list[issuerState]]():  "IssuerStateListResult",
 	reflect.TypeFor[pause]():              "IssuerPause",

@@ -146,6 +146,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *event) (reply,
 		query:           query,
 		name:            name,
 		version:         params["{version}"],
+		delivery:        vault.Delivery{EventID: params["{event}"], Destination: params["{destination}"]},
 		body:            http.MaxBytesReader(w, r.Body, route.body),
 		clientRequestID: e.clientRequestID,
 	}

@@ -21,6 +21,8 @@ var commands = []command{
 	{"issuers", "", "the issuers, and which of them are paused", issuers},
 	{"pause", "ISSUER", "leave all work of an issuer alone", pause},
 	{"resume", "ISSUER", "go on with it", resume},
+	{"events", "", "events that a destination does not have yet, or would not take", events},
+	{"retry-event", "EVENT DESTINATION", "deliver an event again that was given up", retryEvent},
 	{"revoke", "CERTIFICATE VERSION", "have the CA revoke a version", revoke},
 	{"revocation", "CERTIFICATE VERSION", "what has become of a revocation", revocation},
 }
@@ -110,6 +112,27 @@ func onIssuer(ctx context.Context, r *run, issuer, action string, in any) error 
 		return err
 	}
 	return showOne(r, body, func(i issuerState) { r.issuers([]issuerState{i}) })
+}
+
+func events(*flag.FlagSet) func(context.Context, *run, []string) error {
+	return func(ctx context.Context, r *run, _ []string) error {
+		all, err := r.client.list(ctx, "events", nil)
+		if err != nil {
+			return err
+		}
+		return show(r, all, r.events)
+	}
+}
+
+func retryEvent(*flag.FlagSet) func(context.Context, *run, []string) error {
+	return func(ctx context.Context, r *run, operands []string) error {
+		path := "events/" + url.PathEscape(operands[0]) + "/" + url.PathEscape(operands[1]) + "/retry"
+		body, err := r.client.call(ctx, http.MethodPost, path, nil, nil)
+		if err != nil {
+			return err
+		}
+		return showOne(r, body, func(e eventState) { r.events([]eventState{e}) })
+	}
 }
 
 func revoke(set *flag.FlagSet) func(context.Context, *run, []string) error {

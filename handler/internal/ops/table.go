@@ -60,6 +60,19 @@ type issuerState struct {
 	}
 }
 
+// eventState is an event on its way to a destination. Times are Unix seconds.
+type eventState struct {
+	EventID     string `json:"event_id"`
+	Type        string
+	Time        int64
+	Certificate string
+	Destination string
+	Attempts    int
+	Answer      string
+	Due         int64
+	Reason      string
+}
+
 type revocationState struct {
 	Reason, Status, Issuer, Answer string
 	Requested, Completed, Due      int64
@@ -137,6 +150,18 @@ func (r *run) issuers(all []issuerState) {
 			cells = append(cells[:3], p.By, r.moment(p.Since), cmp.Or(r.moment(p.Until), "resumed"), p.Reason)
 		}
 		row(w, cells...)
+	}
+	w.Flush()
+}
+
+func (r *run) events(all []eventState) {
+	if len(all) == 0 {
+		fmt.Fprintln(r.Stdout, "Every event was delivered.")
+		return
+	}
+	w := r.table("EVENT", "DESTINATION", "TYPE", "CERTIFICATE", "AGE", "ATTEMPTS", "NEXT", "GIVEN UP", "LAST ANSWER")
+	for _, e := range all {
+		row(w, e.EventID, e.Destination, e.Type, e.Certificate, r.since(e.Time), fmt.Sprint(e.Attempts), r.until(e.Due), cmp.Or(e.Reason, "-"), e.Answer)
 	}
 	w.Flush()
 }

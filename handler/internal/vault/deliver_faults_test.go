@@ -123,7 +123,7 @@ func tellers(t *testing.T, eventID string) map[string]func(context.Context, *vau
 				LifetimeActions: []vault.LifetimeAction{{Percentage: 10, Action: vault.ActionEmailContacts}}}))
 		},
 		"retry": func(ctx context.Context, v *vault.Vault) error {
-			if err := v.RetryEvent(ctx, eventID, "siem"); reason(t, err) != vault.EventNotFound {
+			if _, err := v.RetryEvent(ctx, vault.Delivery{EventID: eventID, Destination: "siem"}); reason(t, err) != vault.EventNotFound {
 				return err
 			}
 			return nil

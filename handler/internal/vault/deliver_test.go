@@ -78,7 +78,7 @@ func TestDeliveryIsTriedForADay(t *testing.T) {
 	}
 
 	// An operator has it tried again, and it is tried for a day again.
-	if err := h.RetryEvent(t.Context(), left.Event.ID, "siem"); err != nil {
+	if _, err := h.RetryEvent(t.Context(), vault.Delivery{EventID: left.Event.ID, Destination: "siem"}); err != nil {
 		t.Fatal(err)
 	}
 	again := h.undelivered()[0]
@@ -215,7 +215,7 @@ func TestRetryDuringAnAttempt(t *testing.T) {
 		if tries++; tries > 1 {
 			return nil
 		}
-		if err := h.RetryEvent(ctx, e.ID, "siem"); err != nil {
+		if _, err := h.RetryEvent(ctx, vault.Delivery{EventID: e.ID, Destination: "siem"}); err != nil {
 			t.Error(err)
 		}
 		return &vault.DeliveryError{Refused: true, Err: errors.New("400 Bad Request")}
@@ -324,7 +324,7 @@ func TestUndeliveredPages(t *testing.T) {
 	}
 	id := h.undelivered()[0].Event.ID
 	for _, unknown := range [][2]string{{"", ""}, {id, ""}, {id, "mail"}, {strings.Repeat("a", 32), "siem"}, {"c", "web"}, {id, "siem:"}} {
-		if err := h.RetryEvent(t.Context(), unknown[0], unknown[1]); reason(t, err) != vault.EventNotFound {
+		if _, err := h.RetryEvent(t.Context(), vault.Delivery{EventID: unknown[0], Destination: unknown[1]}); reason(t, err) != vault.EventNotFound {
 			t.Errorf("retry of %q: %v", unknown, err)
 		}
 	}

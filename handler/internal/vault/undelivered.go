@@ -21,7 +21,7 @@ type Undelivered struct {
 // Undelivered lists the events that are on their way and those that were given
 // up, the oldest first, and where the next page begins.
 func (v *Vault) Undelivered(ctx context.Context, p Page) ([]Undelivered, string, error) {
-	if id, destination, _ := strings.Cut(p.After, ":"); p.After != "" && !isDelivery(id, destination) {
+	if p.After != "" && !IsDelivery(p.After) {
 		return nil, "", badParameter("", "%q: is not where a page of undelivered events begins", truncate(p.After, 64))
 	}
 	rows, next, err := v.page(ctx, deliveryKey(""), p, nil)
@@ -49,14 +49,22 @@ func (d *delivery) undelivered() Undelivered {
 	return u
 }
 
+// Delivery is an event on its way to one destination.
+type Delivery struct {
+	EventID     string // 32 hex digits
+	Destination string // name
+}
+
+func (d Delivery) String() string { return deliveryName(d.EventID, d.Destination) }
+
 // RetryEvent has the next tick deliver an event that was given up, or that waits
 // for its next attempt, and go on trying for as long as at first.
-func (v *Vault) RetryEvent(ctx context.Context, id, destination string) error {
-	name := deliveryName(id, destination)
-	if !isDelivery(id, destination) {
-		return &Error{Reason: EventNotFound, Name: truncate(name, 128)}
+func (v *Vault) RetryEvent(ctx context.Context, which Delivery) (Undelivered, error) {
+	name := which.String()
+	if !IsDelivery(name) {
+		return Undelivered{}, &Error{Reason: EventNotFound, Name: truncate(name, 128)}
 	}
-	_, err := v.changeDelivery(ctx, name, func(d *delivery) (*delivery, error) {
+	d, err := v.changeDelivery(ctx, name, func(d *delivery) (*delivery, error) {
 		if d == nil {
 			return nil, &Error{Reason: EventNotFound, Name: name}
 		}
@@ -64,11 +72,16 @@ func (v *Vault) RetryEvent(ctx context.Context, id, destination string) error {
 		d.Began, d.Due, d.Attempts, d.Dead = now, now, 0, nil
 		return d, nil
 	})
-	return err
+	if err != nil {
+		return Undelivered{}, err
+	}
+	return d.undelivered(), nil
 }
 
-// isDelivery reports whether a delivery could have this name.
-func isDelivery(id, destination string) bool {
+// IsDelivery reports whether a delivery could be called so: its event's ID, a colon
+// and its destination. So are the keys of Undelivered's pages.
+func IsDelivery(name string) bool {
+	id, destination, _ := strings.Cut(name, ":")
 	return eventID.MatchString(id) && destinationName.MatchString(destination)
 }
 
