@@ -4,11 +4,13 @@
 // front to back:
 //
 //	name.go policy.go newpolicy.go   what a caller asks for
+//	names.go permitted.go            ... and what of it a provider is to certify
 //	head.go operation.go             what is remembered
 //	create.go                        1. an operation begins: key pair, CSR, intent
 //	pending.go                       2. meanwhile: poll, cancel, delete
 //	tick.go advance.go               3. due work; one step at an issuer
 //	gate.go                          ... and how much at once
+//	chain.go completion.go           ... what it returned: checked, and its chain completed
 //	complete.go merge.go             4. a chain becomes the latest version
 //	renewal.go                       5. and so does the next one, by itself
 //	import.go keypair.go             a chain and its key from elsewhere
