@@ -266,6 +266,7 @@ var conflicts = map[string][2]string{
 	"RetryOperation":             {"retrying", "pending certificate"},
 	"GiveUpOperation":            {"giving up", "pending certificate"},
 	"ForgetOperation":            {"forgetting", "release"},
+	"RetryEvent":                 {"retrying", "event"},
 	"PauseIssuer":                {"pausing", "certificate issuer"},
 	"ResumeIssuer":               {"resuming", "certificate issuer"},
 	"SetCertificateIssuer":       {"setting", "certificate issuer"},

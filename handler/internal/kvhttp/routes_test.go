@@ -80,6 +80,8 @@ func TestRoutes(t *testing.T) {
 		{"ForgetOperation", "DELETE", "/operations/merge", "", 400},
 		{"AdvanceOperation", "POST", "/operations/merge/advance", "", 409},
 		{"GiveUpOperation", "POST", "/operations/merge/give-up", "", 200},
+		{"GetUndeliveredEvents", "GET", "/events", "", 200},
+		{"RetryEvent", "POST", "/events/0123456789abcdef0123456789abcdef/siem/retry", "", 404},
 		{"RetryOperation", "POST", "/operations/merge/retry", "", 200},
 		{"RevokeCertificate", "POST", version + "/revoke", "", 409}, // of Self
 		{"GetCertificateRevocation", "GET", version + "/revoke", "", 404},
