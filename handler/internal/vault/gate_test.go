@@ -139,13 +139,16 @@ func TestFailingIssuerGetsFewRenewals(t *testing.T) {
 		}
 		return len(entries)
 	}
-	for before := open(); h.mustPause("ca").Opens < 6; {
+	begun := open()
+	for h.mustPause("ca").Opens < 16 {
+		before := open()
 		h.until(h.mustPause("ca").Until)
-		after := open()
-		if after > before+1 {
+		if after := open(); after > before+1 {
 			t.Errorf("%d renewals begun to try whether the CA is back", after-before)
 		}
-		before = after
+	}
+	if after := open(); after > begun+3 { // one more where none of them is due
+		t.Errorf("%d renewals are open after 15 tries, %d after the first", after, begun)
 	}
 	ca.down = false
 	h.until(h.mustPause("ca").Until)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,7 +21,7 @@ const (
 	lookAhead  = 20 * time.Second
 	lookAgain  = 5 * time.Second // while it waits, for work that came since
 	duePage    = 1000
-	share      = 250 // of one gate in a round: about what a turn is long enough for
+	share      = 250 // of one kind and gate in a round: about what a turn is long enough for
 )
 
 // Tick is what one call of Advance did.
@@ -97,46 +98,68 @@ func (t *tick) drain(ctx context.Context) error {
 	}
 }
 
-// read returns work of one class that is due, up to a share for each gate, and
-// when the next falls due if that is soon. It reads past what stays behind a
-// gate: a backlog of one issuer does not hide the work of others.
+// read returns work of one class that is due, up to a share of each kind for each
+// gate, and when the next falls due if that is soon. It reads past what stays
+// behind a gate: a backlog of one issuer does not hide the work of others. What
+// was begun comes before what is to begin.
 func (t *tick) read(ctx context.Context, class int) (items []due, soon time.Time, err error) {
 	now := t.v.now()
 	r := within(duePrefix(class), duePage)
 	r.To = fmt.Sprintf("%s%013d;", duePrefix(class), now.Add(lookAhead).UnixMilli())
-	taken := make(map[string]int) // by gate
+	type lot struct{ gate, kind string }
+	taken := make(map[lot]int)
 	for {
 		rows, err := t.v.cfg.Store.Scan(ctx, r)
 		if err != nil {
 			return nil, time.Time{}, err
 		}
 		for _, row := range rows {
+			// Most of a backlog is left alone, for which its keys and labels will do.
+			known := due{kind: row.Key[strings.LastIndexByte(row.Key, ':')+1:], label: row.Label}
+			mine := lot{known.gate(), known.kind}
+			if taken[mine] == share || t.passedOver(row.Key, known) {
+				continue
+			}
 			d, err := parseDue(class, row)
 			switch {
 			case err != nil:
 				t.v.cfg.Log.ErrorContext(ctx, "due row left alone", "row", row.Key, "error", err)
-			case t.passedOver(d):
 			case d.at.After(now):
-				return items, d.at, nil
-			case taken[d.gate()] < share:
-				taken[d.gate()]++
+				return begunFirst(items), d.at, nil
+			default:
+				taken[mine]++
 				items = append(items, d)
 			}
 		}
 		if len(rows) < duePage {
-			return items, time.Time{}, nil
+			return begunFirst(items), time.Time{}, nil
 		}
 		r.From = rows[len(rows)-1].Key + "!"
 	}
 }
 
-// passedOver reports whether this tick leaves an item alone, so that it does
-// not stand before those that can be done.
-func (t *tick) passedOver(d due) bool {
+// begunFirst puts renewals that are to begin behind all else.
+func begunFirst(items []due) []due {
+	slices.SortStableFunc(items, func(a, b due) int {
+		switch begins := a.kind == kindRenew; {
+		case begins == (b.kind == kindRenew):
+			return 0
+		case begins:
+			return 1
+		default:
+			return -1
+		}
+	})
+	return items
+}
+
+// passedOver reports whether this tick leaves the item of a due row alone, so that
+// it does not stand before those that can be done.
+func (t *tick) passedOver(key string, d due) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g, ok := t.gates[d.gate()]
-	return t.aside[d.key()] || ok && (g.closed || t.full(g, d))
+	return t.aside[key] || ok && (g.closed || t.full(g, d))
 }
 
 // work runs items in order, as far as their gates let them, with bounded
