@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Invariants checks what must hold between the rows and blobs of a vault after
-// every transaction, and returns everything that does not.
+// Invariants checks what must hold between the rows, in key order, and blobs of a
+// vault after every transaction, and returns everything that does not.
 func Invariants(rows []Row, blobs map[string][]byte) error {
 	byKey := make(map[string]Row)
 	for _, r := range rows {
@@ -29,7 +29,7 @@ func Invariants(rows []Row, blobs map[string][]byte) error {
 				wrong("%v", err)
 				continue
 			}
-			checkHead(h, r, byKey, blobs, expected, wrong)
+			checkHead(h, r, rows, byKey, blobs, expected, wrong)
 		case strings.HasPrefix(r.Key, "r:"):
 			j := new(releaseJob)
 			if err := decode(r, j); err != nil {
@@ -73,7 +73,17 @@ func Invariants(rows []Row, blobs map[string][]byte) error {
 	return errors.Join(errs...)
 }
 
-func checkHead(h *head, r Row, rows map[string]Row, blobs map[string][]byte, expected map[string]bool, wrong func(string, ...any)) {
+// under are the rows, of some in key order, whose keys begin with prefix.
+func under(rows []Row, prefix string) []Row {
+	first, _ := slices.BinarySearchFunc(rows, prefix, func(r Row, prefix string) int { return strings.Compare(r.Key, prefix) })
+	n := slices.IndexFunc(rows[first:], func(r Row) bool { return !strings.HasPrefix(r.Key, prefix) })
+	if n < 0 {
+		return rows[first:]
+	}
+	return rows[first : first+n]
+}
+
+func checkHead(h *head, r Row, rows []Row, byKey map[string]Row, blobs map[string][]byte, expected map[string]bool, wrong func(string, ...any)) {
 	n := Name{h.Name}
 	if r.Key != headKey(n) || r.Label != h.label() {
 		wrong("head %s has label %q and name %q", r.Key, r.Label, h.Name)
@@ -98,13 +108,9 @@ func checkHead(h *head, r Row, rows map[string]Row, blobs map[string][]byte, exp
 		}
 	}
 	versions := 0
-	for key, row := range rows {
-		id, ok := strings.CutPrefix(key, versionKey(n, ""))
-		if !ok {
-			continue
-		}
+	for _, row := range under(rows, versionKey(n, "")) {
 		versions++
-		expected[key] = true
+		expected[row.Key] = true
 		ver := new(version)
 		if err := decode(row, ver); err != nil {
 			wrong("%v", err)
@@ -113,15 +119,13 @@ func checkHead(h *head, r Row, rows map[string]Row, blobs map[string][]byte, exp
 		if !partial {
 			expected[keyRowKey(n, ver.KeyID)] = true
 		}
-		if err := checkVersion(ver, id, blobs); err != nil && !partial {
-			wrong("%s: %v", key, err)
+		if err := checkVersion(ver, strings.TrimPrefix(row.Key, versionKey(n, "")), blobs); err != nil && !partial {
+			wrong("%s: %v", row.Key, err)
 		}
 	}
 	if partial {
-		for key := range rows {
-			if strings.HasPrefix(key, keyRowKey(n, "")) {
-				expected[key] = true
-			}
+		for _, row := range under(rows, keyRowKey(n, "")) {
+			expected[row.Key] = true
 		}
 		return
 	}
@@ -133,7 +137,7 @@ func checkHead(h *head, r Row, rows map[string]Row, blobs map[string][]byte, exp
 			wrong("%s: version %s is latest and %s watched", h.Name, h.Latest.ID, h.Told.Version)
 		}
 		copied := row(versionKey(n, h.Latest.ID), "", h.Latest)
-		if stored := rows[copied.Key]; !bytes.Equal(stored.Doc, copied.Doc) {
+		if stored := byKey[copied.Key]; !bytes.Equal(stored.Doc, copied.Doc) {
 			wrong("%s: the head's copy differs from row %s", h.Name, copied.Key)
 		}
 	}
