@@ -48,7 +48,7 @@ token: localcloud ## print a bearer token for curl
 
 test: $(VENV) $(MODULES) ## run every check and test, from nothing
 	$(GO) vet ./...
-	$(if $(RACE),$(GO) test -run Interleav ./handler/internal/vault) # in full; the race detector leaves time for samples only
+	$(if $(RACE),$(GO) test -run 'Interleav|Year' ./handler/internal/vault) # in full; the race detector leaves time for samples only
 	$(GO) test $(RACE) ./...
 
 conformance: ## run the whole API with all official clients; writes docs/conformance.md

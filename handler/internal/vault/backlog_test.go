@@ -75,7 +75,7 @@ func TestBacklog(t *testing.T) {
 	const (
 		many   = 2000
 		outage = 3 * time.Hour
-		tried  = 3 + 4 + 5 + int(outage/(30*time.Minute)) // until it is paused; until pauses are long; then
+		tried  = 3 + 4 + 5 + int(outage/(30*time.Minute)) // steps: until it is paused; until pauses are long; then
 		drain  = 30                                       // ticks that are watched
 	)
 	for _, test := range []struct {
