@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -18,6 +19,7 @@ import (
 type queue struct {
 	t     testing.TB
 	clock *clock
+	life  time.Duration // of a certificate; a year when zero
 	step  time.Duration // that a step takes
 	down  bool          // a field that only changes between ticks
 
@@ -35,7 +37,7 @@ func (q *queue) Step(_ context.Context, req vault.Request, _ json.RawMessage) (j
 		return nil, vault.Retry(time.Time{}, errors.New("connection refused"))
 	}
 	q.issued[req.Certificate] = q.clock.Now()
-	return nil, issueFrom(q.t, req, q.clock.Now(), 365*day)
+	return nil, issueFrom(q.t, req, q.clock.Now(), cmp.Or(q.life, 365*day))
 }
 
 // issueFrom answers a request with a certificate that is valid from a time on.
