@@ -28,27 +28,26 @@ const (
 // certificates of the first hours are due.
 var trades = map[string]trade{
 	"acme": {
-		certificates: 150, life: 90 * day, percentage: 80, advises: true,
+		certificates: 100, life: 90 * day, percentage: 80, advises: true,
 		waits:  []time.Duration{2 * time.Second, 10 * time.Second, time.Second},
 		recall: 200 * day, outages: []span{{59 * day, 60 * day}, {200*day + 6*time.Hour, 200*day + 9*time.Hour}},
 	},
 	"public": {
-		certificates: 2000, life: 90 * day, percentage: 80,
+		certificates: 1200, life: 90 * day, percentage: 80,
 		waits:   []time.Duration{5 * time.Second, 15 * time.Second},
 		outages: []span{{72*day + 10*time.Hour, 74*day + 22*time.Hour}},
 	},
 	"limited": {
 		certificates: 500, life: 47 * day, percentage: 80, perHour: 60,
-		waits:   []time.Duration{time.Second},
+		waits:   []time.Duration{2 * time.Hour}, // people look at it
 		outages: []span{{38 * day, 38*day + 5*time.Hour}},
 	},
 	"brief": {
 		certificates: 200, life: 6 * day, percentage: 75,
 		outages: []span{{100 * day, 101 * day}, {300 * day, 300*day + 12*time.Hour}},
 	},
-	"ordered": {
-		certificates: 7150, life: 365 * day, percentage: 80,
-		waits:   []time.Duration{2 * time.Hour}, // people look at it
+	"yearly": {
+		certificates: 8000, life: 365 * day, percentage: 80,
 		outages: []span{{295 * day, 297 * day}},
 	},
 }
