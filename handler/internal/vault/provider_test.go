@@ -158,12 +158,12 @@ func TestPanicTouchesNoOther(t *testing.T) {
 		panic("out of cheese")
 	}
 	h.mustSetIssuer("bad", "bad")
-	for i := range 5 {
+	for i := range 2 { // three would pause the issuer
 		h.mustCreate(fmt.Sprintf("bad%d", i), "bad")
 		h.mustCreate(fmt.Sprintf("good%d", i), "Self")
 	}
 	h.mustTick()
-	for i := range 5 {
+	for i := range 2 {
 		if op := h.mustOperation(fmt.Sprintf("good%d", i)); op.Status != vault.StatusCompleted {
 			t.Errorf("good%d is %s", i, op.Status)
 		}
