@@ -22,7 +22,7 @@ var commands = []command{
 	{"pause", "ISSUER", "leave all work of an issuer alone", pause},
 	{"resume", "ISSUER", "go on with it", resume},
 	{"events", "", "events that a destination does not have yet, or would not take", events},
-	{"retry-event", "EVENT DESTINATION", "deliver an event again that was given up", retryEvent},
+	{"retry-event", "EVENT DESTINATION", "deliver an event now, and try for another day", retryEvent},
 	{"revoke", "CERTIFICATE VERSION", "have the CA revoke a version", revoke},
 	{"revocation", "CERTIFICATE VERSION", "what has become of a revocation", revocation},
 }

@@ -1,5 +1,5 @@
 // Package ops is the command line of operators: what is in progress or has
-// failed at CAs, and what to do about it. It is a client of the vault's HTTP API,
+// failed at CAs, which events have not arrived, and what to do about it. It is a client of the vault's HTTP API,
 // as whoever the environment's credential says (DefaultAzureCredential), so it
 // runs wherever a Key Vault client would, and may do what that identity may.
 //
@@ -86,7 +86,8 @@ func dispatch(ctx context.Context, cfg Config) error {
 }
 
 func help(w io.Writer) {
-	fmt.Fprint(w, `What is in progress or has failed at CAs, and what to do about it.
+	fmt.Fprint(w, `What is in progress or has failed at CAs, which events have not arrived, and what to do
+about it.
 
 usage: handler ops COMMAND [arguments]
 

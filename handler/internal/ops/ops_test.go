@@ -43,9 +43,22 @@ type service struct {
 	vault  *vault.Vault
 	now    time.Time
 	roles  []string
+	siem   *endpoint
 
 	mu     sync.Mutex
 	scopes []string // that tokens were asked for
+}
+
+// endpoint is a destination that takes every event unless it has an answer.
+type endpoint struct{ answer *vault.DeliveryError }
+
+func (e *endpoint) Wants(vault.Event) bool { return true }
+
+func (e *endpoint) Deliver(context.Context, vault.Event) error {
+	if e.answer == nil {
+		return nil
+	}
+	return e.answer
 }
 
 var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
@@ -58,7 +71,7 @@ var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
 
 func newService(t *testing.T) *service {
 	t.Helper()
-	s := &service{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), roles: []string{"Key Vault Administrator"}}
+	s := &service{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), roles: []string{"Key Vault Administrator"}, siem: new(endpoint)}
 	now := func() time.Time { return s.now }
 	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		pub := signingKey().PublicKey
@@ -80,6 +93,7 @@ func newService(t *testing.T) *service {
 			"self": selfsigned.New(selfsigned.Config{Now: now}),
 			"test": scripted.New(scripted.Config{Now: now}),
 		},
+		Destinations: map[string]vault.Destination{"siem": s.siem},
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			s.now = s.now.Add(d)
 			return ctx.Err()
@@ -259,6 +273,57 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// TestEvents: what is on its way and what was given up are told apart, and a dead
+// letter can be sent after all.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	want(t, s.run("events"), "Every event was delivered.")
+	complete := func(name string) {
+		s.create(name, "Self")
+		s.now = s.now.Add(time.Minute)
+		s.tick() // it is completed, and its event tried
+	}
+	s.siem.answer = &vault.DeliveryError{Refused: true, Err: errors.New("413\x1b[31m Content\nToo Large " + strings.Repeat("x", 80))}
+	complete("refused")
+	s.siem.answer = &vault.DeliveryError{Err: errors.New("502 Bad Gateway"), After: 5 * time.Minute}
+	complete("waiting")
+	s.now = s.now.Add(3 * time.Minute)
+	head := "EVENT DESTINATION TYPE CERTIFICATE AGE ATTEMPTS NEXT ATTEMPT GIVEN UP LAST ANSWER"
+	kind := "Microsoft.KeyVault.CertificateNewVersionCreated"
+	out := s.run("events")
+	want(t, out, head,
+		"ID siem "+kind+" refused 4m 1 - Refused 4m ago 413 [31m Content Too Large "+strings.Repeat("x", 52)+"…",
+		"ID siem "+kind+" waiting 3m 1 in 2m - 502 Bad Gateway")
+	var all []struct {
+		EventID string `json:"event_id"`
+		GivenUp int64  `json:"given_up"`
+	}
+	if err := json.Unmarshal([]byte(s.run("events -json")), &all); err != nil || len(all) != 2 || all[0].GivenUp == 0 || all[1].GivenUp != 0 {
+		t.Fatalf("in JSON: %v, %v", all, err)
+	}
+	dead := all[0].EventID
+	if !strings.Contains(out, dead) {
+		t.Errorf("the table does not name the event %s:\n%s", dead, out)
+	}
+	s.siem.answer = nil
+	want(t, s.run("retry-event "+dead+" siem"), head,
+		"ID siem "+kind+" refused 4m 0 now - 413 [31m Content Too Large "+strings.Repeat("x", 52)+"…")
+	s.tick()
+	if out := lines(s.run("events")); len(out) != 2 || !strings.Contains(out[1], " waiting ") {
+		t.Errorf("after the retry: %q", out)
+	}
+	for line, want := range map[string]string{
+		"retry-event " + dead + " siem":    "EventNotFound: ", // it was delivered
+		"retry-event x siem":               "EventNotFound: ",
+		"retry-event " + dead + " ../siem": "BadParameter: ",
+	} {
+		if _, err := s.try(line); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", line, err, want)
+		}
+	}
+}
+
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -308,6 +373,8 @@ func TestRefusals(t *testing.T) {
 		"list -stuck-for -1h":            "",
 		"pause ca -for -1h":              "",
 		"show":                           "",
+		"events more":                    "",
+		"retry-event x":                  "",
 		"nonsense":                       "",
 		"":                               "",
 	} {
@@ -344,7 +411,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%q does not say %q:\n%s", line, want, out)
 		}
 	}
-	for name := range strings.FieldsSeq("list show advance retry give-up forget issuers pause resume revoke revocation") {
+	for name := range strings.FieldsSeq("list show advance retry give-up forget issuers pause resume events retry-event revoke revocation") {
 		if out := s.run("help"); !strings.Contains(out, "\n  "+name+" ") {
 			t.Errorf("help does not list %s", name)
 		}

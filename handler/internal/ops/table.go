@@ -70,6 +70,7 @@ type eventState struct {
 	Attempts    int
 	Answer      string
 	Due         int64
+	GivenUp     int64 `json:"given_up"`
 	Reason      string
 }
 
@@ -79,8 +80,17 @@ type revocationState struct {
 	Attempts, Failures             int
 }
 
-// maxSaid is how much of a CA's word a table has, in characters.
+// maxSaid is how much of an answer a table has, in characters.
 const maxSaid = 80
+
+// brief is what a table has of an answer.
+func brief(answer string) string {
+	said := []rune(printable(answer))
+	if len(said) > maxSaid {
+		said = append(said[:maxSaid-1], '…')
+	}
+	return string(said)
+}
 
 func (r *run) board(all []entry) {
 	if len(all) == 0 {
@@ -89,11 +99,7 @@ func (r *run) board(all []entry) {
 	}
 	w := r.table("CERTIFICATE", "WORK", "ISSUER", "STATUS", "AGE", "FAILURES", "NEXT STEP", "LAST ANSWER")
 	for _, e := range all {
-		said := []rune(printable(e.said()))
-		if len(said) > maxSaid {
-			said = append(said[:maxSaid-1], '…')
-		}
-		row(w, e.Certificate, e.Work, e.Issuer, e.Status, r.since(e.Created), fmt.Sprint(e.Failures), r.until(e.Due), string(said))
+		row(w, e.Certificate, e.Work, e.Issuer, e.Status, r.since(e.Created), fmt.Sprint(e.Failures), r.until(e.Due), brief(e.said()))
 	}
 	w.Flush()
 }
@@ -159,9 +165,13 @@ func (r *run) events(all []eventState) {
 		fmt.Fprintln(r.Stdout, "Every event was delivered.")
 		return
 	}
-	w := r.table("EVENT", "DESTINATION", "TYPE", "CERTIFICATE", "AGE", "ATTEMPTS", "NEXT", "GIVEN UP", "LAST ANSWER")
+	w := r.table("EVENT", "DESTINATION", "TYPE", "CERTIFICATE", "AGE", "ATTEMPTS", "NEXT ATTEMPT", "GIVEN UP", "LAST ANSWER")
 	for _, e := range all {
-		row(w, e.EventID, e.Destination, e.Type, e.Certificate, r.since(e.Time), fmt.Sprint(e.Attempts), r.until(e.Due), cmp.Or(e.Reason, "-"), e.Answer)
+		givenUp := "-"
+		if e.GivenUp != 0 {
+			givenUp = e.Reason + " " + r.since(e.GivenUp) + " ago"
+		}
+		row(w, e.EventID, e.Destination, e.Type, e.Certificate, r.since(e.Time), fmt.Sprint(e.Attempts), r.until(e.Due), givenUp, brief(e.Answer))
 	}
 	w.Flush()
 }
