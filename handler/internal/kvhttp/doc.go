@@ -14,8 +14,9 @@
 //
 // Read routes.go and server.go first: the route table and the way through it. A
 // route is a function in certificates.go, operations.go, issuers.go, contacts.go,
-// secrets.go or keys.go, or, where Key Vault has nothing of the kind, in board.go
-// or revocations.go; it decodes, calls the vault once and shows the result.
+// secrets.go or keys.go, or, where Key Vault has nothing of the kind, in board.go,
+// undelivered.go or revocations.go; it decodes, calls the vault once and shows the
+// result.
 // The wire files hold the JSON types and their conversions, errors.go all
 // failures, backing.go what secrets and keys have in common, urls.go and links.go
 // the addresses, page.go the paging.

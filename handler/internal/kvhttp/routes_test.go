@@ -247,7 +247,7 @@ func TestRandomPaths(t *testing.T) {
 		own[r.name] = regexp.MustCompile("(?i)^/*" + strings.ReplaceAll(pattern, "/", "/+") + "/*$")
 	}
 	segment := rapid.OneOf(
-		rapid.SampledFrom([]string{"", "certificates", "CERTIFICATES", "deletedcertificates", "secrets", "deletedsecrets", "keys", "deletedkeys", "import", "backup", "sign", "verify", "issuers", "contacts", "restore", "create", "pending", "merge", "policy", "versions", "recover",
+		rapid.SampledFrom([]string{"", "certificates", "CERTIFICATES", "deletedcertificates", "secrets", "deletedsecrets", "keys", "deletedkeys", "import", "backup", "sign", "verify", "issuers", "contacts", "restore", "create", "pending", "merge", "policy", "versions", "recover", "operations", "events", "retry",
 			"a", "myca", "5fb678d710f367fb289d04f4291941fe", ".", "..", "%2e%2e", "..%2FAdvanceIssuance", "a%2Fcreate", "a%5Cb", "%00", "%", "%zz", "a.b", "ä", "%C3%A4", "a%20b", ";", "*"}),
 		rapid.StringMatching(`[ -"$->@-~]{0,12}`),
 	)

@@ -26,18 +26,22 @@ func TestSchemathesis(t *testing.T) {
 	}
 	t.Parallel()
 	program := schemathesis(t)
-	s := newService(t, options{newKey: rsaPooledKey})
+	s := newService(t, options{newKey: rsaPooledKey, destinations: map[string]vault.Destination{"siem": new(away)}})
 	s.complete("mycert1")
 	s.create("pending", "Unknown")
 	s.script("myca", "hold")
 	s.complete("removed")
+	s.tick()
 	s.must("DELETE", "/certificates/removed"+v74, "")
 	id := s.must("GET", "/certificates/mycert1"+v74, "").field(t, "id").(string)
+	letter := s.firstUndelivered()
 	dir := t.TempDir()
 	document := withExamples(t, dir, map[string][]string{
-		"name":    {"mycert1", "pending", "removed"},
-		"issuer":  {"myca"},
-		"version": {id[strings.LastIndex(id, "/")+1:]},
+		"name":        {"mycert1", "pending", "removed"},
+		"issuer":      {"myca"},
+		"version":     {id[strings.LastIndex(id, "/")+1:]},
+		"event":       {letter["event_id"].(string)},
+		"destination": {"siem"},
 	})
 	server := httptest.NewServer(guarded(t, s))
 	t.Cleanup(server.Close)
@@ -59,6 +63,9 @@ func TestSchemathesis(t *testing.T) {
 		t.Errorf("schemathesis: %v\n%s", err, out)
 	}
 	t.Logf("%s", out)
+	if after := s.firstUndelivered(); letter["given_up"] == nil || after["event_id"] != letter["event_id"] || after["given_up"] != nil {
+		t.Errorf("the dead letter %v was not retried: %v", letter, after)
+	}
 }
 
 // withExamples writes a copy of openapi.json with examples of parameters that
