@@ -6,38 +6,18 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 
 	"github.com/certwright/certwright/scripts/localcloud/azurite"
+	"github.com/certwright/certwright/scripts/localcloud/supervise/supervisetest"
 )
-
-// startLimit covers an installation from an empty npm cache.
-const startLimit = 5 * time.Minute
-
-func start(t *testing.T, cfg azurite.Config) *azurite.Server {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
-	defer cancel()
-	server, err := azurite.Start(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server
-}
 
 func TestServesTableAndBlob(t *testing.T) {
 	t.Parallel()
-	server := start(t, azurite.Config{})
+	server := supervisetest.Run(t, azurite.Start, azurite.Config{})
 
 	tables, err := aztables.NewServiceClientFromConnectionString(server.ConnectionString(), nil)
 	if err != nil {
@@ -60,7 +40,7 @@ func TestKeepsDataInLocation(t *testing.T) {
 	location := filepath.Join(t.TempDir(), "data")
 	var tables *aztables.ServiceClient
 	for range 2 {
-		server := start(t, azurite.Config{Location: location})
+		server := supervisetest.Run(t, azurite.Start, azurite.Config{Location: location})
 		var err error
 		if tables, err = aztables.NewServiceClientFromConnectionString(server.ConnectionString(), nil); err != nil {
 			t.Fatal(err)
@@ -82,13 +62,8 @@ func TestKeepsDataInLocation(t *testing.T) {
 
 func TestStopEndsTheProcess(t *testing.T) {
 	t.Parallel()
-	server := start(t, azurite.Config{})
-	if err := server.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(server.PID(), 0); err != syscall.ESRCH {
-		t.Errorf("signalling the stopped process: %v, want ESRCH", err)
-	}
+	server := supervisetest.Run(t, azurite.Start, azurite.Config{})
+	supervisetest.StopEnds(t, server)
 }
 
 func TestTakenPortIsNamed(t *testing.T) {
@@ -99,7 +74,7 @@ func TestTakenPortIsNamed(t *testing.T) {
 	}
 	defer taken.Close()
 	var output bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), supervisetest.StartLimit)
 	defer cancel()
 	port := taken.Addr().(*net.TCPAddr).Port
 	_, err = azurite.Start(ctx, azurite.Config{TablePort: port, Output: &output})

@@ -61,13 +61,11 @@ type Server struct {
 // services listen. ctx bounds the start only; the server runs until Stop, or
 // until this process ends.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	if cfg.Checkout.Root == "" {
-		var err error
-		if cfg.Checkout, err = checkout.Find("."); err != nil {
-			return nil, err
-		}
+	tree, err := cfg.Checkout.OrHere()
+	if err != nil {
+		return nil, err
 	}
-	program, err := Install(ctx, cfg.Checkout)
+	program, err := Install(ctx, tree)
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,15 @@ func Find(dir string) (Checkout, error) {
 	}
 }
 
+// OrHere is c or, when that is zero, the working copy that the working directory
+// lies in.
+func (c Checkout) OrHere() (Checkout, error) {
+	if c.Root != "" {
+		return c, nil
+	}
+	return Find(".")
+}
+
 func isModule(goMod []byte) bool {
 	return len(goMod) > len(module) && string(goMod[:len(module)]) == module && goMod[len(module)] == '\n'
 }

@@ -100,3 +100,18 @@ func TestLockExcludes(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestOrHere(t *testing.T) {
+	t.Parallel()
+	given := checkout.Checkout{Root: t.TempDir()}
+	if got, err := given.OrHere(); err != nil || got != given {
+		t.Errorf("of %v: %v, %v", given, got, err)
+	}
+	here, err := checkout.Find(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (checkout.Checkout{}).OrHere(); err != nil || got != here {
+		t.Errorf("of none: %v, %v, want %v", got, err, here)
+	}
+}

@@ -1,5 +1,5 @@
 // Package loopback runs the local cloud's own HTTP servers, which are reached
-// from this machine only.
+// from this machine only, and calls those of the programs that it starts.
 package loopback
 
 import (

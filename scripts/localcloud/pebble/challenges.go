@@ -13,9 +13,9 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/certwright/certwright/scripts/localcloud/checkout"
+	"github.com/certwright/certwright/scripts/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/supervise"
 )
 
@@ -34,7 +34,7 @@ type ChallengesConfig struct {
 type Challenges struct {
 	process               *supervise.Process
 	dns, http, management int
-	client                http.Client
+	client                *http.Client
 }
 
 // StartChallenges installs the server when needed, starts it and returns when it
@@ -45,37 +45,25 @@ func StartChallenges(ctx context.Context, cfg ChallengesConfig) (*Challenges, er
 	if err != nil {
 		return nil, err
 	}
-	for range starts {
-		var c *Challenges
-		if c, err = tryChallenges(ctx, program, cfg.Output); err == nil {
-			return c, nil
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, fmt.Errorf("starting pebble-challtestsrv: %w", err)
-}
-
-func tryChallenges(ctx context.Context, program string, output io.Writer) (*Challenges, error) {
-	ports, err := freePorts(3)
+	c, err := supervise.OnPorts(ctx, []int{0, 0, 0}, func(ports []int) (*Challenges, error) {
+		return startChallenges(ctx, program, cfg.Output, ports)
+	})
 	if err != nil {
-		return nil, err
-	}
-	c := &Challenges{dns: ports[0], http: ports[1], management: ports[2]}
-	c.client = http.Client{Timeout: callTimeout, Transport: &http.Transport{}}
-	cmd := exec.Command(program,
-		"-defaultIPv4", "127.0.0.1", "-defaultIPv6", "",
-		"-dnsserver", address(c.dns), "-http01", address(c.http), "-management", address(c.management),
-		"-https01", "", "-tlsalpn01", "", "-doh", "")
-	if c.process, err = start(ctx, cmd, output, c.probe); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("starting pebble-challtestsrv: %w", err)
 	}
 	return c, nil
 }
 
-// callTimeout bounds one call of a server on this machine.
-const callTimeout = 5 * time.Second
+func startChallenges(ctx context.Context, program string, output io.Writer, ports []int) (*Challenges, error) {
+	c := &Challenges{dns: ports[0], http: ports[1], management: ports[2], client: loopback.NewClient(nil)}
+	cmd := exec.Command(program,
+		"-defaultIPv4", "127.0.0.1", "-defaultIPv6", "",
+		"-dnsserver", loopback.Address(c.dns), "-http01", loopback.Address(c.http), "-management", loopback.Address(c.management),
+		"-https01", "", "-tlsalpn01", "", "-doh", "")
+	var err error
+	c.process, err = supervise.StartReady(ctx, cmd, stopGrace, output, c.probe)
+	return c, err
+}
 
 // probe reports whether the three ports are the server's own: it goes on when it
 // could not listen.
@@ -85,17 +73,12 @@ func (c *Challenges) probe(ctx context.Context) error {
 	if err := errors.Join(c.AddHTTP01(ctx, secret, secret), c.AddTXT(ctx, host, secret)); err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(c.http)+"/.well-known/acme-challenge/"+secret, nil)
+	body, err := loopback.Get(ctx, c.client, "http://"+loopback.Address(c.http)+"/.well-known/acme-challenge/"+secret)
 	if err != nil {
 		return err
 	}
-	response, err := c.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if body, err := io.ReadAll(io.LimitReader(response.Body, 1<<10)); err != nil || string(body) != secret {
-		return fmt.Errorf("HTTP-01 answers %q: %w", body, err)
+	if string(body) != secret {
+		return fmt.Errorf("HTTP-01 answers %q", body)
 	}
 	texts, err := c.Resolver().LookupTXT(ctx, host+".")
 	if err != nil {
@@ -108,7 +91,7 @@ func (c *Challenges) probe(ctx context.Context) error {
 }
 
 // DNS returns the address of the DNS server, host:port for UDP and TCP.
-func (c *Challenges) DNS() string { return address(c.dns) }
+func (c *Challenges) DNS() string { return loopback.Address(c.dns) }
 
 // Resolver returns a resolver that asks the DNS server.
 func (c *Challenges) Resolver() *net.Resolver {
@@ -156,21 +139,26 @@ func (c *Challenges) RemoveHTTP01(ctx context.Context, token string) error {
 }
 
 func (c *Challenges) call(ctx context.Context, path string, arguments map[string]string) error {
+	return post(ctx, c.client, "http://"+loopback.Address(c.management)+"/"+path, arguments)
+}
+
+// post sends arguments, in JSON, to a program's management.
+func post(ctx context.Context, client *http.Client, url string, arguments map[string]string) error {
 	body, err := json.Marshal(arguments)
 	if err != nil {
-		return fmt.Errorf("calling %q: %w", path, err)
+		return fmt.Errorf("calling %q: %w", url, err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address(c.management)+"/"+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("calling %q: %w", path, err)
+		return fmt.Errorf("calling %q: %w", url, err)
 	}
-	response, err := c.client.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("calling %q: %w", path, err)
+		return fmt.Errorf("calling %q: %w", url, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("calling %q: %s", path, response.Status)
+		return fmt.Errorf("calling %q: %s", url, response.Status)
 	}
 	return nil
 }

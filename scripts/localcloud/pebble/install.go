@@ -30,12 +30,10 @@ func Install(ctx context.Context, c checkout.Checkout) (string, error) {
 // find is Install in the working copy that the working directory lies in,
 // unless another is given.
 func find(ctx context.Context, c checkout.Checkout, program string) (string, error) {
-	if c.Root == "" {
-		var err error
-		if c, err = checkout.Find("."); err != nil {
-			return "", err
-		}
+	tree, err := c.OrHere()
+	if err != nil {
+		return "", err
 	}
-	dir, err := Install(ctx, c)
+	dir, err := Install(ctx, tree)
 	return filepath.Join(dir, program), err
 }

@@ -7,48 +7,17 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/scripts/localcloud/pebble"
+	"github.com/certwright/certwright/scripts/localcloud/supervise/supervisetest"
 )
-
-// startLimit covers an installation from an empty module cache.
-const startLimit = 5 * time.Minute
 
 func startChallenges(t *testing.T) *pebble.Challenges {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
-	defer cancel()
-	challenges, err := pebble.StartChallenges(ctx, pebble.ChallengesConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := challenges.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return challenges
-}
-
-func start(t *testing.T, cfg pebble.Config) *pebble.Server {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
-	defer cancel()
-	server, err := pebble.Start(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server
+	return supervisetest.Run(t, pebble.StartChallenges, pebble.ChallengesConfig{})
 }
 
 // directory is what the tests look at of an ACME directory (RFC 8555 section
@@ -80,7 +49,7 @@ func getDirectory(t *testing.T, s *pebble.Server) (d directory) {
 func TestServesADirectory(t *testing.T) {
 	t.Parallel()
 	challenges := startChallenges(t)
-	server := start(t, pebble.Config{
+	server := supervisetest.Run(t, pebble.Start, pebble.Config{
 		Challenges: challenges,
 		MACKeys:    map[string]string{"kid-1": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I"},
 		Profiles:   map[string]pebble.Profile{"short": {Description: "six days", ValidityPeriod: 6 * 24 * 60 * 60}},
@@ -97,11 +66,11 @@ func TestServesADirectory(t *testing.T) {
 func TestStartsAgainAtTheSamePlace(t *testing.T) {
 	t.Parallel()
 	challenges := startChallenges(t)
-	first := start(t, pebble.Config{Challenges: challenges})
+	first := supervisetest.Run(t, pebble.Start, pebble.Config{Challenges: challenges})
 	if err := first.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	second := start(t, pebble.Config{Challenges: challenges, Port: first.Port(), TLS: first.TLS()})
+	second := supervisetest.Run(t, pebble.Start, pebble.Config{Challenges: challenges, Port: first.Port(), TLS: first.TLS()})
 	if second.DirectoryURL() != first.DirectoryURL() {
 		t.Errorf("the directory moved from %s to %s", first.DirectoryURL(), second.DirectoryURL())
 	}
@@ -116,7 +85,7 @@ func TestTakenPortIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), supervisetest.StartLimit)
 	defer cancel()
 	_, err = pebble.Start(ctx, pebble.Config{Challenges: challenges, Port: taken.Addr().(*net.TCPAddr).Port})
 	if err == nil || !strings.Contains(err.Error(), "address already in use") {
@@ -127,18 +96,9 @@ func TestTakenPortIsNamed(t *testing.T) {
 func TestStopEndsTheProcesses(t *testing.T) {
 	t.Parallel()
 	challenges := startChallenges(t)
-	server := start(t, pebble.Config{Challenges: challenges})
-	for _, process := range []interface {
-		Stop() error
-		PID() int
-	}{server, challenges} {
-		if err := process.Stop(); err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.Kill(process.PID(), 0); err != syscall.ESRCH {
-			t.Errorf("signalling the stopped process: %v, want ESRCH", err)
-		}
-	}
+	server := supervisetest.Run(t, pebble.Start, pebble.Config{Challenges: challenges})
+	supervisetest.StopEnds(t, server)
+	supervisetest.StopEnds(t, challenges)
 }
 
 func TestAnswersChallenges(t *testing.T) {

@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/scripts/localcloud/checkout"
+	"github.com/certwright/certwright/scripts/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/supervise"
 )
 
@@ -66,7 +66,7 @@ type Server struct {
 	dir              string // of its files, removed at the end
 	port, management int
 	tls              *tls.Certificate
-	client           http.Client
+	client           *http.Client
 }
 
 // Start installs Pebble when needed, starts it and returns when it answers. ctx
@@ -81,31 +81,22 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("starting pebble: %w", err)
 		}
 	}
-	for range starts {
-		var s *Server
-		if s, err = try(ctx, cfg, program); err == nil {
-			return s, nil
-		}
-		if ctx.Err() != nil || cfg.Port != 0 {
-			break
-		}
+	s, err := supervise.OnPorts(ctx, []int{cfg.Port, 0}, func(ports []int) (*Server, error) {
+		return start(ctx, cfg, program, ports)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting pebble: %w", err)
 	}
-	return nil, fmt.Errorf("starting pebble: %w", err)
+	return s, nil
 }
 
-func try(ctx context.Context, cfg Config, program string) (*Server, error) {
-	ports, err := freePorts(2)
-	if err != nil {
-		return nil, err
-	}
+// stopGrace is how long a program may take to end. They have nothing to save.
+const stopGrace = 2 * time.Second
+
+func start(ctx context.Context, cfg Config, program string, ports []int) (*Server, error) {
 	s := &Server{port: ports[0], management: ports[1], tls: cfg.TLS}
-	if cfg.Port != 0 {
-		s.port = cfg.Port
-	}
-	s.client = http.Client{
-		Timeout:   callTimeout,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.Roots()}},
-	}
+	s.client = loopback.NewClient(s.Roots())
+	var err error
 	if s.dir, err = os.MkdirTemp("", "pebble-"); err != nil {
 		return nil, err
 	}
@@ -113,8 +104,11 @@ func try(ctx context.Context, cfg Config, program string) (*Server, error) {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
 	cmd := exec.Command(program, "-strict", "-config", s.configFile(), "-dnsserver", cfg.Challenges.DNS())
-	cmd.Env = environment(cfg.variables())
-	if s.process, err = start(ctx, cmd, cfg.Output, s.probe); err != nil {
+	cmd.Env = os.Environ()
+	for name, value := range cfg.variables() {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	if s.process, err = supervise.StartReady(ctx, cmd, stopGrace, cfg.Output, s.probe); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
 	return s, nil
@@ -152,8 +146,8 @@ func (s *Server) writeFiles(cfg Config) error {
 	seconds := int(cfg.RetryAfter / time.Second)
 	certificateFile, keyFile := filepath.Join(s.dir, "cert.pem"), filepath.Join(s.dir, "key.pem")
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
-		"listenAddress":                  address(s.port),
-		"managementListenAddress":        address(s.management),
+		"listenAddress":                  loopback.Address(s.port),
+		"managementListenAddress":        loopback.Address(s.management),
 		"certificate":                    certificateFile,
 		"privateKey":                     keyFile,
 		"httpPort":                       cfg.Challenges.http,
@@ -177,7 +171,7 @@ func (s *Server) writeFiles(cfg Config) error {
 // probe reports whether both listeners answer. The server's certificate proves
 // that they are its own.
 func (s *Server) probe(ctx context.Context) error {
-	_, err := s.get(ctx, s.DirectoryURL())
+	_, err := loopback.Get(ctx, s.client, s.DirectoryURL())
 	if err == nil {
 		_, err = s.Root(ctx, 0)
 	}
@@ -185,7 +179,7 @@ func (s *Server) probe(ctx context.Context) error {
 }
 
 // DirectoryURL returns the URL of the ACME directory.
-func (s *Server) DirectoryURL() string { return "https://" + address(s.port) + "/dir" }
+func (s *Server) DirectoryURL() string { return "https://" + loopback.Address(s.port) + "/dir" }
 
 // Port returns the port of the ACME server.
 func (s *Server) Port() int { return s.port }
@@ -203,7 +197,7 @@ func (s *Server) Roots() *x509.CertPool {
 // Root returns the root of one of the chains of issued certificates: 0 is the
 // first, alternates follow.
 func (s *Server) Root(ctx context.Context, chain int) (*x509.Certificate, error) {
-	content, err := s.get(ctx, fmt.Sprintf("https://%s/roots/%d", address(s.management), chain))
+	content, err := loopback.Get(ctx, s.client, fmt.Sprintf("https://%s/roots/%d", loopback.Address(s.management), chain))
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +210,7 @@ func (s *Server) Root(ctx context.Context, chain int) (*x509.Certificate, error)
 
 // Revoked reports whether a certificate that the server issued is revoked.
 func (s *Server) Revoked(ctx context.Context, c *x509.Certificate) (bool, error) {
-	content, err := s.get(ctx, fmt.Sprintf("https://%s/cert-status-by-serial/%x", address(s.management), c.SerialNumber))
+	content, err := loopback.Get(ctx, s.client, fmt.Sprintf("https://%s/cert-status-by-serial/%x", loopback.Address(s.management), c.SerialNumber))
 	if err != nil {
 		return false, err
 	}
@@ -230,45 +224,10 @@ func (s *Server) Revoked(ctx context.Context, c *x509.Certificate) (bool, error)
 // SetRenewalInfo makes the server answer requests for a certificate's renewal
 // information with this text (RFC 9773 section 4.2), whatever it is.
 func (s *Server) SetRenewalInfo(ctx context.Context, c *x509.Certificate, answer string) error {
-	body, err := json.Marshal(map[string]string{
+	return post(ctx, s.client, "https://"+loopback.Address(s.management)+"/set-renewal-info/", map[string]string{
 		"certificate": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})),
 		"ariResponse": answer,
 	})
-	if err != nil {
-		return fmt.Errorf("setting renewal information: %w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+address(s.management)+"/set-renewal-info/", bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("setting renewal information: %w", err)
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		return fmt.Errorf("setting renewal information: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("setting renewal information: %s", response.Status)
-	}
-	return nil
-}
-
-// answerLimit bounds an answer of the server, in bytes.
-const answerLimit = 64 << 10
-
-func (s *Server) get(ctx context.Context, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, fmt.Errorf("getting %q: %w", url, err)
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("getting %q: %w", url, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("getting %q: %s", url, response.Status)
-	}
-	return io.ReadAll(io.LimitReader(response.Body, answerLimit))
 }
 
 // PID returns the id of the process.

@@ -1,16 +1,12 @@
 package stepca
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +15,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/scripts/localcloud/checkout"
+	"github.com/certwright/certwright/scripts/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/supervise"
 )
 
@@ -47,57 +44,36 @@ type Server struct {
 	port    int
 	root    *x509.Certificate
 	key     []byte // the provisioner's
-	client  http.Client
+	client  *http.Client
 }
 
-const (
-	// stopGrace is how long the program may take to end. Its data is thrown away.
-	stopGrace = 2 * time.Second
-	// readyPoll is how often the starting program is asked whether it is ready.
-	readyPoll = 20 * time.Millisecond
-	// callTimeout bounds one call of a server on this machine.
-	callTimeout = 5 * time.Second
-	// starts is how often a start is tried: a free port may be taken by another
-	// program before step-ca listens on it.
-	starts = 5
-	// tailLimit is how much of its output an error repeats, in bytes.
-	tailLimit = 1 << 10
-	// answerLimit bounds an answer, in bytes.
-	answerLimit = 256 << 10
-)
+// stopGrace is how long the program may take to end. Its data is thrown away.
+const stopGrace = 2 * time.Second
 
 // Start installs step-ca when needed, starts it with new keys and an empty
 // database, and returns when it answers. ctx bounds the start only; the server
 // runs until Stop, or until this process ends.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	if cfg.Checkout.Root == "" {
-		var err error
-		if cfg.Checkout, err = checkout.Find("."); err != nil {
-			return nil, err
-		}
-	}
-	path, err := Install(ctx, cfg.Checkout)
+	tree, err := cfg.Checkout.OrHere()
 	if err != nil {
 		return nil, err
 	}
-	for range starts {
-		var s *Server
-		if s, err = try(ctx, cfg, path); err == nil {
-			return s, nil
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, fmt.Errorf("starting step-ca: %w", err)
-}
-
-func try(ctx context.Context, cfg Config, path string) (*Server, error) {
-	s := new(Server)
-	var err error
-	if s.port, err = freePort(); err != nil {
+	path, err := Install(ctx, tree)
+	if err != nil {
 		return nil, err
 	}
+	s, err := supervise.OnPorts(ctx, []int{0}, func(ports []int) (*Server, error) {
+		return start(ctx, cfg, path, ports[0])
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting step-ca: %w", err)
+	}
+	return s, nil
+}
+
+func start(ctx context.Context, cfg Config, path string, port int) (*Server, error) {
+	s := &Server{port: port}
+	var err error
 	if s.dir, err = os.MkdirTemp("", "stepca-"); err != nil {
 		return nil, err
 	}
@@ -114,12 +90,7 @@ func (s *Server) start(ctx context.Context, cfg Config, path string) error {
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(s.root)
-	s.client = http.Client{Timeout: callTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
-	output, err := os.Create(s.file("output"))
-	if err != nil {
-		return err
-	}
-	defer output.Close()
+	s.client = loopback.NewClient(pool)
 	arguments := []string{s.file("ca.json")}
 	if cfg.Resolver != "" {
 		arguments = append(arguments, "--resolver", cfg.Resolver)
@@ -129,40 +100,16 @@ func (s *Server) start(ctx context.Context, cfg Config, path string) error {
 	}
 	cmd := exec.Command(path, arguments...)
 	cmd.Env = append(os.Environ(), "STEPPATH="+s.dir)
-	cmd.Stdout, cmd.Stderr = output, output
-	if s.process, err = supervise.Start(cmd, stopGrace); err != nil {
-		return err
-	}
-	return s.awaitReady(ctx)
+	var err error
+	s.process, err = supervise.StartReady(ctx, cmd, stopGrace, nil, s.probe)
+	return err
 }
 
-// awaitReady waits until the server answers. Its certificate, whose root is new,
+// probe reports whether the server answers. Its certificate, whose root is new,
 // proves that whoever answers is it.
-func (s *Server) awaitReady(ctx context.Context) error {
-	tick := time.NewTicker(readyPoll)
-	defer tick.Stop()
-	for {
-		_, notReady := s.get(ctx, "/health")
-		if notReady == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-s.process.Done():
-			return fmt.Errorf("it ended before it was ready: %s", s.tail())
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("waiting until it is ready: %w: %w: %s", context.Cause(ctx), notReady, s.tail()), s.process.Stop())
-		}
-	}
-}
-
-// tail is the end of what the program has printed.
-func (s *Server) tail() []byte {
-	text, err := os.ReadFile(s.file("output"))
-	if err != nil {
-		return []byte(err.Error())
-	}
-	return bytes.TrimSpace(text[max(0, len(text)-tailLimit):])
+func (s *Server) probe(ctx context.Context) error {
+	_, err := s.get(ctx, "/health")
+	return err
 }
 
 // file is the path of one of the server's files.
@@ -193,7 +140,7 @@ func (s *Server) writeFiles(cfg Config) error {
 		"root":     s.file("root.crt"),
 		"crt":      s.file("intermediate.crt"),
 		"key":      s.file("intermediate.key"),
-		"address":  s.address(),
+		"address":  loopback.Address(s.port),
 		"dnsNames": []string{"127.0.0.1", "localhost"},
 		"db":       map[string]any{"type": "bbolt", "dataSource": s.file("db")},
 		"crl":      map[string]any{"enabled": true, "generateOnRevoke": true},
@@ -223,20 +170,8 @@ func (s *Server) writeFiles(cfg Config) error {
 	)
 }
 
-// freePort is a port that is free now.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("finding a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
-}
-
-func (s *Server) address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
-
 // URL is where the server is, without a slash at the end.
-func (s *Server) URL() string { return "https://" + s.address() }
+func (s *Server) URL() string { return "https://" + loopback.Address(s.port) }
 
 // DirectoryURL is that of the ACME directory.
 func (s *Server) DirectoryURL() string { return s.URL() + "/acme/acme/directory" }
@@ -266,19 +201,7 @@ func (s *Server) Revoked(ctx context.Context, c *x509.Certificate) (bool, error)
 }
 
 func (s *Server) get(ctx context.Context, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("getting %q: %w", path, err)
-	}
-	response, err := s.client.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("getting %q: %w", path, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("getting %q: %s", path, response.Status)
-	}
-	return io.ReadAll(io.LimitReader(response.Body, answerLimit))
+	return loopback.Get(ctx, s.client, s.URL()+path)
 }
 
 // PID returns the id of the process.

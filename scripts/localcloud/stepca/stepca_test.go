@@ -1,40 +1,19 @@
 package stepca_test
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"net/http"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/certwright/certwright/scripts/localcloud/stepca"
+	"github.com/certwright/certwright/scripts/localcloud/supervise/supervisetest"
 )
-
-// startLimit covers an installation from an empty module cache.
-const startLimit = 8 * time.Minute
-
-func start(t *testing.T, cfg stepca.Config) *stepca.Server {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
-	defer cancel()
-	server, err := stepca.Start(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server
-}
 
 func TestServesBothProvisioners(t *testing.T) {
 	t.Parallel()
-	server := start(t, stepca.Config{})
+	server := supervisetest.Run(t, stepca.Start, stepca.Config{})
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Root())
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
@@ -74,11 +53,6 @@ func TestServesBothProvisioners(t *testing.T) {
 
 func TestStopEndsTheProcess(t *testing.T) {
 	t.Parallel()
-	server := start(t, stepca.Config{})
-	if err := server.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(server.PID(), 0); err != syscall.ESRCH {
-		t.Errorf("signalling the stopped process: %v, want ESRCH", err)
-	}
+	server := supervisetest.Run(t, stepca.Start, stepca.Config{})
+	supervisetest.StopEnds(t, server)
 }

@@ -11,10 +11,8 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/scripts/localcloud/pebble"
+	"github.com/certwright/certwright/scripts/localcloud/supervise/supervisetest"
 )
-
-// startLimit covers an installation of Pebble from an empty module cache.
-const startLimit = 5 * time.Minute
 
 // The servers that tests share. Both are real; tests keep apart by names.
 var (
@@ -35,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), supervisetest.StartLimit)
 	defer cancel()
 	var err error
 	if challenges, err = pebble.StartChallenges(ctx, pebble.ChallengesConfig{}); err != nil {
@@ -71,18 +69,7 @@ func run(m *testing.M) int {
 func startPebble(t *testing.T, cfg pebble.Config) *pebble.Server {
 	t.Helper()
 	cfg.Challenges = challenges
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
-	defer cancel()
-	server, err := pebble.Start(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server
+	return supervisetest.Run(t, pebble.Start, cfg)
 }
 
 // output is what a server printed.

@@ -14,10 +14,8 @@ import (
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 	"github.com/certwright/certwright/scripts/localcloud/pebble"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
+	"github.com/certwright/certwright/scripts/localcloud/supervise/supervisetest"
 )
-
-// startLimit covers an installation of the servers from an empty module cache.
-const startLimit = 10 * time.Minute
 
 // What tests share. Everything is real; tests keep apart by names.
 var (
@@ -32,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), supervisetest.StartLimit)
 	defer cancel()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -68,21 +66,4 @@ func serveToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fmt.Fprint(w, text)
-}
-
-// startCA runs a server for one test.
-func startCA(t *testing.T, cfg local.Config) *local.Server {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
-	defer cancel()
-	server, err := local.Start(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return server
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
 	"github.com/certwright/certwright/handler/internal/vault"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
+	"github.com/certwright/certwright/scripts/localcloud/supervise/supervisetest"
 )
 
 func TestNew(t *testing.T) {
@@ -122,7 +123,7 @@ func TestValidity(t *testing.T) {
 // allows; the settings can comply.
 func TestServersLimit(t *testing.T) {
 	t.Parallel()
-	server := startCA(t, local.Config{})
+	server := supervisetest.Run(t, local.Start, local.Config{})
 	req := request(t)
 	req.Issuer = issuerObject(server)
 	for most, kind := range map[time.Duration]vault.OutcomeKind{0: vault.OutcomeFailed, 24 * time.Hour: vault.OutcomeIssued} {
