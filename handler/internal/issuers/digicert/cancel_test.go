@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 )
 
 // An order is cancelled where CertCentral lets one be, refused where it does not,
@@ -13,7 +15,7 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change  func(*certCentral, *order)
-		faults  []fault
+		faults  []fault.Func
 		ok      bool
 		err     string // none when empty
 		status  string // of the order then
@@ -36,14 +38,14 @@ func TestCancel(t *testing.T) {
 		"unknown": {change: func(_ *certCentral, o *order) { o.status = "on_hold" }, status: "on_hold",
 			err: "cannot be cancelled while it is on_hold", release: "cannot be cancelled while it is on_hold"},
 		"gone":            {change: func(ca *certCentral, o *order) { delete(ca.orders, o.id) }, ok: true},
-		"gone meanwhile":  {faults: []fault{nil, reply(404, `{"errors":[{"code":"not_found:order"}]}`)}, ok: true},
-		"no such page":    {faults: []fault{reply(404, "<html>")}, err: "answers 404", release: "answers 404"},
-		"look lost":       {faults: []fault{lost}, err: "looking at order", release: "looking at order"},
-		"cancelling lost": {faults: []fault{nil, lost}, err: "cancelling order", status: "canceled", release: "cancelling order"},
-		"refused": {faults: []fault{nil, reply(400, `{"errors":[{"code":"x","message":"Not now"}]}`)},
+		"gone meanwhile":  {faults: []fault.Func{nil, reply(404, `{"errors":[{"code":"not_found:order"}]}`)}, ok: true},
+		"no such page":    {faults: []fault.Func{reply(404, "<html>")}, err: "answers 404", release: "answers 404"},
+		"look lost":       {faults: []fault.Func{fault.Lost}, err: "looking at order", release: "looking at order"},
+		"cancelling lost": {faults: []fault.Func{nil, fault.Lost}, err: "cancelling order", status: "canceled", release: "cancelling order"},
+		"refused": {faults: []fault.Func{nil, reply(400, `{"errors":[{"code":"x","message":"Not now"}]}`)},
 			release: "Not now (x)"},
-		"broken":    {faults: []fault{nil, reply(500, "")}, err: "answers 500", release: "answers 500"},
-		"throttled": {faults: []fault{nil, reply(429, "")}, err: "answers 429", release: "answers 429"},
+		"broken":    {faults: []fault.Func{nil, reply(500, "")}, err: "answers 500", release: "answers 500"},
+		"throttled": {faults: []fault.Func{nil, reply(429, "")}, err: "answers 429", release: "answers 429"},
 	} {
 		for _, release := range []bool{false, true} {
 			ca := newCertCentral(t)
@@ -120,20 +122,20 @@ func TestCancelBeforeTheOrder(t *testing.T) {
 func TestCancelUncertain(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		f     fault
+		f     fault.Func
 		delay time.Duration
 		taken time.Duration // until the cancellation, at most
 	}{
-		"there":     {lost, 0, 0},
-		"not shown": {lost, 4 * time.Minute, 5 * time.Minute},
-		"not there": {dropped, 0, 7 * time.Minute},
+		"there":     {fault.Lost, 0, 0},
+		"not shown": {fault.Lost, 4 * time.Minute, 5 * time.Minute},
+		"not there": {fault.Dropped, 0, 7 * time.Minute},
 	} {
 		for _, killed := range []bool{false, true} {
 			for _, release := range []bool{false, true} {
 				ca := newCertCentral(t)
 				ca.issuance, ca.listingDelay = time.Hour, c.delay
 				o := newOperation(t, ca)
-				ca.faults = []fault{nil, c.f}
+				ca.faults = []fault.Func{nil, c.f}
 				o.killed = func(step int) bool { return killed && step == 1 }
 				o.tick()
 				began := ca.clock.Now()

@@ -21,10 +21,8 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 )
-
-// fault answers a request in place of next, or after it.
-type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // certCentral is CertCentral as its documents describe it, with one account, and
 // faults before it. Its time is the test's.
@@ -43,10 +41,10 @@ type certCentral struct {
 	products map[string]bool  // that the account sells
 	orders   map[int64]*order // by id
 	lastID   int64
-	received []time.Time // requests that count for the rate limits
-	calls    []string    // "METHOD path status", queries left out
-	bodies   []string    // of the POSTs
-	faults   []fault     // one for each request to come; nil: none
+	received []time.Time  // requests that count for the rate limits
+	calls    []string     // "METHOD path status", queries left out
+	bodies   []string     // of the POSTs
+	faults   []fault.Func // one for each request to come; nil: none
 
 	// How the account is set.
 	listingDelay time.Duration // from an order until it is listed
@@ -150,17 +148,9 @@ func (c *certCentral) issuer(cfg digicert.Config) *digicert.Issuer {
 
 // serve lets the next fault have the request.
 func (c *certCentral) serve(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	var f fault
-	if len(c.faults) > 0 {
-		f, c.faults = c.faults[0], c.faults[1:]
-	}
-	c.mu.Unlock()
-	if f != nil {
-		f(w, r, http.HandlerFunc(c.answer))
-		return
-	}
-	c.answer(w, r)
+	var f fault.Func
+	c.set(func() { f = fault.Pop(&c.faults) })
+	f(w, r, http.HandlerFunc(c.answer))
 }
 
 // answer does what is asked, and records it.

@@ -9,21 +9,22 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // everywhere are faults that may happen to any request.
-var everywhere = map[string]fault{
+var everywhere = map[string]fault.Func{
 	"none":            nil,
-	"dropped":         dropped,
-	"lost":            lost,
+	"dropped":         fault.Dropped,
+	"lost":            fault.Lost,
 	"500 before":      reply(500, ""),
-	"500 after":       behind(reply(500, "")),
-	"garbage after":   behind(reply(200, "<html>")),
+	"500 after":       fault.Behind(reply(500, "")),
+	"garbage after":   fault.Behind(reply(200, "<html>")),
 	"truncated":       truncated,
-	"redirect before": redirect,
-	"redirect after":  behind(redirect),
-	"wrong id":        behind(reply(200, `{"id":540001,"status":"issued","certificate":{"id":1540001}}`)),
+	"redirect before": fault.Circle,
+	"redirect after":  fault.Behind(fault.Circle),
+	"wrong id":        fault.Behind(reply(200, `{"id":540001,"status":"issued","certificate":{"id":1540001}}`)),
 	"throttled":       reply(429, ""),
 }
 
@@ -45,7 +46,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 						stranger.end()
 						o := newOperation(t, ca)
 						o.req.Created, o.due = ca.clock.Now(), ca.clock.Now()
-						ca.set(func() { ca.faults = append(make([]fault, at), everywhere[name]) })
+						ca.set(func() { ca.faults = append(make([]fault.Func, at), everywhere[name]) })
 						// The step that makes that call is the process's last, and so
 						// is the one after it.
 						o.killed = func(step int) bool { return step == at || step == at+1 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -29,10 +30,10 @@ func TestRefused(t *testing.T) {
 		"API key": {func(ca *certCentral, _ *operation) { ca.apiKey = "KEY-OTHER" }, vault.CodeIssuerError,
 			"DigiCert refuses access: listing orders: The API key [API key] is invalid (invalid_api_key)"},
 		"permission": {func(ca *certCentral, _ *operation) {
-			ca.faults = []fault{nil, reply(403, `{"errors":[{"code":"access_denied|missing_permission","message":"Permission denied"}]}`)}
+			ca.faults = []fault.Func{nil, reply(403, `{"errors":[{"code":"access_denied|missing_permission","message":"Permission denied"}]}`)}
 		}, vault.CodeRejected, "DigiCert refuses the order: Permission denied (access_denied|missing_permission)"},
 		"two reasons, in an old answer": {func(ca *certCentral, _ *operation) {
-			ca.faults = []fault{nil, reply(400, `{"errors":[{"code":"invalid_value:years","message":"A"},{"code":"b","message":"B"},{}]}`)}
+			ca.faults = []fault.Func{nil, reply(400, `{"errors":[{"code":"invalid_value:years","message":"A"},{"code":"b","message":"B"},{}]}`)}
 		}, vault.CodeRejected, "DigiCert refuses the order: A (invalid_value|years); B (b)"},
 	} {
 		ca := newCertCentral(t)
@@ -52,7 +53,7 @@ func TestRefused(t *testing.T) {
 // A 429 has no effect: the order is placed later.
 func TestThrottledOrder(t *testing.T) {
 	t.Parallel()
-	for name, faults := range map[string][]fault{
+	for name, faults := range map[string][]fault.Func{
 		"the search": {reply(429, "")},
 		"the order":  {nil, reply(429, "")},
 	} {
@@ -81,7 +82,7 @@ func TestThrottledTogether(t *testing.T) {
 	for n := range 20 {
 		o := newOperation(t, ca)
 		o.req.ID = fmt.Sprintf("%032x", n)
-		ca.set(func() { ca.faults = []fault{reply(429, "")} })
+		ca.set(func() { ca.faults = []fault.Func{reply(429, "")} })
 		until[o.tick().Until] = true
 	}
 	if len(until) < 15 {
@@ -131,30 +132,30 @@ func TestRateLimit(t *testing.T) {
 }
 
 // uncertain are answers to an order that leave open whether there is one.
-var uncertain = map[string]fault{
-	"dropped":              dropped,
-	"lost":                 lost,
+var uncertain = map[string]fault.Func{
+	"dropped":              fault.Dropped,
+	"lost":                 fault.Lost,
 	"500 before":           reply(500, ""),
-	"500 after":            behind(reply(500, "")),
-	"503 after":            behind(reply(503, `{"errors":[{"code":"unavailable"}]}`)),
+	"500 after":            fault.Behind(reply(500, "")),
+	"503 after":            fault.Behind(reply(503, `{"errors":[{"code":"unavailable"}]}`)),
 	"garbage":              reply(200, "<html>"),
-	"garbage after":        behind(reply(200, "<html>")),
+	"garbage after":        fault.Behind(reply(200, "<html>")),
 	"truncated":            truncated,
-	"no id":                behind(reply(201, `{"requests":[]}`)),
-	"a negative id":        behind(reply(201, `{"id":-1}`)),
-	"another's id":         behind(reply(201, `{"id":540001}`)),
-	"an array":             behind(reply(201, `[]`)),
-	"nothing":              behind(reply(204, "")),
-	"redirect":             redirect,
-	"redirect after":       behind(redirect),
+	"no id":                fault.Behind(reply(201, `{"requests":[]}`)),
+	"a negative id":        fault.Behind(reply(201, `{"id":-1}`)),
+	"another's id":         fault.Behind(reply(201, `{"id":540001}`)),
+	"an array":             fault.Behind(reply(201, `[]`)),
+	"nothing":              fault.Behind(reply(204, "")),
+	"redirect":             fault.Circle,
+	"redirect after":       fault.Behind(fault.Circle),
 	"a gateway's refusal":  reply(403, "<html>"),
-	"a gateway's after":    behind(reply(413, "<html>")),
-	"timeout after":        behind(reply(408, `{"errors":[{"code":"timeout"}]}`)),
-	"conflict after":       behind(reply(409, `{"errors":[{"code":"conflict"}]}`)),
-	"huge":                 huge,
-	"huge after":           behind(huge),
+	"a gateway's after":    fault.Behind(reply(413, "<html>")),
+	"timeout after":        fault.Behind(reply(408, `{"errors":[{"code":"timeout"}]}`)),
+	"conflict after":       fault.Behind(reply(409, `{"errors":[{"code":"conflict"}]}`)),
+	"huge":                 fault.Huge(`{"id":"`),
+	"huge after":           fault.Behind(fault.Huge(`{"id":"`)),
 	"as if used":           reply(400, `{"errors":[{"code":"duplicate_csr"}]}`),
-	"as if used after all": behind(reply(400, `{"errors":[{"code":"x","message":"This CSR was previously used"}]}`)),
+	"as if used after all": fault.Behind(reply(400, `{"errors":[{"code":"x","message":"This CSR was previously used"}]}`)),
 }
 
 // Whatever is answered to an order, it is placed once. Another order of the same
@@ -173,7 +174,7 @@ func TestUncertain(t *testing.T) {
 				o := newOperation(t, ca)
 				o.due = ca.clock.Now()
 				o.req.Created = o.due
-				ca.set(func() { ca.faults = []fault{nil, f} })
+				ca.set(func() { ca.faults = []fault.Func{nil, f} })
 				out := o.end()
 				placed, used := 1, strings.HasPrefix(name, "as if used")
 				if name == "as if used" { // what nobody saw, and CertCentral says it did
@@ -196,7 +197,7 @@ func TestListingDelay(t *testing.T) {
 	ca := newCertCentral(t)
 	ca.listingDelay, ca.reusableCSRs, ca.issuance = 5*time.Minute, true, time.Minute
 	o := newOperation(t, ca)
-	ca.faults = []fault{nil, lost}
+	ca.faults = []fault.Func{nil, fault.Lost}
 	for o.out.Kind != issued {
 		out := o.tick()
 		if ca.clock.Now().Before(start.Add(5*time.Minute)) && (out.Kind != pending || !strings.Contains(out.Detail, "looked for")) {
@@ -213,7 +214,7 @@ func TestPlacedAgain(t *testing.T) {
 	t.Parallel()
 	ca := newCertCentral(t)
 	o := newOperation(t, ca)
-	ca.faults = []fault{nil, dropped}
+	ca.faults = []fault.Func{nil, fault.Dropped}
 	for len(ca.placed()) == 0 {
 		o.tick()
 	}
@@ -267,7 +268,7 @@ func TestTwoWorkers(t *testing.T) {
 			both.Done()
 			both.Wait()
 		}
-		ca.faults = []fault{meet, meet} // both have looked and found nothing
+		ca.faults = []fault.Func{meet, meet} // both have looked and found nothing
 		var wg sync.WaitGroup
 		workers := make([]*operation, 2)
 		for n := range workers {
@@ -298,8 +299,8 @@ func TestSlow(t *testing.T) {
 	o.req.Attempts = 1
 	state, _ := o.issuer.Step(t.Context(), o.req, nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	ca.faults = []fault{nil, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		behind(reply(201, ""))(w, r, next)
+	ca.faults = []fault.Func{nil, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		fault.Behind(reply(201, ""))(w, r, next)
 		cancel() // the deadline, once CertCentral has the order
 		<-r.Context().Done()
 	}}

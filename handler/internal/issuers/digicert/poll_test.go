@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -108,7 +109,7 @@ func TestPollInterval(t *testing.T) {
 func TestPollFaults(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		f     fault
+		f     fault.Func
 		text  string
 		pause time.Duration // 0: the vault's choice
 	}{
@@ -118,7 +119,7 @@ func TestPollFaults(t *testing.T) {
 		"no status":        {reply(200, `{"id":1}`), "an order without id or status", 0},
 		"another order":    {reply(200, `{"id":1,"status":"issued","certificate":{"id":1}}`), "the answer is about another order", 0},
 		"a text as id":     {reply(200, `{"id":"x","status":"issued"}`), "malformed answer", 0},
-		"redirect":         {redirect, "answers 307", 0},
+		"redirect":         {fault.Circle, "answers 307", 0},
 		"unknown":          {reply(404, `{"errors":[{"code":"not_found|order","message":"not found"}]}`), "not found (not_found|order)", 0},
 		"key":              {reply(401, `{"errors":{"code":"access_denied","message":"no"}}`), "no (access_denied)", 0},
 		"old error":        {reply(403, `{"errors":{"code":"access_denied:missing_permission"}}`), "(access_denied|missing_permission)", 0},
@@ -127,15 +128,15 @@ func TestPollFaults(t *testing.T) {
 		"throttled":        {reply(429, `{"errors":[{"code":"request_limit_exceeded","message":"limit"}]}`), "request_limit_exceeded", -1},
 		"throttled, 403":   {reply(403, `{"errors":[{"code":"request_limit_exceeded","message":"limit"}]}`), "request_limit_exceeded", -1},
 		"throttled for 90": {after("90", 429), "answers 429", 90 * time.Second},
-		"huge":             {huge, "longer than", 0},
-		"dropped":          {dropped, "calling DigiCert", 0},
-		"lost":             {lost, "calling DigiCert", 0},
+		"huge":             {fault.Huge(`{"id":"`), "longer than", 0},
+		"dropped":          {fault.Dropped, "calling DigiCert", 0},
+		"lost":             {fault.Lost, "calling DigiCert", 0},
 	} {
 		ca := newCertCentral(t)
 		o := newOperation(t, ca)
 		order := o.place()
 		saved := string(o.state)
-		ca.set(func() { ca.faults = []fault{c.f} })
+		ca.set(func() { ca.faults = []fault.Func{c.f} })
 		out := o.tick()
 		if out.Kind != retry || !strings.Contains(out.Detail, c.text) || string(o.state) != saved {
 			t.Errorf("%s: %+v, state %s", name, out, o.state)
@@ -176,7 +177,7 @@ func TestDownload(t *testing.T) {
 		order := o.place()
 		ca.set(func() {
 			ca.issuance = 0
-			ca.faults = []fault{nil, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			ca.faults = []fault.Func{nil, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 				io.WriteString(w, "subject=/CN=example.com\r\n")
 				w.Write(encode(c.chain(ca, order.chain[0], order.chain[1], order.chain[2])...))
 			}}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 )
 
 func TestRevoke(t *testing.T) {
@@ -15,7 +16,7 @@ func TestRevoke(t *testing.T) {
 	for name, c := range map[string]struct {
 		cfg     digicert.Config
 		change  func(*certCentral, *order)
-		faults  []fault
+		faults  []fault.Func
 		reason  int
 		want    string // error; none when empty
 		revoked bool
@@ -36,10 +37,10 @@ func TestRevoke(t *testing.T) {
 			o.requests = append(o.requests, &request{id: 7, kind: "revoke", status: "rejected"})
 		}, revoked: true, puts: 1},
 		"unknown":   {change: func(ca *certCentral, o *order) { delete(ca.orders, o.id) }, want: "not_found|order"},
-		"another's": {faults: []fault{reply(200, `{"id":1,"status":"issued","certificate":{"id":1,"serial_number":"01"}}`)}, want: "about another order"},
-		"refused":   {faults: []fault{nil, reply(400, `{"errors":[{"code":"reissue_pending","message":"No"}]}`)}, want: "No (reissue_pending)"},
-		"broken":    {faults: []fault{nil, reply(500, "")}, want: "answers 500"},
-		"lost":      {faults: []fault{nil, lost}, want: "calling DigiCert", revoked: true, puts: 1},
+		"another's": {faults: []fault.Func{reply(200, `{"id":1,"status":"issued","certificate":{"id":1,"serial_number":"01"}}`)}, want: "about another order"},
+		"refused":   {faults: []fault.Func{nil, reply(400, `{"errors":[{"code":"reissue_pending","message":"No"}]}`)}, want: "No (reissue_pending)"},
+		"broken":    {faults: []fault.Func{nil, reply(500, "")}, want: "answers 500"},
+		"lost":      {faults: []fault.Func{nil, fault.Lost}, want: "calling DigiCert", revoked: true, puts: 1},
 	} {
 		ca := newCertCentral(t)
 		o := newOperation(t, ca)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -26,7 +27,7 @@ func TestSearchPages(t *testing.T) {
 	} {
 		ca := newCertCentral(t)
 		o := newOperation(t, ca)
-		ca.faults = []fault{nil, lost}
+		ca.faults = []fault.Func{nil, fault.Lost}
 		o.tick()
 		ca.set(func() {
 			for n := range c.older + c.newer {
@@ -74,7 +75,7 @@ func TestSameCSR(t *testing.T) {
 	other.end()
 	o := newOperation(t, ca)
 	o.req.CSR, o.due = other.req.CSR, ca.clock.Now()
-	ca.set(func() { ca.faults = []fault{nil, lost} })
+	ca.set(func() { ca.faults = []fault.Func{nil, fault.Lost} })
 	if out := o.end(); out.Kind != issued || ca.paid() != 2 {
 		t.Errorf("%+v, %d orders of two operations", out, ca.paid())
 	}
@@ -98,7 +99,7 @@ func TestSurplus(t *testing.T) {
 		ca := newCertCentral(t)
 		ca.reusableCSRs, ca.issuance = true, time.Hour
 		o := newOperation(t, ca)
-		ca.faults = []fault{nil, lost}
+		ca.faults = []fault.Func{nil, fault.Lost}
 		o.tick()
 		ca.set(func() {
 			again := *ca.orders[540001]

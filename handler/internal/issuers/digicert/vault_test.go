@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
@@ -176,12 +177,12 @@ func TestVaultDeletedInFlight(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.ca.faults = []fault{nil, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		s.ca.faults = []fault.Func{nil, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if _, err := s.DeleteOperation(t.Context(), n, ""); err != nil {
 				t.Error(err)
 			}
 			if isLost {
-				lost(w, r, next)
+				fault.Lost(w, r, next)
 			}
 			next.ServeHTTP(w, r)
 		}}

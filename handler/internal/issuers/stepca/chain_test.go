@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -43,14 +44,14 @@ func TestCertificatesCannotBeHad(t *testing.T) {
 	}
 	garble := func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { io.WriteString(w, `{"crts":["AAAA"]}`) }
 	for _, test := range []struct {
-		faults []fault
+		faults []fault.Func
 		want   int
 		why    string
 	}{
-		{[]fault{refuse}, 1, ""},
-		{[]fault{garble}, 1, ""},
-		{[]fault{refuse, garble}, 0, "answers 501 to /1.0/intermediates: method not implemented"},
-		{[]fault{garble, refuse}, 0, "malformed answer to /1.0/intermediates"},
+		{[]fault.Func{refuse}, 1, ""},
+		{[]fault.Func{garble}, 1, ""},
+		{[]fault.Func{refuse, garble}, 0, "answers 501 to /1.0/intermediates: method not implemented"},
+		{[]fault.Func{garble, refuse}, 0, "malformed answer to /1.0/intermediates"},
 	} {
 		f := newFront(t)
 		f.set(func() { f.faults = test.faults })

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -21,60 +22,9 @@ const (
 	asHTML = "text/html"
 )
 
-// reply answers in place of the server.
-func reply(status int, contentType, body string) fault {
-	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-		w.Header().Set("Content-Type", contentType)
-		w.WriteHeader(status)
-		io.WriteString(w, body)
-	}
-}
-
 // says is a reply in the server's form for errors.
-func says(status int, text string) fault {
-	return reply(status, asJSON, fmt.Sprintf(`{"status":%d,"message":%q}`, status, text))
-}
-
-// lost lets the server act and drops its answer.
-func lost(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	next.ServeHTTP(discardWriter{}, r)
-	panic(http.ErrAbortHandler)
-}
-
-type discardWriter struct{}
-
-func (discardWriter) Header() http.Header         { return http.Header{} }
-func (discardWriter) Write(b []byte) (int, error) { return len(b), nil }
-func (discardWriter) WriteHeader(int)             {}
-
-// dropped ends the connection before the server hears of the request.
-func dropped(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
-
-// after asks to be left alone for so many seconds.
-func after(seconds string, f fault) fault {
-	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		w.Header().Set("Retry-After", seconds)
-		f(w, r, next)
-	}
-}
-
-// redirect leads where location says.
-func redirect(location string) fault {
-	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-		w.Header().Set("Location", location)
-		w.WriteHeader(http.StatusTemporaryRedirect)
-	}
-}
-
-// huge answers with 1 GB, or as much of it as is taken.
-func huge(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-	io.WriteString(w, `{"crt":"`)
-	block := []byte(strings.Repeat("x", 1<<16))
-	for range 1 << 14 {
-		if _, err := w.Write(block); err != nil {
-			return
-		}
-	}
+func says(status int, text string) fault.Func {
+	return fault.Reply(status, asJSON, fmt.Sprintf(`{"status":%d,"message":%q}`, status, text))
 }
 
 const (
@@ -85,27 +35,27 @@ const (
 // Answers to the signing: what ends an operation is the server's own word only.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	crt := func(text string) fault { return reply(201, asJSON, `{"crt":`+text+`}`) }
+	crt := func(text string) fault.Func { return fault.Reply(201, asJSON, `{"crt":`+text+`}`) }
 	for _, c := range []struct {
 		name       string
-		f          fault
+		f          fault.Func
 		kind       vault.OutcomeKind
 		code       string
 		text       string
 		afterwards int // seconds
 	}{
-		{"gateway's page", reply(200, asHTML, "<html>"), retry, "", "malformed answer", 0},
-		{"nothing", reply(204, asJSON, ""), retry, "", "malformed answer", 0},
-		{"cut off", reply(201, asJSON, `{"crt":"`), retry, "", "malformed answer", 0},
-		{"null", reply(201, asJSON, `null`), retry, "", "malformed answer", 0},
-		{"array", reply(201, asJSON, `[]`), retry, "", "malformed answer", 0},
+		{"gateway's page", fault.Reply(200, asHTML, "<html>"), retry, "", "malformed answer", 0},
+		{"nothing", fault.Reply(204, asJSON, ""), retry, "", "malformed answer", 0},
+		{"cut off", fault.Reply(201, asJSON, `{"crt":"`), retry, "", "malformed answer", 0},
+		{"null", fault.Reply(201, asJSON, `null`), retry, "", "malformed answer", 0},
+		{"array", fault.Reply(201, asJSON, `[]`), retry, "", "malformed answer", 0},
 		{"number", crt(`7`), retry, "", "malformed answer", 0},
 		{"no PEM", crt(`"x"`), retry, "", "certificate 1 is not one certificate in PEM", 0},
 		{"a key", crt(`"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"`), retry, "", "certificate 1 is not one", 0},
 		{"two in one", crt(`"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n x"`), retry, "", "certificate 1 is not one", 0},
 		{"garbage inside", crt(`"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"`), retry, "", "certificate 1: ", 0},
 		{"no PEM behind", crt(fmt.Sprintf("%q", encode(ca.Root().Raw)) + `,"ca":"x"`), retry, "", "certificate 2 is not one", 0},
-		{"too many", reply(201, asJSON, `{"certChain":["","","","","","","","","","",""]}`), retry, "", "11 certificates", 0},
+		{"too many", fault.Reply(201, asJSON, `{"certChain":["","","","","","","","","","",""]}`), retry, "", "11 certificates", 0},
 
 		{"unauthorized", says(401, "The request lacked necessary authorization to be completed."), failed, vault.CodeIssuerError, "lacked necessary authorization", 0},
 		{"bad", says(400, "invalid csr"), failed, vault.CodeRejected, "refuses /1.0/sign: invalid csr", 0},
@@ -113,21 +63,21 @@ func TestAnswers(t *testing.T) {
 		{"refused at length", says(403, strings.Repeat("x", 4000)), failed, vault.CodeRejected, "xxx", 0},
 
 		{"refused in silence", says(403, ""), retry, "", "answers 403 to /1.0/sign: Forbidden", 0},
-		{"refused by a gateway", reply(403, asHTML, "<html>"), retry, "", "answers 403", 0},
-		{"not found", reply(404, "text/plain", "404 page not found"), retry, "", "answers 404", 0},
-		{"throttled", after("120", says(429, "slowly")), retry, "", "slowly", 120},
-		{"away", after("30", reply(503, asHTML, "")), retry, "", "Service Unavailable", 30},
+		{"refused by a gateway", fault.Reply(403, asHTML, "<html>"), retry, "", "answers 403", 0},
+		{"not found", fault.Reply(404, "text/plain", "404 page not found"), retry, "", "answers 404", 0},
+		{"throttled", fault.After("120", says(429, "slowly")), retry, "", "slowly", 120},
+		{"away", fault.After("30", fault.Reply(503, asHTML, "")), retry, "", "Service Unavailable", 30},
 		{"broken", says(500, "The certificate authority encountered an Internal Server Error."), retry, "", "Internal Server Error", 0},
-		{"redirect", redirect("https://other.example.com/1.0/sign"), retry, "", "answers 307 to /1.0/sign: a redirect, which is not followed", 0},
-		{"to itself", redirect("/1.0/sign"), retry, "", "a redirect, which is not followed", 0},
-		{"huge", huge, retry, "", "longer than 262144 bytes", 0},
-		{"dropped", dropped, retry, "", "calling 127.0.0.1", 0},
-		{"lost", lost, retry, "", "calling 127.0.0.1", 0},
+		{"redirect", fault.Redirect("https://other.example.com/1.0/sign"), retry, "", "answers 307 to /1.0/sign: a redirect, which is not followed", 0},
+		{"to itself", fault.Redirect("/1.0/sign"), retry, "", "a redirect, which is not followed", 0},
+		{"huge", fault.Huge(`{"crt":"`), retry, "", "longer than 262144 bytes", 0},
+		{"dropped", fault.Dropped, retry, "", "calling 127.0.0.1", 0},
+		{"lost", fault.Lost, retry, "", "calling 127.0.0.1", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f, req := newFront(t), request(t)
-			f.faults = []fault{c.f}
+			f.faults = []fault.Func{c.f}
 			i := f.issuer(stepca.Config{})
 			state, out := i.Step(t.Context(), req, nil)
 			text := out.Detail + out.Message
@@ -152,7 +102,7 @@ func TestAnswers(t *testing.T) {
 func TestTokensAreNotTold(t *testing.T) {
 	t.Parallel()
 	f := newFront(t)
-	f.faults = []fault{func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	f.faults = []fault.Func{func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -174,7 +124,7 @@ func TestSlowAnswer(t *testing.T) {
 	t.Parallel()
 	f := newFront(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	f.faults = []fault{func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+	f.faults = []fault.Func{func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		cancel() // the deadline, once the server has the request
 		<-r.Context().Done()
 	}}
@@ -188,13 +138,13 @@ func TestSlowAnswer(t *testing.T) {
 func TestKilledAtEveryCall(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		faults []fault
+		faults []fault.Func
 		made   int
 	}{
-		"before the signing": {[]fault{dropped}, 1},
-		"after the signing":  {[]fault{lost}, 2},
-		"twice":              {[]fault{lost, lost}, 3},
-		"broken in between":  {[]fault{says(500, "broken"), lost, after("1", says(429, "slowly"))}, 2},
+		"before the signing": {[]fault.Func{fault.Dropped}, 1},
+		"after the signing":  {[]fault.Func{fault.Lost}, 2},
+		"twice":              {[]fault.Func{fault.Lost, fault.Lost}, 3},
+		"broken in between":  {[]fault.Func{says(500, "broken"), fault.Lost, fault.After("1", says(429, "slowly"))}, 2},
 	} {
 		f, req := newFront(t), request(t)
 		f.faults = c.faults

@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
 	"github.com/certwright/certwright/handler/internal/vault"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
@@ -33,9 +34,6 @@ import (
 
 // start is the time of the tests' issuers; the server's clock is the real one.
 var start = time.Now().UTC().Truncate(time.Second)
-
-// fault answers a request in place of next, or after it.
-type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // front stands before the real server, records what passes and has faults.
 type front struct {
@@ -46,7 +44,7 @@ type front struct {
 	mu     sync.Mutex
 	calls  []string         // "path status" of the server's answers
 	bodies []map[string]any // of the requests, faults included
-	faults []fault          // one for each request to come
+	faults []fault.Func     // one for each request to come
 }
 
 func newFront(t testing.TB) *front {
@@ -88,18 +86,12 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) {
 	if err := json.Unmarshal(content, &body); err != nil && r.Method != http.MethodGet {
 		f.t.Errorf("%s: the body is no JSON: %v", r.URL, err)
 	}
-	var next fault
+	var answer fault.Func
 	f.set(func() {
 		f.bodies = append(f.bodies, body)
-		if len(f.faults) > 0 {
-			next, f.faults = f.faults[0], f.faults[1:]
-		}
+		answer = fault.Pop(&f.faults)
 	})
-	if next != nil {
-		next(w, r, f.next)
-		return
-	}
-	f.next.ServeHTTP(w, r)
+	answer(w, r, f.next)
 }
 
 // set changes the front.

@@ -16,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
 	"github.com/certwright/certwright/handler/internal/vault"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
@@ -144,7 +145,7 @@ func TestTokenIsBound(t *testing.T) {
 	t.Parallel()
 	f, req, other := newFront(t), request(t), request(t)
 	i := f.issuer(stepca.Config{})
-	f.faults = []fault{dropped}
+	f.faults = []fault.Func{fault.Dropped}
 	if _, out := i.Step(t.Context(), req, nil); out.Kind != retry {
 		t.Fatalf("%+v", out)
 	}
@@ -168,7 +169,7 @@ func TestTokenIsBound(t *testing.T) {
 		return resp.StatusCode, string(text)
 	}
 	foreign := maps.Clone(taken)
-	f.set(func() { f.faults = []fault{dropped} })
+	f.set(func() { f.faults = []fault.Func{fault.Dropped} })
 	if _, out := i.Step(t.Context(), other, nil); out.Kind != retry {
 		t.Fatalf("%+v", out)
 	}
@@ -344,16 +345,16 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, c := range []struct {
-		f           fault
+		f           fault.Func
 		want        string
 		unsupported bool
 	}{
-		{reply(501, asJSON, `{"status":501,"message":"no persistence layer configured"}`), "at 127.0.0.1", true},
-		{reply(500, asJSON, `{"status":500,"message":"broken"}`), "answers 500 to /1.0/revoke: broken", false},
-		{reply(403, asJSON, `{"status":403,"message":"no"}`), "refuses /1.0/revoke: no", false},
-		{lost, "calling 127.0.0.1", false},
+		{fault.Reply(501, asJSON, `{"status":501,"message":"no persistence layer configured"}`), "at 127.0.0.1", true},
+		{fault.Reply(500, asJSON, `{"status":500,"message":"broken"}`), "answers 500 to /1.0/revoke: broken", false},
+		{fault.Reply(403, asJSON, `{"status":403,"message":"no"}`), "refuses /1.0/revoke: no", false},
+		{fault.Lost, "calling 127.0.0.1", false},
 	} {
-		f.set(func() { f.faults = []fault{c.f} })
+		f.set(func() { f.faults = []fault.Func{c.f} })
 		err := i.Revoke(t.Context(), req.Issuer, leaf, 4)
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, errors.ErrUnsupported) != c.unsupported {
 			t.Errorf("%v, want %q", err, c.want)

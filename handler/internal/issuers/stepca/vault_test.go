@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
@@ -65,7 +66,7 @@ func TestVaultIssues(t *testing.T) {
 	if err := create(&vault.SANs{DNSNames: []string{"example.com"}, Emails: []string{"ada@example.com"}}); err != nil {
 		t.Fatal(err)
 	}
-	f.set(func() { f.faults = []fault{lost} })
+	f.set(func() { f.faults = []fault.Func{fault.Lost} })
 	for range 2 {
 		elapsed.Add(int64(time.Minute))
 		if _, err := v.Advance(t.Context()); err != nil {

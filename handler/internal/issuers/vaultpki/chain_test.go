@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
 )
 
@@ -30,7 +31,7 @@ func TestCertificates(t *testing.T) {
 
 func TestCertificatesCannotBeHad(t *testing.T) {
 	t.Parallel()
-	for want, f := range map[string]fault{
+	for want, f := range map[string]fault.Func{
 		"answers 503": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			io.WriteString(w, `{"errors":["Vault is sealed"]}`)
@@ -40,7 +41,7 @@ func TestCertificatesCannotBeHad(t *testing.T) {
 		},
 	} {
 		s := newServer(t)
-		s.faults = []fault{f}
+		s.faults = []fault.Func{f}
 		certs, err := s.issuer(vaultpki.Config{}).Certificates(t.Context(), issuerObject)
 		if err == nil || len(certs) != 0 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d certificates, %v, want %s", len(certs), err, want)

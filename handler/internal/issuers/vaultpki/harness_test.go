@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -33,9 +34,6 @@ const (
 	secretID  = "6a174c20-f6de-a53c-74d2-6018fcceff64"
 	requestID = "0123456789abcdef0123456789abcdef"
 )
-
-// fault answers a request in place of next, or after it.
-type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // server is a Vault with one PKI secrets engine and one AppRole, as its
 // documentation describes them, and faults before it.
@@ -58,7 +56,7 @@ type server struct {
 	revoked   []string
 	calls     []string // "path status"
 	bodies    []map[string]any
-	faults    []fault // one for each request to come
+	faults    []fault.Func // one for each request to come
 
 	unpublished bool // the mount has no chain to read
 }
@@ -194,17 +192,9 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		s.t.Errorf("reading a request: %v", err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	var f fault
-	s.set(func() {
-		if len(s.faults) > 0 {
-			f, s.faults = s.faults[0], s.faults[1:]
-		}
-	})
-	if f != nil {
-		f(w, r, http.HandlerFunc(s.answer))
-		return
-	}
-	s.answer(w, r)
+	var f fault.Func
+	s.set(func() { f = fault.Pop(&s.faults) })
+	f(w, r, http.HandlerFunc(s.answer))
 }
 
 // request is an operation for example.com. Its private key must not be asked

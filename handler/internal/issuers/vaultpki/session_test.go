@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -153,7 +154,7 @@ func TestWaitingForALogin(t *testing.T) {
 	s := newServer(t)
 	i, req := s.issuer(vaultpki.Config{}), request(t)
 	reached, release := make(chan struct{}), make(chan struct{})
-	s.faults = []fault{func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	s.faults = []fault.Func{func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		close(reached)
 		<-release
 		next.ServeHTTP(w, r)
@@ -184,13 +185,13 @@ func TestSecretsAreNotTold(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		reply(400, asJSON, `{"errors":["token `+r.Header.Get("X-Vault-Token")+`","secret `+secretID+`"]}`)(w, r, next)
+		fault.Reply(400, asJSON, `{"errors":["token `+r.Header.Get("X-Vault-Token")+`","secret `+secretID+`"]}`)(w, r, next)
 		if r.Header.Get("X-Vault-Token") == "" && !strings.Contains(string(body), secretID) {
 			t.Error("the secret was not sent")
 		}
 	}
 	var texts []string
-	for _, faults := range [][]fault{{echo}, {pass, echo}} {
+	for _, faults := range [][]fault.Func{{echo}, {fault.Pass, echo}} {
 		s.set(func() { s.faults = faults })
 		_, out := i.Step(t.Context(), request(t), nil)
 		texts = append(texts, out.Message+out.Detail)

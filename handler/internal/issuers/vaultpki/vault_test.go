@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
@@ -66,7 +67,7 @@ func TestVaultIssues(t *testing.T) {
 	if err := create("web"); err != nil {
 		t.Fatal(err)
 	}
-	s.set(func() { s.faults, s.roles["web"] = []fault{pass, lost}, role{bare: true} })
+	s.set(func() { s.faults, s.roles["web"] = []fault.Func{fault.Pass, fault.Lost}, role{bare: true} })
 	for range 2 {
 		elapsed.Add(int64(time.Minute))
 		if _, err := v.Advance(t.Context()); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -297,7 +298,7 @@ func TestRevokeFailures(t *testing.T) {
 	if err := i.Revoke(t.Context(), vault.IssuerObject{Name: "ca"}, leaf, 0); err == nil || !strings.Contains(err.Error(), "credentials.account_id") {
 		t.Errorf("without credentials: %v", err)
 	}
-	s.set(func() { s.faults = []fault{reply(503, asJSON, `{"errors":["Vault is sealed"]}`)} })
+	s.set(func() { s.faults = []fault.Func{fault.Reply(503, asJSON, `{"errors":["Vault is sealed"]}`)} })
 	if err := i.Revoke(t.Context(), issuerObject, leaf, 0); err == nil || !strings.Contains(err.Error(), "Vault is sealed") {
 		t.Errorf("sealed: %v", err)
 	}

@@ -4,12 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -32,33 +31,6 @@ func der(t testing.TB, text string) []byte {
 	return block.Bytes
 }
 
-// reply answers in place of the authority.
-func reply(status int, contentType, body string) fault {
-	return func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-		w.Header().Set("Content-Type", contentType)
-		w.WriteHeader(status)
-		io.WriteString(w, body)
-	}
-}
-
-// pass lets the authority answer.
-func pass(w http.ResponseWriter, r *http.Request, next http.Handler) { next.ServeHTTP(w, r) }
-
-// lost lets the authority act and drops its answer.
-func lost(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	next.ServeHTTP(discardWriter{}, r)
-	panic(http.ErrAbortHandler)
-}
-
-type discardWriter struct{}
-
-func (discardWriter) Header() http.Header         { return http.Header{} }
-func (discardWriter) Write(b []byte) (int, error) { return len(b), nil }
-func (discardWriter) WriteHeader(int)             {}
-
-// dropped ends the connection before the authority hears of the request.
-func dropped(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
-
 // Answers that are not the contract's, to the look and to the POST: what ends an
 // operation is the CA's own word only.
 func TestAnswers(t *testing.T) {
@@ -71,52 +43,52 @@ func TestAnswers(t *testing.T) {
 	junk := strings.Repeat("x", 4000)
 	for _, c := range []struct {
 		name         string
-		f            fault
+		f            fault.Func
 		look, make   vault.OutcomeKind
 		text         string
 		afterSeconds int
 	}{
-		{"gateway's page", reply(200, plain, "<html>"), retry, retry, "malformed answer", 0},
-		{"nothing", reply(204, asJSON, ""), retry, retry, "malformed answer", 0},
-		{"cut off", reply(200, asJSON, `{"status":"iss`), retry, retry, "malformed answer", 0},
-		{"two documents", reply(200, asJSON, `{"status":"pending"}{}`), retry, retry, "malformed answer", 0},
-		{"array", reply(200, asJSON, `[]`), retry, retry, "malformed answer", 0},
-		{"null", reply(200, asJSON, `null`), retry, retry, `unknown status ""`, 0},
-		{"another status", reply(200, asJSON, `{"status":"approved"}`), retry, retry, `unknown status "approved"`, 0},
-		{"long status", reply(200, asJSON, `{"status":"`+junk+`"}`), retry, retry, "unknown status", 0},
-		{"number as status", reply(200, asJSON, `{"status":1}`), retry, retry, "malformed answer", 0},
-		{"issued nothing", reply(200, asJSON, `{"status":"issued"}`), retry, retry, "chain: 0 certificates", 0},
-		{"issued too many", reply(200, asJSON, `{"status":"issued","chain":["","","","","","","","","","",""]}`), retry, retry, "chain: 11 certificates", 0},
-		{"issued no PEM", reply(200, asJSON, `{"status":"issued","chain":["x"]}`), retry, retry, "element 1 is not one certificate in PEM", 0},
-		{"issued a key", reply(200, asJSON, `{"status":"issued","chain":["-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]}`), retry, retry, "element 1 is not one", 0},
-		{"issued two in one", reply(200, asJSON, `{"status":"issued","chain":["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n x"]}`), retry, retry, "element 1 is not one", 0},
-		{"issued garbage", reply(200, asJSON, `{"status":"issued","chain":["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]}`), retry, retry, "element 1: ", 0},
-		{"failed without reason", reply(200, asJSON, `{"status":"failed"}`), retry, retry, "without error", 0},
-		{"failed in silence", reply(200, asJSON, `{"status":"failed","error":{}}`), failed, failed, "it does not say why", 0},
-		{"failed by type", reply(200, asJSON, `{"status":"failed","error":{"type":"urn:x"}}`), failed, failed, "request: urn:x", 0},
-		{"failed at length", reply(200, asJSON, `{"status":"failed","error":{"title":"`+junk+`"}}`), failed, failed, "xxx", 0},
-		{"refused", reply(403, problem, `{"title":"No","detail":"not yours"}`), retry, failed, "No: not yours", 0},
-		{"refused as invalid", reply(422, problem, `{"title":"No"}`), retry, failed, "No", 0},
-		{"refused as bad", reply(400, problem, `{"detail":"No"}`), retry, failed, "No", 0},
-		{"refused as large", reply(413, problem, `{}`), retry, failed, "it does not say why", 0},
-		{"refused by a gateway", reply(403, plain, "<html>"), retry, retry, "answers 403", 0},
-		{"no problem inside", reply(400, problem, "<html>"), retry, failed, "it does not say why", 0},
-		{"concurrent", reply(409, problem, `{"title":"busy"}`), retry, retry, "answers 409 to", 0},
-		{"credentials", reply(401, problem, `{"title":"unknown key"}`), retry, retry, "unknown key", 0},
-		{"gone", reply(410, problem, `{"title":"gone"}`), retry, retry, "gone", 0},
-		{"throttled", after("120", 429), retry, retry, "answers 429", 120},
-		{"away", after("30", 503), retry, retry, "answers 503", 30},
-		{"broken", reply(500, plain, ""), retry, retry, "Internal Server Error", 0},
-		{"redirect", redirect, retry, retry, "answers 307", 0},
-		{"huge", huge, retry, retry, "longer than 262144 bytes", 0},
-		{"dropped", dropped, retry, retry, "calling the CA", 0},
-		{"lost", lost, retry, retry, "calling the CA", 0},
+		{"gateway's page", fault.Reply(200, plain, "<html>"), retry, retry, "malformed answer", 0},
+		{"nothing", fault.Reply(204, asJSON, ""), retry, retry, "malformed answer", 0},
+		{"cut off", fault.Reply(200, asJSON, `{"status":"iss`), retry, retry, "malformed answer", 0},
+		{"two documents", fault.Reply(200, asJSON, `{"status":"pending"}{}`), retry, retry, "malformed answer", 0},
+		{"array", fault.Reply(200, asJSON, `[]`), retry, retry, "malformed answer", 0},
+		{"null", fault.Reply(200, asJSON, `null`), retry, retry, `unknown status ""`, 0},
+		{"another status", fault.Reply(200, asJSON, `{"status":"approved"}`), retry, retry, `unknown status "approved"`, 0},
+		{"long status", fault.Reply(200, asJSON, `{"status":"`+junk+`"}`), retry, retry, "unknown status", 0},
+		{"number as status", fault.Reply(200, asJSON, `{"status":1}`), retry, retry, "malformed answer", 0},
+		{"issued nothing", fault.Reply(200, asJSON, `{"status":"issued"}`), retry, retry, "chain: 0 certificates", 0},
+		{"issued too many", fault.Reply(200, asJSON, `{"status":"issued","chain":["","","","","","","","","","",""]}`), retry, retry, "chain: 11 certificates", 0},
+		{"issued no PEM", fault.Reply(200, asJSON, `{"status":"issued","chain":["x"]}`), retry, retry, "element 1 is not one certificate in PEM", 0},
+		{"issued a key", fault.Reply(200, asJSON, `{"status":"issued","chain":["-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]}`), retry, retry, "element 1 is not one", 0},
+		{"issued two in one", fault.Reply(200, asJSON, `{"status":"issued","chain":["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n x"]}`), retry, retry, "element 1 is not one", 0},
+		{"issued garbage", fault.Reply(200, asJSON, `{"status":"issued","chain":["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]}`), retry, retry, "element 1: ", 0},
+		{"failed without reason", fault.Reply(200, asJSON, `{"status":"failed"}`), retry, retry, "without error", 0},
+		{"failed in silence", fault.Reply(200, asJSON, `{"status":"failed","error":{}}`), failed, failed, "it does not say why", 0},
+		{"failed by type", fault.Reply(200, asJSON, `{"status":"failed","error":{"type":"urn:x"}}`), failed, failed, "request: urn:x", 0},
+		{"failed at length", fault.Reply(200, asJSON, `{"status":"failed","error":{"title":"`+junk+`"}}`), failed, failed, "xxx", 0},
+		{"refused", fault.Reply(403, problem, `{"title":"No","detail":"not yours"}`), retry, failed, "No: not yours", 0},
+		{"refused as invalid", fault.Reply(422, problem, `{"title":"No"}`), retry, failed, "No", 0},
+		{"refused as bad", fault.Reply(400, problem, `{"detail":"No"}`), retry, failed, "No", 0},
+		{"refused as large", fault.Reply(413, problem, `{}`), retry, failed, "it does not say why", 0},
+		{"refused by a gateway", fault.Reply(403, plain, "<html>"), retry, retry, "answers 403", 0},
+		{"no problem inside", fault.Reply(400, problem, "<html>"), retry, failed, "it does not say why", 0},
+		{"concurrent", fault.Reply(409, problem, `{"title":"busy"}`), retry, retry, "answers 409 to", 0},
+		{"credentials", fault.Reply(401, problem, `{"title":"unknown key"}`), retry, retry, "unknown key", 0},
+		{"gone", fault.Reply(410, problem, `{"title":"gone"}`), retry, retry, "gone", 0},
+		{"throttled", fault.After("120", fault.Reply(429, "text/plain", "")), retry, retry, "answers 429", 120},
+		{"away", fault.After("30", fault.Reply(503, "text/plain", "")), retry, retry, "answers 503", 30},
+		{"broken", fault.Reply(500, plain, ""), retry, retry, "Internal Server Error", 0},
+		{"redirect", fault.Circle, retry, retry, "answers 307", 0},
+		{"huge", fault.Huge(`{"status":"`), retry, retry, "longer than 262144 bytes", 0},
+		{"dropped", fault.Dropped, retry, retry, "calling the CA", 0},
+		{"lost", fault.Lost, retry, retry, "calling the CA", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			a := newAuthority(t)
 			i, req := a.issuer(webhook.Config{}), request(t)
-			for want, faults := range map[string][]fault{"look": {c.f}, "make": {pass, c.f}} {
+			for want, faults := range map[string][]fault.Func{"look": {c.f}, "make": {fault.Pass, c.f}} {
 				kind := c.look
 				if want == "make" {
 					kind = c.make
@@ -150,42 +122,19 @@ const (
 	failed = vault.OutcomeFailed
 )
 
-func after(seconds string, status int) fault {
-	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		w.Header().Set("Retry-After", seconds)
-		reply(status, "text/plain", "")(w, r, next)
-	}
-}
-
-// redirect leads to where the authority would answer.
-func redirect(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-	http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
-}
-
-// huge answers with 1 GB, or as much of it as is taken.
-func huge(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-	io.WriteString(w, `{"status":"`)
-	block := []byte(strings.Repeat("x", 1<<16))
-	for range 1 << 14 {
-		if _, err := w.Write(block); err != nil {
-			return
-		}
-	}
-}
-
 // Whatever is lost, and however often a step is run again with its old state, the
 // CA makes one certificate.
 func TestKilledAtEveryCall(t *testing.T) {
 	t.Parallel()
-	for name, faults := range map[string][]fault{
-		"before the look":       {dropped},
-		"after the look":        {lost},
-		"before the POST":       {pass, dropped},
-		"after the POST":        {pass, lost},
-		"after POST and look":   {pass, lost, lost, dropped},
-		"throttled in between":  {pass, after("1", 429), pass, lost},
-		"gateway in between":    {pass, reply(502, "text/html", ""), pass, lost, reply(200, "text/html", "")},
-		"refused as concurrent": {pass, reply(409, "application/problem+json", "{}")},
+	for name, faults := range map[string][]fault.Func{
+		"before the look":       {fault.Dropped},
+		"after the look":        {fault.Lost},
+		"before the POST":       {fault.Pass, fault.Dropped},
+		"after the POST":        {fault.Pass, fault.Lost},
+		"after POST and look":   {fault.Pass, fault.Lost, fault.Lost, fault.Dropped},
+		"throttled in between":  {fault.Pass, fault.After("1", fault.Reply(429, "text/plain", "")), fault.Pass, fault.Lost},
+		"gateway in between":    {fault.Pass, fault.Reply(502, "text/html", ""), fault.Pass, fault.Lost, fault.Reply(200, "text/html", "")},
+		"refused as concurrent": {fault.Pass, fault.Reply(409, "application/problem+json", "{}")},
 	} {
 		a := newAuthority(t)
 		a.faults = faults

@@ -28,6 +28,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -53,9 +54,6 @@ type exchange struct {
 	answer       []byte
 }
 
-// fault answers a request in place of next, or after it.
-type fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
-
 // authority is a CA that keeps the contract, and faults before it.
 type authority struct {
 	t      testing.TB
@@ -72,7 +70,7 @@ type authority struct {
 	issued    int                  // certificates signed
 	revoked   []map[string]any
 	exchanges []exchange
-	faults    []fault // one for each request to come
+	faults    []fault.Func // one for each request to come
 }
 
 // issuance is a request at the authority.
@@ -141,17 +139,9 @@ func (a *authority) serve(w http.ResponseWriter, r *http.Request) {
 		a.t.Errorf("reading a request: %v", err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	a.mu.Lock()
-	var f fault
-	if len(a.faults) > 0 {
-		f, a.faults = a.faults[0], a.faults[1:]
-	}
-	a.mu.Unlock()
-	if f != nil {
-		f(w, r, http.HandlerFunc(a.answer))
-		return
-	}
-	a.answer(w, r)
+	var f fault.Func
+	a.set(func() { f = fault.Pop(&a.faults) })
+	f(w, r, http.HandlerFunc(a.answer))
 }
 
 // answer keeps the contract.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -85,7 +86,7 @@ func conversation(t *testing.T) []exchange {
 	}
 	other := request(t) // of the same id
 	other.ID = full.ID
-	a.set(func() { a.faults = []fault{reply(404, "text/plain", "")} })
+	a.set(func() { a.faults = []fault.Func{fault.Reply(404, "text/plain", "")} })
 	step(other)
 	return a.exchanges
 }

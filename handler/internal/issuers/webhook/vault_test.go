@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
@@ -128,7 +129,7 @@ func TestVaultTakesBack(t *testing.T) {
 		if err := c.end(s, n); err != nil {
 			t.Fatal(err)
 		}
-		s.authority.set(func() { s.authority.faults = []fault{reply(503, "text/plain", ""), dropped} })
+		s.authority.set(func() { s.authority.faults = []fault.Func{fault.Reply(503, "text/plain", ""), fault.Dropped} })
 		for range 4 {
 			s.tick(2 * time.Minute)
 		}

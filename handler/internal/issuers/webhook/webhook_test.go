@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -98,7 +99,7 @@ func TestOrderID(t *testing.T) {
 		{`{"status":"unheard of","externalId":"4712"}`, "4711"},
 		{`{"status":"failed","externalId":"4713","error":{"title":"no"}}`, "4713"},
 	} {
-		a.faults = []fault{reply(http.StatusOK, "application/json", step.answer)}
+		a.faults = []fault.Func{fault.Reply(http.StatusOK, "application/json", step.answer)}
 		state, _ = i.Step(t.Context(), req, state)
 		if got := i.OrderID(state); got != step.want {
 			t.Errorf("after %s the order is %q, want %q", step.answer, got, step.want)
@@ -121,7 +122,7 @@ func TestPollInterval(t *testing.T) {
 		5 * time.Minute:     30 * time.Second,
 		30 * 24 * time.Hour: 10 * time.Minute,
 	} {
-		a.faults = []fault{reply(http.StatusOK, "application/json", `{"status":"pending"}`)}
+		a.faults = []fault.Func{fault.Reply(http.StatusOK, "application/json", `{"status":"pending"}`)}
 		req := request(t)
 		req.Created = start.Add(-age)
 		if _, out := a.issuer(webhook.Config{}).Step(t.Context(), req, nil); !cmp.Equal(out, vault.Pending(start.Add(want), "")) {
@@ -265,7 +266,7 @@ func TestTakeBackAnswers(t *testing.T) {
 	} {
 		a := newAuthority(t)
 		i, req := a.issuer(webhook.Config{}), request(t)
-		a.faults = []fault{reply(status, "text/plain", "x"), reply(status, "text/plain", "x")}
+		a.faults = []fault.Func{fault.Reply(status, "text/plain", "x"), fault.Reply(status, "text/plain", "x")}
 		_, taken, err := i.Cancel(t.Context(), req, nil)
 		got := "kept"
 		if taken {
@@ -300,7 +301,7 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	for status, want := range map[int]bool{404: true, 405: true, 501: true, 400: false, 401: false, 500: false} {
-		a.faults = []fault{reply(status, "text/plain", "x")}
+		a.faults = []fault.Func{fault.Reply(status, "text/plain", "x")}
 		if err := i.Revoke(t.Context(), req.Issuer, leaf, 4); err == nil || errors.Is(err, errors.ErrUnsupported) != want {
 			t.Errorf("%d: %v", status, err)
 		}
