@@ -276,8 +276,6 @@ func (v *Vault) backoff(failures int) time.Duration {
 // together does not come back together.
 func (v *Vault) jitter(d time.Duration) time.Duration {
 	var b [1]byte
-	if _, err := v.cfg.Rand.Read(b[:]); err != nil {
-		panic("random source failed: " + err.Error())
-	}
+	v.fill(b[:])
 	return d - d/4*time.Duration(b[0])/256
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"strings"
 	"time"
@@ -96,8 +95,11 @@ func (ver *version) life() time.Duration { return ver.Expires.Sub(ver.NotBefore)
 func (ver *version) fraction() float64 {
 	var b [8]byte
 	hex.Decode(b[:], []byte(ver.ID[:16])) // 32 hex digits
-	return float64(binary.BigEndian.Uint64(b[:])) / (1 << 64)
+	return fraction(b)
 }
+
+// fraction spreads what 8 bytes can be from 0 to 1.
+func fraction(b [8]byte) float64 { return float64(binary.BigEndian.Uint64(b[:])) / (1 << 64) }
 
 // askAgain is how long not to ask a CA again for advice on a version.
 func (ver *version) askAgain() time.Duration { return min(usualAskAgain, ver.life()/10) }
@@ -262,9 +264,6 @@ func (v *Vault) firstAsk(ver *version) time.Time {
 // between is a random time from start until end.
 func (v *Vault) between(start, end time.Time) time.Time {
 	var b [8]byte
-	if _, err := io.ReadFull(v.cfg.Rand, b[:]); err != nil {
-		panic("random source failed: " + err.Error())
-	}
-	part := float64(binary.BigEndian.Uint64(b[:])) / (1 << 64)
-	return start.Add(time.Duration(part * float64(end.Sub(start)))).UTC().Truncate(time.Millisecond)
+	v.fill(b[:])
+	return start.Add(time.Duration(fraction(b) * float64(end.Sub(start)))).UTC().Truncate(time.Millisecond)
 }

@@ -163,10 +163,15 @@ func (v *Vault) newID() string { return v.random(16) }
 
 func (v *Vault) random(n int) string {
 	b := make([]byte, n)
+	v.fill(b)
+	return hex.EncodeToString(b)
+}
+
+// fill makes all of b random.
+func (v *Vault) fill(b []byte) {
 	if _, err := io.ReadFull(v.cfg.Rand, b); err != nil {
 		panic("random source failed: " + err.Error())
 	}
-	return hex.EncodeToString(b)
 }
 
 // recoveryLevel is the vault's soft-delete promise in Key Vault's words.
