@@ -45,9 +45,18 @@ func (v *Vault) releaseLater(tx *Tx, n Name, op *Operation) {
 	if _, ok := v.cfg.Issuers[op.Provider].(Releaser); !ok || op.Claim == 0 || op.Status != StatusInProgress {
 		return
 	}
+	j := v.newRelease(n, op)
+	j.Due = latestOf(j.Due, op.ClaimedUntil) // a step at work hands over what it did, or has died by then
+	tx.addRelease(j)
+}
+
+// newRelease is a release job that is due at once.
+func (v *Vault) newRelease(n Name, op *Operation) *releaseJob {
 	now := v.now()
-	j := &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now}
-	j.Due = latestOf(now, op.ClaimedUntil) // a step at work hands over what it did, or has died by then
+	return &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now, Due: now}
+}
+
+func (tx *Tx) addRelease(j *releaseJob) {
 	tx.add(row(j.key(), "", j))
 	tx.moveDue(nil, j.due())
 }
@@ -88,11 +97,10 @@ var errSame = errors.New("the state is that of the operation")
 // have none yet, the state of a step that came too late.
 func (v *Vault) releaseAfterEnd(ctx context.Context, n Name, op *Operation, state json.RawMessage) error {
 	return v.changeRelease(ctx, op.RequestID, func(j *releaseJob) (*releaseJob, error) {
-		now := v.now()
 		if j == nil {
-			j = &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now}
+			j = v.newRelease(n, op)
 		}
-		j.Operation.State, j.Due, j.GivenUp = state, now, false
+		j.Operation.State, j.Due, j.GivenUp = state, v.now(), false
 		return j, nil
 	})
 }
@@ -103,11 +111,9 @@ func (v *Vault) releaseLeftover(tx *Tx, n Name, op *Operation) {
 	if op.Leftover == nil {
 		return
 	}
-	now := v.now()
-	j := &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now, Due: now}
+	j := v.newRelease(n, op)
 	j.Operation.State, j.Operation.Leftover = op.Leftover, nil
-	tx.add(row(j.key(), "", j))
-	tx.moveDue(nil, j.due())
+	tx.addRelease(j)
 }
 
 // release takes back at the CA what an operation left there.
