@@ -137,17 +137,6 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 	return state, out
 }
 
-// recovered, deferred around a call of what may panic, a provider or a
-// destination, makes it an error. What it panicked with is for the log alone: it may
-// hold anything.
-func (v *Vault) recovered(ctx context.Context, kind, name string, err *error, about ...any) {
-	if p := recover(); p != nil {
-		about = append(about, kind, name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		v.cfg.Log.ErrorContext(ctx, kind+" panicked", about...)
-		*err = fmt.Errorf("%s %s panicked", kind, name)
-	}
-}
-
 // Outcomes that no provider returns.
 const (
 	outcomeCancelled OutcomeKind = iota + 100

@@ -63,7 +63,11 @@ func (v *Vault) completeChain(ctx context.Context, n Name, h *head, issuer Issue
 
 // offered asks a CA for its certificates.
 func (v *Vault) offered(ctx context.Context, source ChainSource, object IssuerObject) (certs []*x509.Certificate, err error) {
-	defer v.recovered(ctx, "provider", object.Provider, &err, "issuer", object.Name)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the provider panicked: %v", p)
+		}
+	}()
 	der, err := source.Certificates(ctx, object)
 	switch {
 	case err != nil:

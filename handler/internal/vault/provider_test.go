@@ -393,27 +393,3 @@ func TestTickDoesNotSpin(t *testing.T) {
 		}
 	}
 }
-
-// TestPanicOfAReleaseIsNotTold: what a provider panics with may hold anything, so
-// operators see that it did, and the log has the rest.
-func TestPanicOfAReleaseIsNotTold(t *testing.T) {
-	t.Parallel()
-	p := &releasing{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
-	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-		return json.RawMessage(`1`), vault.Pending(h.clock.Now().Add(time.Hour), "on it")
-	}
-	p.release = func(vault.Request, json.RawMessage) error { panic("not for everybody") }
-	h.mustSetIssuer("ca", "ca")
-	op := h.mustCreate("web", "ca")
-	h.clock.Advance(2 * time.Second)
-	h.mustTick()
-	if err := second(h.DeleteOperation(context.Background(), name(t, "web"), "")); err != nil {
-		t.Fatal(err)
-	}
-	h.mustTick()
-	e, err := h.ReleaseEntry(context.Background(), name(t, "web"), op.RequestID)
-	if err != nil || e.Answer != "provider ca panicked" {
-		t.Errorf("the release says %q, %v", e.Answer, err)
-	}
-}

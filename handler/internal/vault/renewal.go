@@ -226,7 +226,11 @@ const maxExplanation = 512
 
 // renewalInfo asks the issuer object that obtained a version.
 func (v *Vault) renewalInfo(ctx context.Context, n Name, ver *version, issuers *issuerCache) (info RenewalInfo, err error) {
-	defer v.recovered(ctx, "provider", ver.Provider, &err, "certificate", n.text)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("provider %s panicked: %v", ver.Provider, p)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
 	issuer, object, err := v.pinnedIssuer(ctx, pin{ver.Issuer, ver.Provider, ver.IssuerID}, ver.Created, issuers)
