@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -66,6 +67,15 @@ func badRequest(format string, args ...any) *failure {
 // badProperty refuses a field of a body, by its path on the wire.
 func badProperty(field, detail string) *failure {
 	return badRequest("Property %s has invalid value: %s", field, detail)
+}
+
+func badField(e *field.Error) *failure {
+	f := badRequest("%s", e.Detail)
+	if e.Field != "" {
+		f = badProperty(e.Field, e.Detail)
+	}
+	f.cause = e.Err
+	return f
 }
 
 var errUnknownPath = &failure{
@@ -280,17 +290,13 @@ func asFailure(err error, route string) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
 	}
+	if e, ok := errors.AsType[*field.Error](err); ok {
+		return badField(e)
+	}
 	e, ok := errors.AsType[*vault.Error](err)
 	switch {
 	case !ok:
 		return internalError(err)
-	case e.Reason == vault.BadParameter:
-		f := badRequest("%s", e.Detail)
-		if e.Field != "" {
-			f = badProperty(e.Field, e.Detail)
-		}
-		f.cause = e.Err
-		return f
 	case e.Reason == vault.Unavailable:
 		return unavailable(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
@@ -194,7 +195,7 @@ func TestAsFailure(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("inside information")
 	last := vault.Reason(0)
-	for r := vault.BadParameter; isReason(r); r++ {
+	for r := vault.CertificateNotFound; isReason(r); r++ {
 		last = r
 		f := asFailure(fmt.Errorf("doing it: %w", &vault.Error{Reason: r, Name: "n", Issuer: "i", Detail: "d", Err: cause}), "DeleteCertificateOperation")
 		if f.status == http.StatusInternalServerError || strings.ContainsAny(f.message, "{}") || strings.Contains(f.message, "inside") {
@@ -211,6 +212,9 @@ func TestAsFailure(t *testing.T) {
 		if f := asFailure(err, ""); f.status != http.StatusInternalServerError || strings.Contains(f.message, "inside") || !errors.Is(f, err) {
 			t.Errorf("error %v: got %v with cause %v, want a general 500", err, f, f.cause)
 		}
+	}
+	if f := asFailure(fmt.Errorf("doing it: %w", &field.Error{Field: "tags", Detail: "d", Err: cause}), ""); f.Error() != "400 BadParameter: Property tags has invalid value: d" || !errors.Is(f, cause) {
+		t.Errorf("a field's error: got %v with cause %v", f, f.cause)
 	}
 	got := asFailure(&vault.Error{Reason: vault.BeingDeleted, Name: "n"}, "CreateCertificate")
 	if want := "409 Conflict: Certificate n is currently being deleted and cannot be re-created; retry later."; got.Error() != want || got.inner != "ObjectIsBeingDeleted" {

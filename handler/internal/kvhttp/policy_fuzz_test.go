@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -33,7 +35,7 @@ func FuzzPolicy(f *testing.F) {
 		}
 		p, err := vault.NewPolicy(*sent, now)
 		if err != nil {
-			if e, ok := errors.AsType[*vault.Error](err); !ok || e.Reason != vault.BadParameter || e.Detail == "" {
+			if e, ok := errors.AsType[*field.Error](err); !ok || e.Detail == "" {
 				t.Fatalf("%q: %v is no BadParameter", data, err)
 			}
 			return

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // What an operator does about an operation. requestID is a filter as in
@@ -132,7 +134,7 @@ func (v *Vault) GiveUpOperation(ctx context.Context, n Name, requestID string) (
 		if op.Answer != "" {
 			message += fmt.Sprintf(" The last answer of the certificate issuer was: %s", op.Answer)
 		}
-		v.endOperation(n, h, tx, StatusFailed, &OperationError{CodeGivenUp, truncate(message, maxAnswer)})
+		v.endOperation(n, h, tx, StatusFailed, &OperationError{CodeGivenUp, field.Cut(message, maxAnswer)})
 		given = v.operationEntry(h)
 		return nil
 	})

@@ -7,8 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Times of one advance. The lease outlives the longest step and the latest
@@ -36,7 +37,7 @@ func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCac
 		state, out := v.takeStep(ctx, n, h, issuers)
 		v.cfg.Log.InfoContext(ctx, "step",
 			"certificate", n.text, "request_id", h.Operation.RequestID, "issuer", h.Operation.Policy.Issuer.Name,
-			"claim", h.Operation.Claim, "outcome", out.Kind.String(), "detail", truncate(out.Detail+out.Message, maxAnswer))
+			"claim", h.Operation.Claim, "outcome", out.Kind.String(), "detail", field.Cut(out.Detail+out.Message, maxAnswer))
 		if out.Kind == OutcomeIssued {
 			mine := h.Operation
 			h, err := v.acceptIssued(ctx, n, h, out.Chain)
@@ -197,7 +198,7 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 		}
 		op, now := h.Operation, v.now()
 		op.State = state
-		op.Answer = truncate(out.Detail, maxAnswer)
+		op.Answer = field.Cut(out.Detail, maxAnswer)
 		op.Failures = 0
 		if out.Kind != OutcomeRetry {
 			op.FailingSince = time.Time{}
@@ -205,7 +206,7 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 		op.ClaimedUntil = time.Time{}
 		switch out.Kind {
 		case OutcomeFailed:
-			v.endOperation(n, h, tx, StatusFailed, &OperationError{out.Code, truncate(out.Message, maxAnswer)})
+			v.endOperation(n, h, tx, StatusFailed, &OperationError{out.Code, field.Cut(out.Message, maxAnswer)})
 		case outcomeCancelled:
 			v.endOperation(n, h, tx, StatusCancelled, nil)
 		case outcomeCancelRefused:
@@ -241,13 +242,6 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 
 // maxAnswer bounds what is kept of a CA's words, in bytes.
 const maxAnswer = 2 << 10
-
-func truncate(s string, n int) string {
-	if len(s) > n {
-		s = s[:n]
-	}
-	return strings.ToValidUTF8(s, "")
-}
 
 // sensible keeps the next step between a second and a day from now, whatever a
 // CA asks for: a tick must neither spin nor be sent away for good.

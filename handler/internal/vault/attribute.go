@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // arcs are an object identifier.
@@ -181,14 +183,14 @@ func parseOID(s string) (asn1.ObjectIdentifier, error) {
 	for arc := range strings.SplitSeq(s, ".") {
 		n, err := strconv.ParseUint(arc, 10, 31)
 		if err != nil || len(arc) > 1 && arc[0] == '0' || len(oid) == 32 {
-			return nil, fmt.Errorf("%q is not an OID", truncate(s, maxEcho))
+			return nil, fmt.Errorf("%q is not an OID", field.Cut(s, 64))
 		}
 		oid = append(oid, int(n))
 	}
 	// X.660: three roots, the first two with 40 arcs. They share one encoded
 	// number with the second arc.
 	if len(oid) < 2 || oid[0] > 2 || oid[0] < 2 && oid[1] > 39 || oid[1] > math.MaxInt32-80 {
-		return nil, fmt.Errorf("%q is not an OID", truncate(s, maxEcho))
+		return nil, fmt.Errorf("%q is not an OID", field.Cut(s, 64))
 	}
 	return oid, nil
 }

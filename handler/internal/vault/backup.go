@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -75,7 +77,7 @@ func (v *Vault) Backup(ctx context.Context, n Name) ([]byte, error) {
 }
 
 func backupTooLarge(n Name) error {
-	return &Error{Reason: BadParameter, Name: n.text, Detail: fmt.Sprintf("A certificate of more than %d versions or %d bytes cannot be backed up.", maxBackupVersions, maxBackup)}
+	return &field.Error{Detail: fmt.Sprintf("A certificate of more than %d versions or %d bytes cannot be backed up.", maxBackupVersions, maxBackup)}
 }
 
 // collect reads all that belongs to a certificate. Whoever changes one of its

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Work says what kind of work an entry of the board is about.
@@ -225,7 +227,7 @@ func (v *Vault) orderID(op *Operation) string {
 	if !ok || op.State == nil {
 		return op.OrderID
 	}
-	return truncate(namer.OrderID(op.State), maxOrderID)
+	return field.Cut(namer.OrderID(op.State), maxOrderID)
 }
 
 // maxOrderID bounds a CA's name for an order, in bytes.

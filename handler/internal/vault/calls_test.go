@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -41,11 +42,14 @@ func certificateAnswer(c vault.Certificate, err error) answer {
 
 func errorAnswer(err error) answer {
 	var e *vault.Error
+	var bad *field.Error
 	switch {
 	case err == nil:
 		return answer{}
 	case errors.As(err, &e):
 		return answer{Reason: e.Reason}
+	case errors.As(err, &bad):
+		return answer{Reason: vault.BadParameter}
 	default:
 		return answer{Leaf: "unexpected error: " + err.Error()}
 	}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -81,7 +83,7 @@ func keyMismatch(certs []*x509.Certificate, pub crypto.PublicKey) error {
 	if err != nil {
 		return fmt.Errorf("encoding a public key: %w", err)
 	}
-	return &Error{Reason: BadParameter, Detail: fmt.Sprintf("%s SHA-256 of the public keys: %s in the certificate, %s expected.",
+	return &field.Error{Detail: fmt.Sprintf("%s SHA-256 of the public keys: %s in the certificate, %s expected.",
 		text, fingerprint(certs[0].RawSubjectPublicKeyInfo), fingerprint(spki))}
 }
 

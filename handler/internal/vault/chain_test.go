@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"pgregory.net/rapid"
 )
 
@@ -153,8 +155,8 @@ func TestOrderChainMismatch(t *testing.T) {
 	}
 	for _, in := range [][]*x509.Certificate{{leaf}, {root.cert, leaf}} {
 		_, err = orderChain(in, pub)
-		var e *Error
-		if !errors.As(err, &e) || e.Reason != BadParameter || e.Field != "" {
+		var e *field.Error
+		if !errors.As(err, &e) || e.Field != "" {
 			t.Fatalf("%v", err)
 		}
 		want := "The public key of the end-entity certificate in the specified X.509 certificate content does not match the public part of the specified private key. Please check if certificate is valid." +

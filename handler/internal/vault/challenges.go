@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Challenges are the files of ACME's HTTP-01 (RFC 8555 section 8.3), which any
@@ -25,7 +27,7 @@ var challengeToken = regexp.MustCompile(`^[0-9A-Za-z_-]{1,128}$`)
 
 func challengeKey(token string) (string, error) {
 	if !challengeToken.MatchString(token) {
-		return "", fmt.Errorf("token %q is not base64url", truncate(token, 64))
+		return "", fmt.Errorf("token %q is not base64url", field.Cut(token, 64))
 	}
 	return "t:" + token, nil
 }

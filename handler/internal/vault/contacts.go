@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Contact is a person to tell about a vault's certificates.
@@ -47,15 +49,15 @@ func (v *Vault) contacts(ctx context.Context) (contactsRecord, ETag, error) {
 // REST page: Set Certificate Contacts.
 func (v *Vault) SetContacts(ctx context.Context, contacts []Contact) ([]Contact, error) {
 	if len(contacts) == 0 || len(contacts) > maxContacts {
-		return nil, badParameter("contacts", "%d entries: must be 1 to %d", len(contacts), maxContacts)
+		return nil, field.Errorf("contacts", "%d entries: must be 1 to %d", len(contacts), maxContacts)
 	}
 	for _, c := range contacts {
 		if c.Email == "" {
-			return nil, badParameter("contacts.email", "must be present")
+			return nil, field.Errorf("contacts.email", "must be present")
 		}
 		for _, text := range []string{c.Email, c.Name, c.Phone} {
 			if len(text) > maxContactText || !isText(text) {
-				return nil, badParameter("contacts", "must be text of at most %d bytes", maxContactText)
+				return nil, field.Errorf("contacts", "must be text of at most %d bytes", maxContactText)
 			}
 		}
 	}

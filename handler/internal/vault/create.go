@@ -5,6 +5,8 @@ import (
 	"crypto"
 	"errors"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // CreateParams are what a caller asks of a new version.
@@ -57,7 +59,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		}
 		switch {
 		case p.Policy == nil && !h.stored():
-			return badParameter("policy", "must be present to create the first version of a certificate")
+			return field.Errorf("policy", "must be present to create the first version of a certificate")
 		case p.Policy == nil:
 			policy, made = h.Policy, nil // a key and CSR made on an earlier run were for another policy, maybe
 		case h.stored():
@@ -234,11 +236,11 @@ func latestOf(a, b time.Time) time.Time {
 // checkTags bounds tags as Key Vault does: 15 of at most 256 characters each.
 func checkTags(tags map[string]string) error {
 	if len(tags) > 15 {
-		return badParameter("tags", "%d entries: must be at most 15", len(tags))
+		return field.Errorf("tags", "%d entries: must be at most 15", len(tags))
 	}
 	for k, val := range tags {
 		if k == "" || len([]rune(k)) > 256 || len([]rune(val)) > 256 {
-			return badParameter("tags", "%q: must be a name of 1 to 256 characters with a value of at most 256", truncate(k, 64))
+			return field.Errorf("tags", "%q: must be a name of 1 to 256 characters with a value of at most 256", k)
 		}
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // delivery is an event on its way to one destination: a row of its own, written
@@ -133,7 +135,7 @@ func (v *Vault) send(ctx context.Context, d *delivery) (err error) {
 // failed decides what follows from a failed attempt.
 func (v *Vault) failed(d *delivery, failure error) {
 	now := v.now()
-	d.Answer = truncate(failure.Error(), maxAnswer)
+	d.Answer = field.Cut(failure.Error(), maxAnswer)
 	var says DeliveryError
 	if e, ok := errors.AsType[*DeliveryError](failure); ok {
 		says = *e

@@ -3,6 +3,8 @@ package vault
 import (
 	"errors"
 	"fmt"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // ErrNotFound is what a Store returns for a row or blob that is not there.
@@ -21,7 +23,7 @@ func (e *ConflictError) Error() string { return fmt.Sprintf("conflict on row %q"
 type Reason uint8
 
 const (
-	BadParameter           Reason = iota + 1 // Field and Detail say what
+	BadParameter           Reason = iota + 1 // of every field.Error; it says what
 	CertificateNotFound                      // Name
 	DeletedNotFound                          // Name
 	OperationNotFound                        // Name; also for another request_id
@@ -55,16 +57,12 @@ type Error struct {
 	Reason Reason
 	Name   string // certificate or issuer
 	Issuer string // for MergeForbidden
-	Field  string // for BadParameter: path of the field as on the wire, e.g. policy.x509_props.subject; may be empty
-	Detail string // for BadParameter: the offending value, where that helps, and the rule: "0 entries: must be 1 to 100"; for secrets and keys: the operation; for MalformedBackup and ActionRefused: the message
+	Detail string // for secrets and keys: the operation; for MalformedBackup and ActionRefused: the message
 	Err    error  // cause, for the log only
 }
 
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s %q", reasonText[e.Reason], e.Name)
-	if e.Field != "" {
-		s += ": " + e.Field
-	}
 	if e.Detail != "" {
 		s += ": " + e.Detail
 	}
@@ -106,10 +104,6 @@ var reasonText = map[Reason]string{
 	EventNotFound:          "undelivered event not found",
 }
 
-func badParameter(field, format string, args ...any) *Error {
-	return &Error{Reason: BadParameter, Field: field, Detail: fmt.Sprintf(format, args...)}
-}
-
 func actionRefused(n Name, format string, args ...any) *Error {
 	return &Error{Reason: ActionRefused, Name: n.text, Detail: fmt.Sprintf(format, args...)}
 }
@@ -120,10 +114,14 @@ func (r Reason) uncertain() bool {
 	return r == ConcurrentChange || r == Throttled || r == Unavailable
 }
 
-// reasonOf is the reason of an Error, zero for any other error.
+// reasonOf is the reason of an Error, BadParameter for a field.Error and zero for
+// any other error.
 func reasonOf(err error) Reason {
-	if e := (*Error)(nil); errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Reason
+	}
+	if _, ok := errors.AsType[*field.Error](err); ok {
+		return BadParameter
 	}
 	return 0
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // A gate bounds what one tick asks of one issuer: a few steps at once, and
@@ -159,7 +161,7 @@ func (v *Vault) pauseForFailures(ctx context.Context, n Name, reason string) {
 		if r == nil || r.Pause.holds(now) {
 			return nil, errLost
 		}
-		pause = &Pause{Since: now, By: PausedByBreaker, Reason: truncate(reason, maxAnswer), Opens: 1}
+		pause = &Pause{Since: now, By: PausedByBreaker, Reason: field.Cut(reason, maxAnswer), Opens: 1}
 		if r.Pause != nil && r.Pause.By == PausedByBreaker {
 			pause.Since, pause.Opens = r.Pause.Since, r.Pause.Opens+1
 		}

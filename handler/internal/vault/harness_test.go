@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/seal"
@@ -223,12 +224,23 @@ func (h *harness) mustOperation(n string) vault.Operation {
 	return op
 }
 
+// detail is what a refusal says, for comparisons.
+func detail(err error) string {
+	if e, ok := err.(*field.Error); ok {
+		return e.Detail
+	}
+	return err.(*vault.Error).Detail
+}
+
 // reason of an error, for comparisons.
 func reason(t testing.TB, err error) vault.Reason {
 	t.Helper()
+	if _, ok := err.(*field.Error); ok {
+		return vault.BadParameter
+	}
 	e, ok := err.(*vault.Error)
 	if err != nil && !ok {
-		t.Fatalf("error %v is no *vault.Error", err)
+		t.Fatalf("error %v is not a *vault.Error", err)
 	}
 	if e == nil {
 		return 0

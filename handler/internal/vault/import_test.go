@@ -226,7 +226,7 @@ func TestImportRefused(t *testing.T) {
 		{"another key", "web", vault.ImportParams{Value: old.pem(t, e.chain...)}, vault.BadParameter, ""},
 	} {
 		_, err := h.Import(ctx, name(t, c.name), c.params)
-		if reason(t, err) != c.want || c.detail != "" && err.(*vault.Error).Detail != c.detail {
+		if reason(t, err) != c.want || c.detail != "" && detail(err) != c.detail {
 			t.Errorf("%s: %v, want reason %d", c.what, err, c.want)
 		}
 	}

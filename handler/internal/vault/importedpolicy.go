@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -27,7 +29,7 @@ func importedPolicy(sent PolicyParams, leaf *x509.Certificate, pair keyPair, now
 	}
 	var err error
 	if policy.X509, err = x509PropertiesOf(leaf); err != nil {
-		return Policy{}, &Error{Reason: BadParameter, Detail: badProperties, Err: err}
+		return Policy{}, &field.Error{Detail: badProperties, Err: err}
 	}
 	if sent.ContentType != nil {
 		if policy.ContentType, err = newContentType(sent.ContentType); err != nil {

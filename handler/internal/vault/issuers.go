@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // issuerRecord is the document of an issuer object's row.
@@ -56,7 +58,7 @@ type IssuerSet struct {
 // REST page: Set Certificate Issuer.
 func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerObject, error) {
 	if set.Provider == nil || *set.Provider == "" {
-		return IssuerObject{}, badParameter("provider", "must be present")
+		return IssuerObject{}, field.Errorf("provider", "must be present")
 	}
 	return v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		r := &issuerRecord{Name: n.text, Enabled: true, Created: v.now(), ID: v.newID()}
@@ -104,7 +106,7 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 	}
 	if set.Password != nil {
 		if len(*set.Password) > maxPassword {
-			return badParameter("credentials.pwd", "must be at most %d bytes", maxPassword)
+			return field.Errorf("credentials.pwd", "must be at most %d bytes", maxPassword)
 		}
 		id := v.newID()
 		sealed, err := v.cfg.Seal(ctx, sealedCredential, n.key(), id, []byte(*set.Password))
@@ -115,7 +117,7 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 	}
 	provider, ok := v.provider(r.Provider)
 	if !ok {
-		return badParameter("provider", "%q: must be a provider of this vault, which has %s", truncate(r.Provider, 64), v.providerNames())
+		return field.Errorf("provider", "%q: must be a provider of this vault, which has %s", r.Provider, v.providerNames())
 	}
 	r.Schema, r.Updated = schema, later(v.now(), r.Updated)
 	if r.Pause != nil && r.Pause.By == PausedByBreaker {
@@ -136,7 +138,7 @@ const (
 
 func (r *issuerRecord) check() error {
 	if len(r.Org.Admins) > maxAdmins {
-		return badParameter("org_details.admin_details", "%d entries: must be at most %d", len(r.Org.Admins), maxAdmins)
+		return field.Errorf("org_details.admin_details", "%d entries: must be at most %d", len(r.Org.Admins), maxAdmins)
 	}
 	texts := [][2]string{{"provider", r.Provider}, {"credentials.account_id", deref(r.AccountID)}, {"org_details.id", r.Org.ID}}
 	for _, a := range r.Org.Admins {
@@ -146,7 +148,7 @@ func (r *issuerRecord) check() error {
 	}
 	for _, text := range texts {
 		if len(text[1]) > maxIssuerText {
-			return badParameter(text[0], "a text of %d bytes: must be at most %d", len(text[1]), maxIssuerText)
+			return field.Errorf(text[0], "a text of %d bytes: must be at most %d", len(text[1]), maxIssuerText)
 		}
 	}
 	return nil
@@ -278,11 +280,11 @@ func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
 	}
 	n, err := ParseIssuerName(p.Issuer.Name)
 	if err != nil {
-		return pin{}, badParameter("policy.issuer.name", "%q: must be the name of an issuer", truncate(p.Issuer.Name, maxEcho))
+		return pin{}, field.Errorf("policy.issuer.name", "%q: must be the name of an issuer", p.Issuer.Name)
 	}
 	r, err := v.issuerRecord(ctx, n)
 	if reasonOf(err) == IssuerNotFound {
-		return pin{}, badParameter("policy.issuer.name", "%q: must be Self, Unknown or an issuer that was set in this vault", n)
+		return pin{}, field.Errorf("policy.issuer.name", "%q: must be Self, Unknown or an issuer that was set in this vault", n)
 	}
 	if err != nil {
 		return pin{}, err
@@ -290,9 +292,9 @@ func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
 	provider, ok := v.provider(r.Provider)
 	switch {
 	case !ok:
-		return pin{}, badParameter("policy.issuer.name", "%q: must be an issuer of a provider that this vault has, which %s is not", n, r.Provider)
+		return pin{}, field.Errorf("policy.issuer.name", "%q: must be an issuer of a provider that this vault has, which %s is not", n, r.Provider)
 	case !r.Enabled:
-		return pin{}, badParameter("policy.issuer.name", "%q: must be an issuer that is enabled", n)
+		return pin{}, field.Errorf("policy.issuer.name", "%q: must be an issuer that is enabled", n)
 	}
 	if err := v.checkPermitted(strings.ToLower(r.Provider), p.X509); err != nil {
 		return pin{}, err
@@ -306,12 +308,11 @@ func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
 }
 
 // asBadParameter makes a provider's refusal one of the caller's field.
-func asBadParameter(field string, err error) error {
-	var e *Error
-	if err == nil || errors.As(err, &e) {
+func asBadParameter(path string, err error) error {
+	if err == nil || reasonOf(err) != 0 {
 		return err
 	}
-	return badParameter(field, "%s", err)
+	return field.Errorf(path, "%s", err)
 }
 
 // pinnedIssuer finds the issuer of something that was begun at a time, as it is

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -176,12 +178,11 @@ func (v *Vault) keyFor(ctx context.Context, n Name, id, operation, algorithm str
 	case !slices.Contains(k.Operations, operation):
 		return refuse(&Error{Reason: KeyOperationForbidden, Name: n.text, Detail: operation})
 	case !known:
-		return refuse(badParameter("alg", "%q: must be one of %s", truncate(algorithm, maxEcho), strings.Join(slices.Sorted(maps.Keys(signatureAlgorithms)), ", ")))
+		return refuse(field.Errorf("alg", "%q: must be one of %s", algorithm, strings.Join(slices.Sorted(maps.Keys(signatureAlgorithms)), ", ")))
 	case alg.curve != k.Curve:
-		return refuse(badParameter("alg", "%q: must be an algorithm for a key of type %s", algorithm, strings.TrimSpace(k.Type+" "+k.Curve)))
+		return refuse(field.Errorf("alg", "%q: must be an algorithm for a key of type %s", algorithm, strings.TrimSpace(k.Type+" "+k.Curve)))
 	case len(digest) != alg.hash.Size():
-		return refuse(&Error{
-			Reason: BadParameter,
+		return refuse(&field.Error{
 			Detail: fmt.Sprintf("Invalid length of 'value': %d bytes. %s requires %d bytes, encoded with base64url.", len(digest), algorithm, alg.hash.Size()),
 		})
 	}

@@ -205,7 +205,7 @@ func TestSignRefused(t *testing.T) {
 		{"ec", "ES256", nil, vault.BadParameter, vault.BadParameter, "Invalid length of 'value': 0 bytes. ES256 requires 32 bytes, encoded with base64url."},
 	} {
 		_, _, err := h.Sign(ctx, name(t, c.name), "", c.algorithm, c.digest)
-		if reason(t, err) != c.sign || err.(*vault.Error).Detail != c.detail {
+		if reason(t, err) != c.sign || detail(err) != c.detail {
 			t.Errorf("Sign with %s of %s: %v", c.algorithm, c.name, err)
 		}
 		_, err = h.Verify(ctx, name(t, c.name), "", c.algorithm, c.digest, make([]byte, 64))

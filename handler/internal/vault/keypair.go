@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 	"software.sslmate.com/src/go-pkcs12"
@@ -46,8 +48,8 @@ const (
 	tooLong       = "The size of the X.509 certificate is too long."
 )
 
-func refuseImport(format string, args ...any) *Error {
-	return &Error{Reason: BadParameter, Detail: fmt.Sprintf(format, args...)}
+func refuseImport(format string, args ...any) *field.Error {
+	return &field.Error{Detail: fmt.Sprintf(format, args...)}
 }
 
 // parseImport reads what clients send as the value of an import: base64 of
@@ -56,11 +58,11 @@ func refuseImport(format string, args ...any) *Error {
 func parseImport(value, password string) (keyPair, error) {
 	switch {
 	case value == "":
-		return keyPair{}, badParameter("value", "must be present")
+		return keyPair{}, field.Errorf("value", "must be present")
 	case len(value) > maxImport:
 		return keyPair{}, refuseImport(tooLong)
 	case len(password) > maxImportPassword:
-		return keyPair{}, badParameter("pwd", "%d bytes: must be at most %d", len(password), maxImportPassword)
+		return keyPair{}, field.Errorf("pwd", "%d bytes: must be at most %d", len(password), maxImportPassword)
 	}
 	data := []byte(value)
 	if !isPEM(data) {
@@ -80,7 +82,7 @@ func isPEM(data []byte) bool { return bytes.Contains(data, []byte("-----BEGIN ")
 // parseKeyPairPKCS12 reads a PKCS #12 file. RFC 7292.
 func parseKeyPairPKCS12(der []byte, password string) (keyPair, error) {
 	if err := checkIterations(der, 0); err != nil {
-		return keyPair{}, &Error{Reason: BadParameter, Detail: badPKCS12, Err: err}
+		return keyPair{}, &field.Error{Detail: badPKCS12, Err: err}
 	}
 	key, first, rest, err := pkcs12.DecodeChain(der, password)
 	switch {
@@ -92,7 +94,7 @@ func parseKeyPairPKCS12(der []byte, password string) (keyPair, error) {
 		if strings.Contains(err.Error(), "private key missing") || strings.Contains(err.Error(), "exactly one key bag") {
 			detail = noPrivateKey
 		}
-		return keyPair{}, &Error{Reason: BadParameter, Detail: detail, Err: err}
+		return keyPair{}, &field.Error{Detail: detail, Err: err}
 	}
 	return newKeyPair(key, append([]*x509.Certificate{first}, rest...), ContentPKCS12)
 }
@@ -170,7 +172,7 @@ func parseKeyPairPEM(data []byte) (keyPair, error) {
 			err = errors.New("the private key is encrypted")
 		}
 		if err != nil {
-			return keyPair{}, &Error{Reason: BadParameter, Detail: badPEM, Err: err}
+			return keyPair{}, &field.Error{Detail: badPEM, Err: err}
 		}
 		if key != nil {
 			keys = append(keys, key)
@@ -193,7 +195,7 @@ func newKeyPair(key any, certs []*x509.Certificate, contentType string) (keyPair
 	}
 	properties, err := keyPropertiesOf(signer.Public())
 	if err != nil {
-		return keyPair{}, &Error{Reason: BadParameter, Detail: badProperties + " " + err.Error() + ".", Err: err}
+		return keyPair{}, &field.Error{Detail: badProperties + " " + err.Error() + ".", Err: err}
 	}
 	var each []*x509.Certificate
 	for _, c := range certs {
@@ -205,7 +207,7 @@ func newKeyPair(key any, certs []*x509.Certificate, contentType string) (keyPair
 		}
 	}
 	if len(each) > maxChain {
-		return keyPair{}, badParameter("value", "%d certificates: must be at most %d", len(each), maxChain)
+		return keyPair{}, field.Errorf("value", "%d certificates: must be at most %d", len(each), maxChain)
 	}
 	return keyPair{signer, properties, each, contentType}, nil
 }

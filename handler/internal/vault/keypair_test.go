@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"software.sslmate.com/src/go-pkcs12"
 )
 
@@ -180,8 +182,8 @@ func TestParseImportRefuses(t *testing.T) {
 		if err == nil {
 			_, err = pair.chain(false)
 		}
-		var e *Error
-		if !errors.As(err, &e) || e.Reason != BadParameter || !strings.HasPrefix(e.Detail, c.detail) || e.Detail != c.detail && c.detail != otherKey {
+		var e *field.Error
+		if !errors.As(err, &e) || !strings.HasPrefix(e.Detail, c.detail) || e.Detail != c.detail && c.detail != otherKey {
 			t.Errorf("%s: %v, want %q", name, err, c.detail)
 		}
 	}
@@ -327,8 +329,8 @@ func FuzzParseImport(f *testing.F) {
 			chain, err = pair.chain(false)
 		}
 		if err != nil {
-			var e *Error
-			if !errors.As(err, &e) || e.Reason != BadParameter || e.Detail == "" {
+			var e *field.Error
+			if !errors.As(err, &e) || e.Detail == "" {
 				t.Fatalf("%v is no BadParameter", err)
 			}
 			return

@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"crypto/x509"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // MergeParams are a certificate that a CA made from an operation's CSR.
@@ -68,7 +70,7 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 func (op *Operation) checkMergeable(n Name) error {
 	switch {
 	case op.Status == StatusCompleted:
-		return &Error{Reason: BadParameter, Name: n.text, Detail: "The pending certificate is already completed."}
+		return &field.Error{Detail: "The pending certificate is already completed."}
 	case op.Status == StatusInProgress && !op.Manual():
 		return &Error{Reason: MergeForbidden, Name: n.text, Issuer: op.Policy.Issuer.Name}
 	}

@@ -2,6 +2,8 @@ package vault
 
 import (
 	"strings"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Name is a valid name of a certificate or an issuer: 1 to 127 letters, digits
@@ -16,7 +18,7 @@ var reserved = map[string]bool{"contacts": true, "issuers": true, "restore": tru
 func ParseName(s string) (Name, error) {
 	n, err := parseName(s)
 	if err == nil && reserved[n.key()] {
-		err = &Error{Reason: BadParameter, Name: s, Detail: "The request URI contains an invalid name: " + s}
+		err = &field.Error{Detail: "The request URI contains an invalid name: " + s}
 	}
 	return n, err
 }
@@ -26,7 +28,7 @@ func ParseName(s string) (Name, error) {
 func ParseIssuerName(s string) (Name, error) {
 	n, err := parseName(s)
 	if err == nil && (strings.EqualFold(s, IssuerSelf) || strings.EqualFold(s, IssuerUnknown)) {
-		err = &Error{Reason: BadParameter, Name: s, Detail: "The issuer name " + s + " is reserved"}
+		err = &field.Error{Detail: "The issuer name " + s + " is reserved"}
 	}
 	return n, err
 }
@@ -38,7 +40,7 @@ func parseName(s string) (Name, error) {
 		ok = c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 	}
 	if !ok {
-		return Name{}, &Error{Reason: BadParameter, Name: s, Detail: "The request URI contains an invalid name: " + s}
+		return Name{}, &field.Error{Detail: "The request URI contains an invalid name: " + s}
 	}
 	return Name{s}, nil
 }

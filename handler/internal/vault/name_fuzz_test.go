@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 var (
@@ -31,7 +33,7 @@ func FuzzParseName(f *testing.F) {
 				t.Fatalf("%q: %v, want a name: %v", s, err, want)
 			}
 			if err != nil {
-				if e, ok := errors.AsType[*Error](err); !ok || e.Reason != BadParameter || e.Detail == "" {
+				if e, ok := errors.AsType[*field.Error](err); !ok || e.Detail == "" {
 					t.Fatalf("%q: %v is no BadParameter", s, err)
 				}
 				continue

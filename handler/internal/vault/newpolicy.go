@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Defaults of a policy, as Key Vault fills them in.
@@ -26,7 +28,6 @@ const (
 	maxValidityMonths  = 1200
 	maxCertificateType = 128 // bytes
 	daysPerMonth       = 27  // the REST page's bound of days_before_expiry
-	maxEcho            = 256 // bytes of a refused value that its error repeats
 )
 
 // NewPolicy completes p with Key Vault's defaults and checks it. The error is
@@ -98,7 +99,7 @@ func (policy *Policy) setGroups(p PolicyParams, all bool) error {
 }
 
 func newKeyProperties(p KeyParams) (KeyProperties, error) {
-	const field = "policy.key_props."
+	const path = "policy.key_props."
 	k := KeyProperties{
 		Exportable: p.Exportable == nil || *p.Exportable,
 		Type:       KeyRSA,
@@ -109,19 +110,19 @@ func newKeyProperties(p KeyParams) (KeyProperties, error) {
 	if p.Type != nil {
 		var ok bool
 		if k.Type, ok = canonical(*p.Type, KeyRSA, KeyRSAHSM, KeyEC, KeyECHSM); !ok {
-			return KeyProperties{}, badParameter(field+"kty", "%q: must be RSA, RSA-HSM, EC or EC-HSM", truncate(*p.Type, maxEcho))
+			return KeyProperties{}, field.Errorf(path+"kty", "%q: must be RSA, RSA-HSM, EC or EC-HSM", *p.Type)
 		}
 	}
 	switch k.Type {
 	case KeyRSA, KeyRSAHSM:
 		if k.Curve != "" {
-			return KeyProperties{}, badParameter(field+"crv", "%q: must be absent for an RSA key", truncate(k.Curve, maxEcho))
+			return KeyProperties{}, field.Errorf(path+"crv", "%q: must be absent for an RSA key", k.Curve)
 		}
 		if p.Size == nil {
 			k.Size = defaultRSASize
 		}
 		if !slices.Contains(rsaSizes, k.Size) {
-			return KeyProperties{}, badParameter(field+"key_size", "%d: must be 2048, 3072 or 4096 for an RSA key", k.Size)
+			return KeyProperties{}, field.Errorf(path+"key_size", "%d: must be 2048, 3072 or 4096 for an RSA key", k.Size)
 		}
 	case KeyEC, KeyECHSM:
 		if k.Curve == "" {
@@ -134,12 +135,12 @@ func newKeyProperties(p KeyParams) (KeyProperties, error) {
 		}
 		name, ok := canonical(k.Curve, "P-256", "P-384", "P-521")
 		if !ok {
-			return KeyProperties{}, badParameter(field+"crv", "%q: must be P-256, P-384 or P-521", truncate(k.Curve, maxEcho))
+			return KeyProperties{}, field.Errorf(path+"crv", "%q: must be P-256, P-384 or P-521", k.Curve)
 		}
 		k.Curve = name
 		size := curves[name].Params().BitSize
 		if p.Size != nil && k.Size != size {
-			return KeyProperties{}, badParameter(field+"key_size", "%d: must be %d for an EC key on %s", k.Size, size, name)
+			return KeyProperties{}, field.Errorf(path+"key_size", "%d: must be %d for an EC key on %s", k.Size, size, name)
 		}
 		k.Size = size
 	}
@@ -156,7 +157,7 @@ func newContentType(sent *string) (string, error) {
 	}
 	contentType, ok := canonical(*sent, ContentPKCS12, ContentPEM)
 	if !ok {
-		return "", badParameter("policy.secret_props.contentType", "%q: must be %s or %s", truncate(*sent, maxEcho), ContentPKCS12, ContentPEM)
+		return "", field.Errorf("policy.secret_props.contentType", "%q: must be %s or %s", *sent, ContentPKCS12, ContentPEM)
 	}
 	return contentType, nil
 }
@@ -168,7 +169,7 @@ func (p X509Params) empty() bool {
 }
 
 func newX509Properties(p X509Params) (X509Properties, error) {
-	const field = "policy.x509_props"
+	const path = "policy.x509_props"
 	x := X509Properties{
 		Subject:        deref(p.Subject),
 		SANs:           p.SANs.clone(),
@@ -177,15 +178,14 @@ func newX509Properties(p X509Params) (X509Properties, error) {
 		CA:             deref(p.CA),
 	}
 	if _, err := parseSubject(x.Subject); err != nil {
-		return X509Properties{}, &Error{
-			Reason: BadParameter,
+		return X509Properties{}, &field.Error{
 			Detail: "Property policy.x509_props has invalid value. Invalid X.500 distinguished name\r\n",
 			Err:    err,
 		}
 	}
 	if strings.Trim(x.Subject, " ") == "" {
 		if x.Subject = ""; x.SANs.count() == 0 {
-			return X509Properties{}, badParameter(field, "neither a subject nor a subject alternative name")
+			return X509Properties{}, field.Errorf(path, "neither a subject nor a subject alternative name")
 		}
 	}
 	if err := x.SANs.check(); err != nil {
@@ -195,11 +195,11 @@ func newX509Properties(p X509Params) (X509Properties, error) {
 		x.EKUs = slices.Clone(defaultEKUs)
 	}
 	if len(x.EKUs) > maxEKUs {
-		return X509Properties{}, badParameter(field+".ekus", "%d OIDs: must be at most %d", len(x.EKUs), maxEKUs)
+		return X509Properties{}, field.Errorf(path+".ekus", "%d OIDs: must be at most %d", len(x.EKUs), maxEKUs)
 	}
 	for _, eku := range x.EKUs {
 		if _, err := parseOID(eku); err != nil {
-			return X509Properties{}, badParameter(field+".ekus", "%q: must be a dotted OID", truncate(eku, maxEcho))
+			return X509Properties{}, field.Errorf(path+".ekus", "%q: must be a dotted OID", eku)
 		}
 	}
 	var err error
@@ -211,7 +211,7 @@ func newX509Properties(p X509Params) (X509Properties, error) {
 		x.ValidityMonths = defaultValidityMonths
 	}
 	if x.ValidityMonths < 0 || x.ValidityMonths > maxValidityMonths {
-		return X509Properties{}, badParameter(field+".validity_months", "%d: must be 0 to %d", x.ValidityMonths, maxValidityMonths)
+		return X509Properties{}, field.Errorf(path+".validity_months", "%d: must be 0 to %d", x.ValidityMonths, maxValidityMonths)
 	}
 	return x, nil
 }
@@ -226,7 +226,7 @@ func newKeyUsage(sent []string) ([]string, error) {
 	for _, s := range sent {
 		usage, ok := canonical(s, keyUsages...)
 		if !ok {
-			return nil, badParameter("policy.x509_props.key_usage", "%q: must be among %s", truncate(s, maxEcho), strings.Join(keyUsages, ", "))
+			return nil, field.Errorf("policy.x509_props.key_usage", "%q: must be among %s", s, strings.Join(keyUsages, ", "))
 		}
 		usages = append(usages, usage)
 	}
@@ -239,11 +239,11 @@ func newIssuerParameters(p IssuerParams) (IssuerParameters, error) {
 	if p.Name != nil {
 		issuer.Name = *p.Name
 		if _, err := parseName(issuer.Name); err != nil {
-			return IssuerParameters{}, badParameter("policy.issuer.name", "%q: must be the name of an issuer", truncate(issuer.Name, maxEcho))
+			return IssuerParameters{}, field.Errorf("policy.issuer.name", "%q: must be the name of an issuer", issuer.Name)
 		}
 	}
 	if len(issuer.CertificateType) > maxCertificateType || !isText(issuer.CertificateType) {
-		return IssuerParameters{}, badParameter("policy.issuer.cty", "must be text of at most %d bytes", maxCertificateType)
+		return IssuerParameters{}, field.Errorf("policy.issuer.cty", "must be text of at most %d bytes", maxCertificateType)
 	}
 	return issuer, nil
 }
@@ -258,33 +258,33 @@ func defaultLifetimeActions(issuer IssuerParameters) []LifetimeAction {
 
 // newLifetimeActions checks actions for a certificate of so many months.
 func newLifetimeActions(sent []LifetimeAction, months int) ([]LifetimeAction, error) {
-	const field = "policy.lifetime_actions"
+	const path = "policy.lifetime_actions"
 	if len(sent) > maxLifetimeActions {
-		return nil, badParameter(field, "%d actions: must be at most %d", len(sent), maxLifetimeActions)
+		return nil, field.Errorf(path, "%d actions: must be at most %d", len(sent), maxLifetimeActions)
 	}
 	actions := []LifetimeAction{}
 	renewals := 0
 	for _, a := range sent {
 		action, ok := canonical(a.Action, ActionAutoRenew, ActionEmailContacts)
 		if !ok {
-			return nil, badParameter(field+".action.action_type", "%q: must be %s or %s", truncate(a.Action, maxEcho), ActionAutoRenew, ActionEmailContacts)
+			return nil, field.Errorf(path+".action.action_type", "%q: must be %s or %s", a.Action, ActionAutoRenew, ActionEmailContacts)
 		}
 		if action == ActionAutoRenew {
 			renewals++
 		}
 		switch {
 		case (a.Percentage == 0) == (a.DaysBefore == 0):
-			return nil, badParameter(field+".trigger", "must have one of lifetime_percentage and days_before_expiry")
+			return nil, field.Errorf(path+".trigger", "must have one of lifetime_percentage and days_before_expiry")
 		case a.Percentage < 0 || a.Percentage > 99:
-			return nil, badParameter(field+".trigger.lifetime_percentage", "%d: must be 1 to 99", a.Percentage)
+			return nil, field.Errorf(path+".trigger.lifetime_percentage", "%d: must be 1 to 99", a.Percentage)
 		case a.DaysBefore < 0 || a.DaysBefore > months*daysPerMonth:
-			return nil, badParameter(field+".trigger.days_before_expiry", "%d: must be 1 to %d, %d for each month of validity", a.DaysBefore, months*daysPerMonth, daysPerMonth)
+			return nil, field.Errorf(path+".trigger.days_before_expiry", "%d: must be 1 to %d, %d for each month of validity", a.DaysBefore, months*daysPerMonth, daysPerMonth)
 		}
 		a.Action = action
 		actions = append(actions, a)
 	}
 	if renewals > 1 {
-		return nil, badParameter(field, "more than one %s", ActionAutoRenew)
+		return nil, field.Errorf(path, "more than one %s", ActionAutoRenew)
 	}
 	return actions, nil
 }

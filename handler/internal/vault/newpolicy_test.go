@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -292,8 +294,8 @@ func TestNewPolicyRefuses(t *testing.T) {
 	} {
 		in := sent(c.edit)
 		_, err := NewPolicy(in, testTime)
-		var e *Error
-		if !errors.As(err, &e) || e.Reason != BadParameter || e.Field != c.field || e.Detail == "" {
+		var e *field.Error
+		if !errors.As(err, &e) || e.Field != c.field || e.Detail == "" {
 			t.Errorf("%s: %v, want a BadParameter of %s", describe(in), err, c.field)
 		} else if len(e.Detail) > 500 {
 			t.Errorf("%s is answered with %d bytes", c.field, len(e.Detail))
@@ -307,12 +309,12 @@ func TestNewPolicyBadSubject(t *testing.T) {
 	t.Parallel()
 	for _, subject := range []string{"example.com", "CN=", "C=USA, CN=a", "CN=" + strings.Repeat("a", 1024)} {
 		_, err := NewPolicy(sent(func(p *PolicyParams) { p.X509.Subject = &subject }), testTime)
-		var e *Error
+		var e *field.Error
 		if !errors.As(err, &e) {
 			t.Fatalf("%q: %v", subject, err)
 		}
 		want := "Property policy.x509_props has invalid value. Invalid X.500 distinguished name\r\n"
-		if e.Reason != BadParameter || e.Field != "" || e.Detail != want || e.Err == nil {
+		if e.Field != "" || e.Detail != want || e.Err == nil {
 			t.Errorf("%q: %+v", subject, e)
 		}
 	}

@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // maxReason bounds why an issuer is paused, in bytes.
@@ -14,9 +16,9 @@ func (v *Vault) PauseIssuer(ctx context.Context, n Name, until time.Time, reason
 	now := v.now()
 	switch {
 	case len(reason) > maxReason:
-		return IssuerObject{}, badParameter("reason", "a text of %d bytes: must be at most %d", len(reason), maxReason)
+		return IssuerObject{}, field.Errorf("reason", "a text of %d bytes: must be at most %d", len(reason), maxReason)
 	case !until.IsZero() && !until.After(now):
-		return IssuerObject{}, badParameter("until", "must be a time to come")
+		return IssuerObject{}, field.Errorf("until", "must be a time to come")
 	}
 	return v.changeIssuer(ctx, n, func(r *issuerRecord) (*issuerRecord, error) {
 		if r == nil {

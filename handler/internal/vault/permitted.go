@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/names"
 )
 
@@ -31,7 +33,7 @@ func (v *Vault) checkPermitted(provider string, x X509Properties) error {
 		return nil
 	}
 	if x.CA {
-		return badParameter("policy.x509_props.basic_constraints.ca", "must not be true: names are limited for this issuer, and a CA could certify others")
+		return field.Errorf("policy.x509_props.basic_constraints.ca", "must not be true: names are limited for this issuer, and a CA could certify others")
 	}
 	sans, subject, err := x.Names()
 	if err == nil {
@@ -46,8 +48,8 @@ func (v *Vault) checkPermitted(provider string, x X509Properties) error {
 	return nil
 }
 
-func notPermitted(field string, r *names.Refusal) *Error {
-	return badParameter(field, "names are limited for this issuer: %s", truncate(r.Why, maxEcho))
+func notPermitted(path string, r *names.Refusal) *field.Error {
+	return field.Errorf(path, "names are limited for this issuer: %s", r.Why)
 }
 
 // checkPermittedLeaf refuses a certificate with names that its provider is not to

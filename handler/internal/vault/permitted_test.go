@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -73,8 +75,8 @@ func TestCreateRefusesForeignNames(t *testing.T) {
 		}
 		err := create("ca")
 		if test.field != "" {
-			e, ok := err.(*vault.Error)
-			if !ok || e.Reason != vault.BadParameter || e.Field != "policy.x509_props."+test.field || !strings.Contains(e.Detail, test.name) {
+			e, ok := err.(*field.Error)
+			if !ok || e.Field != "policy.x509_props."+test.field || !strings.Contains(e.Detail, test.name) {
 				t.Errorf("%+v: %v, want %s", test.x509, err, test.field)
 			}
 			if !reflect.DeepEqual(h.store.Contents(), before) {

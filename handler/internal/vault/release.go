@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // releaseJob is what must still be taken back at a CA after its operation is
@@ -144,7 +146,7 @@ func (v *Vault) release(ctx context.Context, requestID string, issuers *issuerCa
 		}
 		now := v.now()
 		j.Failures++
-		j.Answer = truncate(releaseErr.Error(), maxAnswer)
+		j.Answer = field.Cut(releaseErr.Error(), maxAnswer)
 		j.ClaimedUntil = time.Time{}
 		j.Due = now.Add(v.backoff(j.Failures))
 		_, lost := errors.AsType[issuerLost](releaseErr)

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // renewal is what is remembered about renewing the latest version. When another
@@ -159,7 +161,7 @@ func (v *Vault) beginRenewal(ctx context.Context, n Name, h *head) error {
 			Created:       now,
 			Renewal:       true,
 		}, &made)
-		if refused := new(Error); errors.As(err, &refused) && refused.Reason == BadParameter {
+		if refused, ok := errors.AsType[*field.Error](err); ok {
 			v.renewalFailed(h, refused.Field+": "+refused.Detail)
 			e := h.event(EventOperationFailed)
 			e.Renewal, e.Code, e.Message = true, CodeIssuerError, h.Renewal.Reason
@@ -184,7 +186,7 @@ func (v *Vault) beginRenewal(ctx context.Context, n Name, h *head) error {
 func (v *Vault) renewalFailed(h *head, reason string) {
 	r := &h.Renewal
 	r.Failures++
-	r.Reason = truncate(reason, maxAnswer)
+	r.Reason = field.Cut(reason, maxAnswer)
 	pause := min(firstRetry<<min(r.Failures-1, 10), maxRetry)
 	r.After = v.now().Add(v.jitter(pause + pause/3)) // a quarter off leaves the pause
 }
@@ -214,7 +216,7 @@ func (v *Vault) takeAdvice(ctx context.Context, n Name, h *head, issuers *issuer
 			if a := r.Advice; a == nil || !a.Start.Equal(info.Start) || !a.End.Equal(info.End) {
 				r.Advice = &advice{Start: info.Start, End: info.End, At: v.between(info.Start, info.End)}
 			}
-			r.Advice.Explanation = truncate(info.Explanation, maxExplanation)
+			r.Advice.Explanation = field.Cut(info.Explanation, maxExplanation)
 		}
 		r.Ask = v.now().Add(again)
 		return nil

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Revocation is the wish that a CA revokes a version: a row of its own, which
@@ -164,7 +166,7 @@ func (v *Vault) revoke(ctx context.Context, id string, issuers *issuerCache) err
 			return r, nil
 		}
 		r.Failures++
-		r.Answer = truncate(revokeErr.Error(), maxAnswer)
+		r.Answer = field.Cut(revokeErr.Error(), maxAnswer)
 		r.Due = now.Add(v.backoff(r.Failures))
 		_, lost := errors.AsType[issuerLost](revokeErr)
 		if lost || errors.Is(revokeErr, errors.ErrUnsupported) || now.Sub(r.Requested) > revokeLimit {

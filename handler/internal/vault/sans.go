@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -66,27 +68,27 @@ func (s *SANs) clone() *SANs {
 
 // check refuses what cannot stand in a certificate. s may be nil.
 func (s *SANs) check() error {
-	const field = "policy.x509_props.sans"
+	const path = "policy.x509_props.sans"
 	if s == nil {
 		return nil
 	}
 	if n := s.count(); n > maxSANs {
-		return badParameter(field, "%d names: must be at most %d", n, maxSANs)
+		return field.Errorf(path, "%d names: must be at most %d", n, maxSANs)
 	}
 	total := 0
 	for _, k := range sanKinds {
 		for _, name := range k.names(s) {
 			if len(name) > maxSAN {
-				return badParameter(field+"."+k.field, "a name of %d bytes: must be at most %d", len(name), maxSAN)
+				return field.Errorf(path+"."+k.field, "a name of %d bytes: must be at most %d", len(name), maxSAN)
 			}
 			if err := k.check(name); err != nil {
-				return badParameter(field+"."+k.field, "%q: %v", truncate(name, maxEcho), err)
+				return field.Errorf(path+"."+k.field, "%q: %v", name, err)
 			}
 			total += len(name)
 		}
 	}
 	if total > maxSANBytes {
-		return badParameter(field, "%d bytes of names: must be at most %d", total, maxSANBytes)
+		return field.Errorf(path, "%d bytes of names: must be at most %d", total, maxSANBytes)
 	}
 	return nil
 }

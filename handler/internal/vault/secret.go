@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"software.sslmate.com/src/go-pkcs12"
 )
 
@@ -29,7 +31,7 @@ type Secret struct {
 func (v *Vault) Secret(ctx context.Context, n Name, id string, as *string) (Secret, error) {
 	contentType, known := canonical(deref(as), ContentPKCS12, ContentPEM)
 	if as != nil && !known {
-		return Secret{}, badParameter("outContentType", "%q: must be %s or %s", truncate(*as, maxEcho), ContentPKCS12, ContentPEM)
+		return Secret{}, field.Errorf("outContentType", "%q: must be %s or %s", *as, ContentPKCS12, ContentPEM)
 	}
 	h, ver, err := v.completed(ctx, n, id, SecretNotFound)
 	if err != nil {

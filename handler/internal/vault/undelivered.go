@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Undelivered is an event that a destination does not have yet, or will not get.
@@ -22,7 +24,7 @@ type Undelivered struct {
 // up, the oldest first, and where the next page begins.
 func (v *Vault) Undelivered(ctx context.Context, p Page) ([]Undelivered, string, error) {
 	if p.After != "" && !IsDelivery(p.After) {
-		return nil, "", badParameter("", "%q: is not where a page of undelivered events begins", truncate(p.After, 64))
+		return nil, "", field.Errorf("", "%q: is not where a page of undelivered events begins", p.After)
 	}
 	rows, next, err := v.page(ctx, deliveryKey(""), p, nil)
 	if err != nil {
@@ -62,7 +64,7 @@ func (d Delivery) String() string { return deliveryName(d.EventID, d.Destination
 func (v *Vault) RetryEvent(ctx context.Context, which Delivery) (Undelivered, error) {
 	name := which.String()
 	if !IsDelivery(name) {
-		return Undelivered{}, &Error{Reason: EventNotFound, Name: truncate(name, 128)}
+		return Undelivered{}, &Error{Reason: EventNotFound, Name: field.Cut(name, 128)}
 	}
 	d, err := v.changeDelivery(ctx, name, func(d *delivery) (*delivery, error) {
 		if d == nil {

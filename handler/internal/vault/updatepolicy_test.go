@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -79,7 +81,7 @@ func TestPolicyUpdate(t *testing.T) {
 		}
 	})
 	t.Run("refuses", func(t *testing.T) {
-		for field, p := range map[string]PolicyParams{
+		for path, p := range map[string]PolicyParams{
 			"policy.key_props.kty":   {Key: &KeyParams{Type: new("oct")}},
 			"policy.x509_props":      {X509: &X509Params{ValidityMonths: new(12)}},
 			"policy.x509_props.ekus": {X509: &X509Params{Subject: new("CN=a"), EKUs: []string{"x"}}},
@@ -87,9 +89,9 @@ func TestPolicyUpdate(t *testing.T) {
 			"policy.lifetime_actions.trigger.days_before_expiry": {X509: &X509Params{Subject: new("CN=a")}},
 		} {
 			_, err := old.Update(p, later)
-			var e *Error
-			if !errors.As(err, &e) || e.Reason != BadParameter || e.Field != field {
-				t.Errorf("%v, want a BadParameter of %s", err, field)
+			var e *field.Error
+			if !errors.As(err, &e) || e.Field != path {
+				t.Errorf("%v, want a BadParameter of %s", err, path)
 			}
 		}
 	})

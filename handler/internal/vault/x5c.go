@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/smallstep/pkcs7"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
@@ -33,7 +35,7 @@ func parseX5C(entries []string) ([]*x509.Certificate, error) {
 		total += len(entry)
 	}
 	if len(entries) > maxX5CEntries || total > maxX5CBytes {
-		return nil, badParameter("x5c", "%d entries of %d bytes: must be at most %d of %d", len(entries), total, maxX5CEntries, maxX5CBytes)
+		return nil, field.Errorf("x5c", "%d entries of %d bytes: must be at most %d of %d", len(entries), total, maxX5CEntries, maxX5CBytes)
 	}
 	var certs []*x509.Certificate
 	for _, entry := range entries {
@@ -47,11 +49,11 @@ func parseX5C(entries []string) ([]*x509.Certificate, error) {
 			}
 		}
 		if len(certs) > maxChain {
-			return nil, badParameter("x5c", "must have at most %d certificates", maxChain)
+			return nil, field.Errorf("x5c", "must have at most %d certificates", maxChain)
 		}
 	}
 	if len(certs) == 0 {
-		return nil, &Error{Reason: BadParameter, Detail: "Property x5c has invalid value X5C must has at least one valid item"}
+		return nil, &field.Error{Detail: "Property x5c has invalid value X5C must has at least one valid item"}
 	}
 	return certs, nil
 }
@@ -116,7 +118,7 @@ func decodeDER(der []byte) ([]*x509.Certificate, error) {
 	}
 	// Among these are certificates of keys on curves that crypto/x509 does not
 	// have, secp256k1 for one.
-	return nil, badParameter("x5c", "a certificate that cannot be read: %v", err)
+	return nil, field.Errorf("x5c", "a certificate that cannot be read: %v", err)
 }
 
 // isContentInfo reports whether BER starts like a PKCS #7 ContentInfo: a
@@ -137,16 +139,16 @@ func isContentInfo(ber []byte) bool {
 func decodeBundle(ber []byte) ([]*x509.Certificate, error) {
 	// Bringing BER into DER takes time that grows with the square of the size.
 	if len(ber) > maxBundle {
-		return nil, badParameter("x5c", "a PKCS #7 bundle of %d bytes: must be at most %d", len(ber), maxBundle)
+		return nil, field.Errorf("x5c", "a PKCS #7 bundle of %d bytes: must be at most %d", len(ber), maxBundle)
 	}
 	bundle, err := pkcs7.Parse(ber)
 	if err != nil {
-		return nil, badParameter("x5c", "a PKCS #7 bundle that cannot be read: %v", err)
+		return nil, field.Errorf("x5c", "a PKCS #7 bundle that cannot be read: %v", err)
 	}
 	return bundle.Certificates, nil
 }
 
 // errBadTag is Key Vault's answer to what is no ASN.1.
 func errBadTag(cause error) error {
-	return &Error{Reason: BadParameter, Detail: "ASN1 bad tag value met.", Err: cause}
+	return &field.Error{Detail: "ASN1 bad tag value met.", Err: cause}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 func std(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
@@ -123,8 +125,8 @@ func TestParseX5CRefuses(t *testing.T) {
 		{"too much", []string{strings.Repeat(" ", maxX5CBytes+1)}, "1 entries of 262145 bytes: "},
 	} {
 		got, err := parseX5C(c.in)
-		var e *Error
-		if !errors.As(err, &e) || e.Reason != BadParameter || !strings.HasPrefix(e.Detail, c.detail) {
+		var e *field.Error
+		if !errors.As(err, &e) || !strings.HasPrefix(e.Detail, c.detail) {
 			t.Errorf("%s: %d certificates, %v, want %q", c.name, len(got), err, c.detail)
 		} else if whole := c.detail == none || c.detail == badTag; whole != (e.Field == "") {
 			t.Errorf("%s: field %q", c.name, e.Field)
@@ -147,8 +149,8 @@ func FuzzParseX5C(f *testing.F) {
 	f.Fuzz(func(t *testing.T, entry string) {
 		certs, err := parseX5C([]string{entry})
 		if err != nil {
-			var e *Error
-			if !errors.As(err, &e) || e.Reason != BadParameter || e.Detail == "" {
+			var e *field.Error
+			if !errors.As(err, &e) || e.Detail == "" {
 				t.Fatalf("%q: %v is no BadParameter", entry, err)
 			}
 			return

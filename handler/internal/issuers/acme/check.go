@@ -1,9 +1,10 @@
 package acme
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/certwright/certwright/handler/internal/field"
 
 	acmez "github.com/mholt/acmez/v3/acme"
 
@@ -17,7 +18,7 @@ const maxNames = 100
 // for.
 func (p *Provider) CheckIssuer(o vault.IssuerObject) error {
 	if p.cfg.Directory.ExternalAccount && o.AccountID == "" {
-		return badParameter("credentials.account_id", "is required by %s: the key identifier of an external account, with its HMAC key (base64url) as credentials.pwd", p.host)
+		return field.Errorf("credentials.account_id", "is required by %s: the key identifier of an external account, with its HMAC key (base64url) as credentials.pwd", p.host)
 	}
 	return nil
 }
@@ -25,7 +26,7 @@ func (p *Provider) CheckIssuer(o vault.IssuerObject) error {
 // CheckPolicy refuses what ACME does not carry, what its CAs do not certify and
 // what cannot be proven with the configuration.
 func (p *Provider) CheckPolicy(_ vault.IssuerObject, policy vault.Policy) error {
-	const field = "policy.x509_props."
+	const path = "policy.x509_props."
 	if sans := policy.X509.SANs; sans != nil {
 		for _, kind := range []struct {
 			field string
@@ -36,7 +37,7 @@ func (p *Provider) CheckPolicy(_ vault.IssuerObject, policy vault.Policy) error 
 			{"uris", sans.URIs},
 		} {
 			if len(kind.names) > 0 {
-				return badParameter(field+"sans."+kind.field, "has %q: a CA that speaks ACME (%s) certifies DNS names and IP addresses only", kind.names[0], p.host)
+				return field.Errorf(path+"sans."+kind.field, "has %q: a CA that speaks ACME (%s) certifies DNS names and IP addresses only", kind.names[0], p.host)
 			}
 		}
 	}
@@ -45,11 +46,11 @@ func (p *Provider) CheckPolicy(_ vault.IssuerObject, policy vault.Policy) error 
 	}
 	switch {
 	case policy.X509.CA:
-		return badParameter(field+"basic_constraints.ca", "is true: a CA that speaks ACME (%s) certifies end entities only", p.host)
+		return field.Errorf(path+"basic_constraints.ca", "is true: a CA that speaks ACME (%s) certifies end entities only", p.host)
 	case policy.Key.Curve != "" && !slices.Contains(p.cfg.Directory.Curves, policy.Key.Curve):
-		return badParameter("policy.key_props.crv", "is %s: %s certifies keys on %s", policy.Key.Curve, p.host, strings.Join(p.cfg.Directory.Curves, ", "))
+		return field.Errorf("policy.key_props.crv", "is %s: %s certifies keys on %s", policy.Key.Curve, p.host, strings.Join(p.cfg.Directory.Curves, ", "))
 	case policy.Issuer.Transparency != nil && !*policy.Issuer.Transparency:
-		return badParameter("policy.issuer.cert_transparency", "is false, which cannot be promised: %s decides by itself what it publishes", p.host)
+		return field.Errorf("policy.issuer.cert_transparency", "is false, which cannot be promised: %s decides by itself what it publishes", p.host)
 	}
 	return nil
 }
@@ -67,9 +68,9 @@ func (p *Provider) checkNames(x vault.X509Properties) error {
 	for _, name := range names {
 		switch {
 		case name.Type == typeIP && p.cfg.Tokens.Put == nil:
-			return badParameter(name.field, "has %q: an IP address is proven by HTTP-01, which is not configured", name.Value)
+			return field.Errorf(name.field, "has %q: an IP address is proven by HTTP-01, which is not configured", name.Value)
 		case strings.HasPrefix(name.Value, "*.") && p.cfg.DNS == nil:
-			return badParameter(name.field, "has %q: a wildcard is proven by DNS, which is not configured", name.Value)
+			return field.Errorf(name.field, "has %q: a wildcard is proven by DNS, which is not configured", name.Value)
 		case !different[name.Identifier]:
 			different[name.Identifier] = true
 			bytes += len(name.Value)
@@ -77,9 +78,9 @@ func (p *Provider) checkNames(x vault.X509Properties) error {
 	}
 	switch n := len(different); {
 	case n == 0:
-		return badParameter(sans, "has neither a DNS name nor an IP address: a CA that speaks ACME (%s) certifies nothing else", p.host)
+		return field.Errorf(sans, "has neither a DNS name nor an IP address: a CA that speaks ACME (%s) certifies nothing else", p.host)
 	case n > maxNames || n*proofBytes+bytes > vault.MaxState-maxProofBytes:
-		return badParameter(sans, "has %d names of %d characters: one order takes at most %d, and less of very long ones", n, bytes, maxNames)
+		return field.Errorf(sans, "has %d names of %d characters: one order takes at most %d, and less of very long ones", n, bytes, maxNames)
 	}
 	return nil
 }
@@ -93,23 +94,23 @@ type askedName struct {
 // namesOf are the names that an order for a policy's CSR will have, some perhaps
 // twice. See identifiers.
 func (p *Provider) namesOf(x vault.X509Properties) ([]askedName, error) {
-	const field = "policy.x509_props."
+	const path = "policy.x509_props."
 	var names []askedName
 	for _, cn := range x.CommonNames() {
 		id, ok := commonName(cn)
 		if !ok {
-			return nil, badParameter(field+"subject", "has the common name %q, neither a DNS name nor an IP address: a CA that speaks ACME (%s) certifies nothing else", cn, p.host)
+			return nil, field.Errorf(path+"subject", "has the common name %q, neither a DNS name nor an IP address: a CA that speaks ACME (%s) certifies nothing else", cn, p.host)
 		}
-		names = append(names, askedName{field + "subject", id})
+		names = append(names, askedName{path + "subject", id})
 	}
 	if x.SANs == nil {
 		return names, nil
 	}
 	for _, name := range x.SANs.DNSNames {
-		names = append(names, askedName{field + "sans.dns_names", acmez.Identifier{Type: typeDNS, Value: strings.ToLower(name)}})
+		names = append(names, askedName{path + "sans.dns_names", acmez.Identifier{Type: typeDNS, Value: strings.ToLower(name)}})
 	}
 	for _, ip := range x.SANs.IPAddresses {
-		names = append(names, askedName{field + "sans.ipAddresses", acmez.Identifier{Type: typeIP, Value: ip}})
+		names = append(names, askedName{path + "sans.ipAddresses", acmez.Identifier{Type: typeIP, Value: ip}})
 	}
 	return names, nil
 }
@@ -117,7 +118,3 @@ func (p *Provider) namesOf(x vault.X509Properties) ([]askedName, error) {
 // proofBytes is about what one proof adds to the state besides its name, in
 // bytes of JSON.
 const proofBytes = 190
-
-func badParameter(field, format string, args ...any) error {
-	return &vault.Error{Reason: vault.BadParameter, Field: field, Detail: fmt.Sprintf(format, args...)}
-}

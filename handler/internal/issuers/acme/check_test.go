@@ -6,18 +6,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/issuers/acme"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // checkField checks that err blames a field, or nothing when field is empty.
-func checkField(t *testing.T, err error, field, detail string) {
+func checkField(t *testing.T, err error, path, detail string) {
 	t.Helper()
-	e, ok := errors.AsType[*vault.Error](err)
+	e, ok := errors.AsType[*field.Error](err)
 	switch {
-	case err == nil && field == "":
-	case !ok || e.Reason != vault.BadParameter || e.Field != field || !strings.Contains(e.Detail, detail):
-		t.Errorf("%v; want the field %q blamed with %q", err, field, detail)
+	case err == nil && path == "":
+	case !ok || e.Field != path || !strings.Contains(e.Detail, detail):
+		t.Errorf("%v; want the field %q blamed with %q", err, path, detail)
 	}
 }
 

@@ -214,8 +214,3 @@ func (e apiError) is(word string) bool {
 	first, _, _ := strings.Cut(e.Code, "|")
 	return first == word
 }
-
-// shorten bounds a text of others.
-func shorten(s string, limit int) string {
-	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
-}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -59,7 +61,7 @@ func (i *Issuer) Release(ctx context.Context, req vault.Request, saved json.RawM
 			return err
 		}
 		if !gone {
-			i.cfg.Log.WarnContext(ctx, "DigiCert keeps an order whose operation has ended", "order", o.ID, "status", shorten(o.Status, maxEcho),
+			i.cfg.Log.WarnContext(ctx, "DigiCert keeps an order whose operation has ended", "order", o.ID, "status", field.Cut(o.Status, maxEcho),
 				"certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
 		}
 	}
@@ -112,7 +114,7 @@ func (i *Issuer) withdraw(ctx context.Context, req vault.Request, o order) (bool
 		return i.put(ctx, req, o, "/request/"+strconv.FormatInt(id, 10)+"/status",
 			map[string]string{"status": statusRejected, "processor_comment": why})
 	default:
-		return false, fmt.Errorf("cancelling order %d: it cannot be cancelled while it is %s", o.ID, shorten(status, maxEcho))
+		return false, fmt.Errorf("cancelling order %d: it cannot be cancelled while it is %s", o.ID, field.Cut(status, maxEcho))
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -19,10 +21,10 @@ const ekuServerAuth = "1.3.6.1.5.5.7.3.1"
 // Key Vault's words. Whether the API key is right, only CertCentral knows.
 func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
 	if o.Org.ID == "" {
-		return &vault.Error{Reason: vault.BadParameter, Detail: "Id in organization details is not set"}
+		return &field.Error{Detail: "Id in organization details is not set"}
 	}
 	if _, err := organization(o); err != nil {
-		return badParameter("org_details.id", "%q: must be the id of an organization at CertCentral, a number", shorten(o.Org.ID, maxEcho))
+		return field.Errorf("org_details.id", "%q: must be the id of an organization at CertCentral, a number", field.Cut(o.Org.ID, maxEcho))
 	}
 	return nil
 }
@@ -34,7 +36,7 @@ const maxEcho = 64
 func organization(o vault.IssuerObject) (int64, error) {
 	id, err := strconv.ParseInt(o.Org.ID, 10, 64)
 	if err != nil || id <= 0 {
-		return 0, fmt.Errorf("organization id %q is not a positive number", shorten(o.Org.ID, maxEcho))
+		return 0, fmt.Errorf("organization id %q is not a positive number", field.Cut(o.Org.ID, maxEcho))
 	}
 	return id, nil
 }
@@ -42,18 +44,18 @@ func organization(o vault.IssuerObject) (int64, error) {
 // CheckPolicy refuses what DigiCert does not certify in a TLS certificate. Whether
 // the common name of the subject is a name it certifies, CertCentral says.
 func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
-	const field = "policy.x509_props."
+	const path = "policy.x509_props."
 	certificateType, ok := typeOf(p)
 	switch {
 	case !ok:
-		return &vault.Error{Reason: vault.BadParameter, Detail: "The certificate type specified is either invalid or not supported with DigiCert. " +
+		return &field.Error{Detail: "The certificate type specified is either invalid or not supported with DigiCert. " +
 			"Supported types are OV-SSL,EV-SSL. If you have any questions or concerns, please feel free to reach out to DigiCert."}
 	case p.X509.CA:
-		return badParameter(field+"basic_constraints.ca", "is true: DigiCert certifies end entities only")
+		return field.Errorf(path+"basic_constraints.ca", "is true: DigiCert certifies end entities only")
 	case len(p.X509.EKUs) > 0 && !slices.Contains(p.X509.EKUs, ekuServerAuth):
-		return badParameter(field+"ekus", "lacks %s (server authentication): %s certificates are for TLS servers", ekuServerAuth, certificateType)
+		return field.Errorf(path+"ekus", "lacks %s (server authentication): %s certificates are for TLS servers", ekuServerAuth, certificateType)
 	case p.Key.Curve == "P-521":
-		return badParameter("policy.key_props.crv", "%q: must be P-256 or P-384 for DigiCert", p.Key.Curve)
+		return field.Errorf("policy.key_props.crv", "%q: must be P-256 or P-384 for DigiCert", p.Key.Curve)
 	case p.X509.SANs != nil:
 		return checkNames(*p.X509.SANs, certificateType)
 	}
@@ -61,7 +63,7 @@ func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
 }
 
 func checkNames(sans vault.SANs, certificateType string) error {
-	const field = "policy.x509_props.sans."
+	const path = "policy.x509_props.sans."
 	for _, kind := range []struct {
 		field string
 		names []string
@@ -72,15 +74,15 @@ func checkNames(sans vault.SANs, certificateType string) error {
 		{"ipAddresses", sans.IPAddresses},
 	} {
 		if len(kind.names) > 0 {
-			return badParameter(field+kind.field, "has %q: DigiCert certifies DNS names only in %s certificates", shorten(kind.names[0], maxEcho), certificateType)
+			return field.Errorf(path+kind.field, "has %q: DigiCert certifies DNS names only in %s certificates", field.Cut(kind.names[0], maxEcho), certificateType)
 		}
 	}
 	if len(sans.DNSNames) > maxNames {
-		return badParameter(field+"dns_names", "%d names: must be at most %d", len(sans.DNSNames), maxNames)
+		return field.Errorf(path+"dns_names", "%d names: must be at most %d", len(sans.DNSNames), maxNames)
 	}
 	for _, name := range sans.DNSNames {
 		if certificateType == TypeEV && strings.HasPrefix(name, "*.") {
-			return badParameter(field+"dns_names", "has %q: there are no wildcards in %s certificates", shorten(name, maxEcho), certificateType)
+			return field.Errorf(path+"dns_names", "has %q: there are no wildcards in %s certificates", field.Cut(name, maxEcho), certificateType)
 		}
 	}
 	return nil
@@ -97,8 +99,4 @@ func typeOf(p vault.Policy) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-func badParameter(field, format string, args ...any) error {
-	return &vault.Error{Reason: vault.BadParameter, Field: field, Detail: fmt.Sprintf(format, args...)}
 }

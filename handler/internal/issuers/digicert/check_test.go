@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -16,13 +18,13 @@ func TestCheckIssuer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for id, want := range map[string]vault.Error{
+	for id, want := range map[string]field.Error{
 		"112233": {},
-		"":       {Reason: vault.BadParameter, Detail: "Id in organization details is not set"}, // in Key Vault's words
-		"0":      {Reason: vault.BadParameter, Field: "org_details.id", Detail: `"0": must be the id of an organization at CertCentral, a number`},
-		"-1":     {Reason: vault.BadParameter, Field: "org_details.id", Detail: `"-1": must be the id of an organization at CertCentral, a number`},
+		"":       {Detail: "Id in organization details is not set"}, // in Key Vault's words
+		"0":      {Field: "org_details.id", Detail: `"0": must be the id of an organization at CertCentral, a number`},
+		"-1":     {Field: "org_details.id", Detail: `"-1": must be the id of an organization at CertCentral, a number`},
 		"Contoso": {
-			Reason: vault.BadParameter, Field: "org_details.id", Detail: `"Contoso": must be the id of an organization at CertCentral, a number`,
+			Field: "org_details.id", Detail: `"Contoso": must be the id of an organization at CertCentral, a number`,
 		},
 	} {
 		err := i.CheckIssuer(vault.IssuerObject{Name: "ca", Org: vault.OrganizationDetails{ID: id}})
@@ -41,8 +43,8 @@ func TestCheckPolicy(t *testing.T) {
 	}
 	ekus := func(oids ...string) func(*vault.Policy) { return func(p *vault.Policy) { p.X509.EKUs = oids } }
 	for name, c := range map[string]struct {
-		change        func(*vault.Policy)
-		field, detail string // of the refusal; none when empty
+		change       func(*vault.Policy)
+		path, detail string // of the refusal; none when empty
 	}{
 		"open":             {func(*vault.Policy) {}, "", ""},
 		"OV":               {certificateType("OV-SSL"), "", ""},
@@ -73,20 +75,20 @@ func TestCheckPolicy(t *testing.T) {
 		}
 		p := vault.Policy{Key: vault.KeyProperties{Type: "RSA", Size: 2048}, X509: vault.X509Properties{Subject: "CN=example.com"}}
 		c.change(&p)
-		want := vault.Error{}
+		want := field.Error{}
 		if c.detail != "" {
-			want = vault.Error{Reason: vault.BadParameter, Field: c.field, Detail: c.detail}
+			want = field.Error{Field: c.path, Detail: c.detail}
 		}
 		checkRefusal(t, name, i.CheckPolicy(vault.IssuerObject{}, p), want)
 	}
 }
 
 // checkRefusal compares a refusal; want is the zero Error where there is to be none.
-func checkRefusal(t testing.TB, name string, err error, want vault.Error) {
+func checkRefusal(t testing.TB, name string, err error, want field.Error) {
 	t.Helper()
-	var got *vault.Error
+	var got *field.Error
 	switch {
-	case want == vault.Error{}:
+	case want == field.Error{}:
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -66,7 +68,7 @@ func (i *Issuer) clean(issuer vault.IssuerObject, text string) string {
 	if issuer.Password != "" {
 		text = strings.ReplaceAll(text, issuer.Password, "[API key]")
 	}
-	return shorten(text, maxText)
+	return field.Cut(text, maxText)
 }
 
 // answerError is an answer that is no success.
@@ -85,7 +87,7 @@ func (e *answerError) Error() string {
 	for _, reason := range e.errors {
 		texts = append(texts, strings.Trim(reason.Message+" ("+reason.Code+")", " "))
 	}
-	return shorten(strings.Join(texts, "; "), maxText)
+	return field.Cut(strings.Join(texts, "; "), maxText)
 }
 
 // Bounds of the pause after a 429, which does not say how long it is to be: the

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -70,7 +72,7 @@ func (i *Issuer) send(ctx context.Context, req vault.Request, s *state) vault.Ou
 		s.Intent = nil
 		return i.again(req, err)
 	case usedCSR(err):
-		s.Intent.Sent, s.Intent.Refusal = true, shorten("DigiCert refuses the order: "+err.Error(), maxText)
+		s.Intent.Sent, s.Intent.Refusal = true, field.Cut("DigiCert refuses the order: "+err.Error(), maxText)
 		return vault.Pending(time.Time{}, s.Intent.Refusal+" An order that has it is looked for.")
 	case refused(err):
 		s.Intent = nil

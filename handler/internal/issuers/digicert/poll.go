@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -56,8 +58,8 @@ func (i *Issuer) poll(ctx context.Context, req vault.Request, s *state) vault.Ou
 	case statusPending, statusReissuePending, statusWaitingPickup, statusProcessing:
 		return i.wait(req, fmt.Sprintf("Order %d is %s.", o.ID, status))
 	default:
-		i.cfg.Log.WarnContext(ctx, "an order has an unknown status", "order", o.ID, "status", shorten(status, maxEcho), "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
-		return i.wait(req, fmt.Sprintf("Order %d has the status %q, which this program does not know.", o.ID, shorten(status, maxEcho)))
+		i.cfg.Log.WarnContext(ctx, "an order has an unknown status", "order", o.ID, "status", field.Cut(status, maxEcho), "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
+		return i.wait(req, fmt.Sprintf("Order %d has the status %q, which this program does not know.", o.ID, field.Cut(status, maxEcho)))
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
@@ -93,11 +95,11 @@ func TestVaultSetsIssuer(t *testing.T) {
 		t.Errorf("%+v, %v", o, err)
 	}
 	_, err = s.setIssuer(func(set *vault.IssuerSet) { set.Org = nil })
-	if e := (*vault.Error)(nil); !errors.As(err, &e) || *e != (vault.Error{Reason: vault.BadParameter, Detail: "Id in organization details is not set"}) {
+	if e := (*field.Error)(nil); !errors.As(err, &e) || *e != (field.Error{Detail: "Id in organization details is not set"}) {
 		t.Errorf("without organization: %v", err)
 	}
 	_, err = s.create("DV-SSL")
-	if e := (*vault.Error)(nil); !errors.As(err, &e) || e.Reason != vault.BadParameter || !strings.HasPrefix(e.Detail, "The certificate type specified is either invalid or not supported with DigiCert.") {
+	if e := (*field.Error)(nil); !errors.As(err, &e) || !strings.HasPrefix(e.Detail, "The certificate type specified is either invalid or not supported with DigiCert.") {
 		t.Errorf("another type: %v", err)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -198,7 +200,7 @@ func (i *Issuer) CheckIssuer(vault.IssuerObject) error { return nil }
 // CheckPolicy refuses what the CA does not certify.
 func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
 	if refusal := i.refusal(p); refusal != nil {
-		return &vault.Error{Reason: vault.BadParameter, Field: "policy." + refusal.field, Detail: "cannot be certified by this issuer: " + refusal.why}
+		return &field.Error{Field: "policy." + refusal.field, Detail: "cannot be certified by this issuer: " + refusal.why}
 	}
 	return nil
 }

@@ -16,6 +16,8 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
@@ -204,11 +206,11 @@ func TestCAOutOfTime(t *testing.T) {
 }
 
 // wantRefusal checks that err is one of a field with a text.
-func wantRefusal(t testing.TB, name string, err error, field, text string) {
+func wantRefusal(t testing.TB, name string, err error, path, text string) {
 	t.Helper()
-	var refusal *vault.Error
-	if !errors.As(err, &refusal) || refusal.Reason != vault.BadParameter || refusal.Field != field || !strings.Contains(refusal.Detail, text) {
-		t.Errorf("%s: %v, want %s: %s", name, err, field, text)
+	var refusal *field.Error
+	if !errors.As(err, &refusal) || refusal.Field != path || !strings.Contains(refusal.Detail, text) {
+		t.Errorf("%s: %v, want %s: %s", name, err, path, text)
 	}
 }
 

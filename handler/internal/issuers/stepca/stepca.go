@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -119,7 +121,7 @@ func (i *Issuer) failed(err error) vault.Outcome {
 // Whether its key is right, a step finds out.
 func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
 	if o.AccountID == "" {
-		return badParameter("credentials.account_id",
+		return field.Errorf("credentials.account_id",
 			"is required by %s: the name of a JWK provisioner, with its private key (a JWK in JSON) as credentials.pwd", i.base.Host)
 	}
 	return nil
@@ -133,24 +135,20 @@ func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
 	}
 	switch {
 	case len(sans.UPNs) > 0:
-		return badParameter("policy.x509_props.sans.upns",
+		return field.Errorf("policy.x509_props.sans.upns",
 			"has %q: a token of step-ca (%s) names DNS names, IP addresses, e-mail addresses and URIs only", sans.UPNs[0], i.base.Host)
 	case len(sans.DNSNames)+len(sans.Emails)+len(sans.URIs)+len(sans.IPAddresses) == 0 && !slices.ContainsFunc(p.X509.CommonNames(), isSomething):
-		return badParameter("policy.x509_props", "has neither a common name nor an alternative name, which a token of step-ca (%s) needs", i.base.Host)
+		return field.Errorf("policy.x509_props", "has neither a common name nor an alternative name, which a token of step-ca (%s) needs", i.base.Host)
 	case p.X509.CA:
-		return badParameter("policy.x509_props.basic_constraints.ca", "is true: step-ca (%s) signs end entities only", i.base.Host)
+		return field.Errorf("policy.x509_props.basic_constraints.ca", "is true: step-ca (%s) signs end entities only", i.base.Host)
 	case p.Issuer.CertificateType != "":
-		return badParameter("policy.issuer.cty",
+		return field.Errorf("policy.issuer.cty",
 			"is %q: step-ca (%s) has no kinds of certificates; each of its provisioners is an issuer of its own", p.Issuer.CertificateType, i.base.Host)
 	}
 	return nil
 }
 
 func isSomething(s string) bool { return s != "" }
-
-func badParameter(field, format string, args ...any) *vault.Error {
-	return &vault.Error{Reason: vault.BadParameter, Field: field, Detail: fmt.Sprintf(format, args...)}
-}
 
 // maxBody bounds an answer in bytes: the longest chain, and room.
 const maxBody = 256 << 10

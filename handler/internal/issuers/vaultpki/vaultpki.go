@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -198,7 +200,7 @@ func (i *Issuer) choice() string {
 // is right, only the server knows.
 func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
 	if o.AccountID == "" {
-		return badParameter("credentials.account_id",
+		return field.Errorf("credentials.account_id",
 			"is required by %s: the role id of an AppRole, with a secret id as credentials.pwd", i.base.Host)
 	}
 	return nil
@@ -208,19 +210,15 @@ func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
 // the API cannot carry.
 func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
 	if _, err := i.signPath(p); err != nil {
-		return badParameter("policy.issuer.cty", "does not fit %s: %v", i.base.Host, err)
+		return field.Errorf("policy.issuer.cty", "does not fit %s: %v", i.base.Host, err)
 	}
 	if p.X509.CA {
-		return badParameter("policy.x509_props.basic_constraints.ca", "is true: roles of a PKI secrets engine (%s) sign end entities only", i.base.Host)
+		return field.Errorf("policy.x509_props.basic_constraints.ca", "is true: roles of a PKI secrets engine (%s) sign end entities only", i.base.Host)
 	}
 	if _, err := altNames(p.X509.SANs); err != nil {
-		return badParameter("policy.x509_props.sans", "cannot be sent to %s: %v", i.base.Host, err)
+		return field.Errorf("policy.x509_props.sans", "cannot be sent to %s: %v", i.base.Host, err)
 	}
 	return nil
-}
-
-func badParameter(field, format string, args ...any) *vault.Error {
-	return &vault.Error{Reason: vault.BadParameter, Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
 // call sends an authenticated request and returns the body of its success. Its

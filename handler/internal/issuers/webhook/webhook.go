@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
+
 	"github.com/certwright/certwright/handler/internal/httpsig"
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -162,7 +164,7 @@ func (i *Issuer) takeBack(ctx context.Context, req vault.Request) (bool, error) 
 // password is right, only the CA knows.
 func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
 	if i.cfg.Authentication == Signature && !httpsig.IsKeyID(o.AccountID) {
-		return &vault.Error{Reason: vault.BadParameter, Field: "credentials.account_id", Detail: fmt.Sprintf(
+		return &field.Error{Field: "credentials.account_id", Detail: fmt.Sprintf(
 			"is required by %s, in printable ASCII: the name of the key that signs requests, with the key as credentials.pwd", i.base.Host)}
 	}
 	return nil

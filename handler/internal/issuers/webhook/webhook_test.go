@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -314,7 +315,7 @@ func TestCheckIssuer(t *testing.T) {
 	signed, bearer := a.issuer(webhook.Config{}), a.issuer(webhook.Config{Authentication: webhook.Bearer})
 	for account, ok := range map[string]bool{"": false, "Zürich": false, "a\n": false, "team A": true, keyID: true} {
 		err := signed.CheckIssuer(vault.IssuerObject{AccountID: account})
-		var refusal *vault.Error
+		var refusal *field.Error
 		if ok && err != nil || !ok && (!errors.As(err, &refusal) || refusal.Field != "credentials.account_id") {
 			t.Errorf("%q: %v", account, err)
 		}
