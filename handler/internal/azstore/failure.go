@@ -143,7 +143,7 @@ func explain(ctx context.Context, doing string, err error) error {
 	case f == failure{}:
 		return unavailable(doing, err)
 	case f.throttled():
-		return &vault.Error{Reason: vault.Throttled, Err: fmt.Errorf("%s: %w", doing, f)}
+		return fmt.Errorf("%s: %w: %w", doing, vault.ErrThrottled, f)
 	case f.unavailable():
 		return unavailable(doing, f)
 	default:
@@ -152,5 +152,5 @@ func explain(ctx context.Context, doing string, err error) error {
 }
 
 func unavailable(doing string, err error) error {
-	return &vault.Error{Reason: vault.Unavailable, Err: fmt.Errorf("%s: %w", doing, err)}
+	return fmt.Errorf("%s: %w: %w", doing, vault.ErrUnavailable, err)
 }

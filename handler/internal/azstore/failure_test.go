@@ -33,16 +33,17 @@ var calls = map[string]func(ctx context.Context, store *azstore.Store) error{
 	"load CRL":    func(ctx context.Context, s *azstore.Store) error { _, _, err := s.LoadCRL(ctx, "ca"); return err },
 }
 
-// reasonOf is the reason of an error that the contract knows, zero for any other.
-func reasonOf(err error) vault.Reason {
-	var e *vault.Error
-	if errors.As(err, &e) {
-		return e.Reason
+// reasonOf is the sentinel of the contract that an error wraps, nil for any other.
+func reasonOf(err error) error {
+	for _, reason := range []error{vault.ErrThrottled, vault.ErrUnavailable} {
+		if errors.Is(err, reason) {
+			return reason
+		}
 	}
-	return 0
+	return nil
 }
 
-func isUnavailable(err error) bool { return reasonOf(err) == vault.Unavailable }
+func isUnavailable(err error) bool { return errors.Is(err, vault.ErrUnavailable) }
 
 // wantClean demands that an error says nothing that a log must not hold, and
 // shows no type of the SDK.
@@ -72,20 +73,20 @@ func TestRefusalsOfTheService(t *testing.T) {
 		status int
 		code   string
 		tries  int
-		reason vault.Reason
+		reason error
 	}{
-		{503, "ServerBusy", 3, vault.Throttled},
-		{503, "ServiceUnavailable", 3, vault.Unavailable},
-		{500, "InternalError", 3, vault.Unavailable},
-		{500, "OperationTimedOut", 3, vault.Unavailable},
-		{429, "TooManyRequests", 3, vault.Throttled},
-		{408, "RequestTimeout", 3, vault.Unavailable},
-		{401, "InvalidAuthenticationInfo", 1, vault.Unavailable},
-		{403, "AuthorizationPermissionMismatch", 1, vault.Unavailable},
-		{409, "TableBeingDeleted", 1, vault.Unavailable},
-		{409, "ContainerBeingDeleted", 1, vault.Unavailable},
-		{400, "InvalidInput", 1, 0},
-		{413, "RequestBodyTooLarge", 1, 0},
+		{503, "ServerBusy", 3, vault.ErrThrottled},
+		{503, "ServiceUnavailable", 3, vault.ErrUnavailable},
+		{500, "InternalError", 3, vault.ErrUnavailable},
+		{500, "OperationTimedOut", 3, vault.ErrUnavailable},
+		{429, "TooManyRequests", 3, vault.ErrThrottled},
+		{408, "RequestTimeout", 3, vault.ErrUnavailable},
+		{401, "InvalidAuthenticationInfo", 1, vault.ErrUnavailable},
+		{403, "AuthorizationPermissionMismatch", 1, vault.ErrUnavailable},
+		{409, "TableBeingDeleted", 1, vault.ErrUnavailable},
+		{409, "ContainerBeingDeleted", 1, vault.ErrUnavailable},
+		{400, "InvalidInput", 1, nil},
+		{413, "RequestBodyTooLarge", 1, nil},
 	} {
 		for name, call := range calls {
 			synctest.Test(t, func(t *testing.T) { // the waits between tries cost nothing
@@ -98,7 +99,7 @@ func TestRefusalsOfTheService(t *testing.T) {
 				doing := fmt.Sprintf("%s answered with %d %s", name, test.status, test.code)
 				err := call(t.Context(), store)
 				if err == nil || reasonOf(err) != test.reason || tries != test.tries {
-					t.Errorf("%s: %v after %d tries; want reason %d after %d", doing, err, tries, test.reason, test.tries)
+					t.Errorf("%s: %v after %d tries; want %v after %d", doing, err, tries, test.reason, test.tries)
 					return
 				}
 				wantClean(t, doing, err)
@@ -212,18 +213,18 @@ Content-Type: application/json;odata=minimalmetadata;streaming=true;charset=utf-
 		body     string
 		conflict bool
 		key      string
-		reason   vault.Reason
+		reason   error
 	}{
-		"added row is there":        {inner(409, "EntityAlreadyExists", "0:The specified entity already exists."+tail), true, "c:0000", 0},
-		"replaced row has changed":  {inner(412, "UpdateConditionNotSatisfied", "11:The update condition specified in the request was not satisfied."+tail), true, "c:0011", 0},
-		"removed row is gone":       {inner(404, "ResourceNotFound", "2:The specified resource does not exist."+tail), true, "c:0002", 0},
-		"row not named":             {inner(412, "UpdateConditionNotSatisfied", "The update condition specified in the request was not satisfied."+tail), true, "", 0},
-		"row beyond the last":       {inner(412, "UpdateConditionNotSatisfied", "99:The update condition specified in the request was not satisfied."+tail), true, "", 0},
-		"partition is busy":         {inner(503, "ServerBusy", "0:The server is busy."+tail), false, "", vault.Throttled},
-		"operation timed out":       {inner(500, "OperationTimedOut", "0:Operation could not be completed within the permitted time."+tail), false, "", vault.Unavailable},
-		"request is not understood": {inner(400, "InvalidInput", "0:One of the request inputs is not valid."+tail), false, "", 0},
-		"duplicate row":             {inner(400, "InvalidDuplicateRow", "1:The batch request contains multiple changes with same row key."+tail), false, "", 0},
-		"body without an answer":    {"HTTP/1.1 409 Conflict\n\nnot JSON", false, "", 0},
+		"added row is there":        {inner(409, "EntityAlreadyExists", "0:The specified entity already exists."+tail), true, "c:0000", nil},
+		"replaced row has changed":  {inner(412, "UpdateConditionNotSatisfied", "11:The update condition specified in the request was not satisfied."+tail), true, "c:0011", nil},
+		"removed row is gone":       {inner(404, "ResourceNotFound", "2:The specified resource does not exist."+tail), true, "c:0002", nil},
+		"row not named":             {inner(412, "UpdateConditionNotSatisfied", "The update condition specified in the request was not satisfied."+tail), true, "", nil},
+		"row beyond the last":       {inner(412, "UpdateConditionNotSatisfied", "99:The update condition specified in the request was not satisfied."+tail), true, "", nil},
+		"partition is busy":         {inner(503, "ServerBusy", "0:The server is busy."+tail), false, "", vault.ErrThrottled},
+		"operation timed out":       {inner(500, "OperationTimedOut", "0:Operation could not be completed within the permitted time."+tail), false, "", vault.ErrUnavailable},
+		"request is not understood": {inner(400, "InvalidInput", "0:One of the request inputs is not valid."+tail), false, "", nil},
+		"duplicate row":             {inner(400, "InvalidDuplicateRow", "1:The batch request contains multiple changes with same row key."+tail), false, "", nil},
+		"body without an answer":    {"HTTP/1.1 409 Conflict\n\nnot JSON", false, "", nil},
 	} {
 		store := openInCloud(t, func(r *http.Request) (*http.Response, error) {
 			header := http.Header{"Content-Type": {"multipart/mixed; boundary=batchresponse_4c637ba4"}}
@@ -235,7 +236,7 @@ Content-Type: application/json;odata=minimalmetadata;streaming=true;charset=utf-
 		case err == nil:
 			t.Errorf("%s: no error", name)
 		case errors.As(err, &conflict) != test.conflict, test.conflict && conflict.Key != test.key, reasonOf(err) != test.reason:
-			t.Errorf("%s: %v; want conflict %t on row %q, reason %d", name, err, test.conflict, test.key, test.reason)
+			t.Errorf("%s: %v; want conflict %t on row %q, %v", name, err, test.conflict, test.key, test.reason)
 		default:
 			wantClean(t, name, err)
 		}

@@ -271,8 +271,8 @@ func TestUnavailable(t *testing.T) {
 		retryAfter string
 		level      string
 	}{
-		"storage is away":     {options{store: failsWith(&vault.Error{Reason: vault.Unavailable, Err: cause})}, 503, unavailable, "2", "ERROR"},
-		"storage throttles":   {options{store: failsWith(&vault.Error{Reason: vault.Throttled, Err: cause})}, 429, throttled, "5", "INFO"},
+		"storage is away":     {options{store: failsWith(fmt.Errorf("%w: %w", vault.ErrUnavailable, cause))}, 503, unavailable, "2", "ERROR"},
+		"storage throttles":   {options{store: failsWith(fmt.Errorf("%w: %w", vault.ErrThrottled, cause))}, 429, throttled, "5", "INFO"},
 		"token keys are away": {options{noKeys: true}, 503, unavailable, "2", "ERROR"},
 	} {
 		s := newService(t, tt.opts)
@@ -296,7 +296,7 @@ type stubborn struct {
 
 func (s stubborn) DeleteBlob(ctx context.Context, name string) error {
 	if s.keepBlobs.Load() {
-		return &vault.Error{Reason: vault.Unavailable}
+		return vault.ErrUnavailable
 	}
 	return s.Store.DeleteBlob(ctx, name)
 }

@@ -7,8 +7,12 @@ import (
 	"github.com/certwright/certwright/handler/internal/field"
 )
 
-// ErrNotFound is what a Store returns for a row or blob that is not there.
-var ErrNotFound = errors.New("not found")
+// What a Store says of itself; its errors wrap one of these.
+var (
+	ErrNotFound    = errors.New("not found")                       // there is no such row or blob
+	ErrThrottled   = errors.New("storage asks for fewer requests") // of this account, or of the vault's partition
+	ErrUnavailable = errors.New("storage cannot be reached")
+)
 
 // ConflictError is what Store.Commit returns when the row Key was not as the
 // transaction relied on. The transaction had no effect.

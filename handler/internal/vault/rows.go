@@ -70,12 +70,16 @@ func (v *Vault) get(ctx context.Context, key string, doc any) (ETag, error) {
 	return r.ETag, decode(r, doc)
 }
 
+// unavailable makes a failure of the store one of the vault.
 func unavailable(err error) error {
-	var e *Error
-	if errors.As(err, &e) {
+	switch {
+	case reasonOf(err) != 0:
 		return err
+	case errors.Is(err, ErrThrottled):
+		return &Error{Reason: Throttled, Err: err}
+	default:
+		return &Error{Reason: Unavailable, Err: err}
 	}
-	return &Error{Reason: Unavailable, Err: err}
 }
 
 // head reads the head of a name; the zero head when there is none.

@@ -19,7 +19,8 @@ import (
 // A method that fails with anything but [ErrNotFound] or a [ConflictError] may
 // have been applied all the same, or may be applied a little later: the caller
 // reads again before it decides. The store retries nothing that could hide
-// this.
+// this. Where the service is to blame and not the request, the error wraps
+// [ErrThrottled] or [ErrUnavailable].
 type Store interface {
 	// Get returns the row with this key, with its ETag. ErrNotFound when there
 	// is none.

@@ -14,11 +14,9 @@ type busy struct {
 	soon, now bool
 }
 
-var tooBusy = &vault.Error{Reason: vault.Throttled}
-
 func (b *busy) Get(ctx context.Context, key string) (vault.Row, error) {
 	if b.now {
-		return vault.Row{}, tooBusy
+		return vault.Row{}, vault.ErrThrottled
 	}
 	return b.Store.Get(ctx, key)
 }
@@ -27,7 +25,7 @@ func (b *busy) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
 	etag, err := b.Store.Commit(ctx, tx)
 	if b.soon && err == nil {
 		b.now = true
-		return "", tooBusy
+		return "", vault.ErrThrottled
 	}
 	return etag, err
 }

@@ -111,7 +111,7 @@ func (t *tick) read(ctx context.Context, class int) (items []due, soon time.Time
 	for {
 		rows, err := t.v.cfg.Store.Scan(ctx, r)
 		if err != nil {
-			return nil, time.Time{}, err
+			return nil, time.Time{}, unavailable(err)
 		}
 		for _, row := range rows {
 			// Most of a backlog is left alone, for which its keys and labels will do.

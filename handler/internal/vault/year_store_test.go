@@ -27,7 +27,7 @@ type yearStore struct {
 
 func (s *yearStore) call(kind vaulttest.Kind) error {
 	if s.away.has(s.since()) {
-		return &vault.Error{Reason: vault.Unavailable}
+		return vault.ErrUnavailable
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -92,10 +92,7 @@ func (s *subject) wantRefusal(doing string, err error) {
 	}
 }
 
-func isUnavailable(err error) bool {
-	var e *vault.Error
-	return errors.As(err, &e) && e.Reason == vault.Unavailable
-}
+func isUnavailable(err error) bool { return errors.Is(err, vault.ErrUnavailable) }
 
 func (s *subject) wantNotFound(doing string, err error) {
 	s.Helper()

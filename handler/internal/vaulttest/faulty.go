@@ -117,7 +117,7 @@ func (f *Faulty) inject(ctx context.Context, call Call, do func(context.Context)
 	case late:
 		f.postpone(call, fault, func() { _ = do(context.WithoutCancel(ctx)) })
 	}
-	return &vault.Error{Reason: vault.Unavailable, Err: fmt.Errorf("call %d, %s: injected fault: %s", call.Number, call, fault)}
+	return fmt.Errorf("call %d, %s: %w: injected fault: %s", call.Number, call, vault.ErrUnavailable, fault)
 }
 
 // begin numbers a call and takes the late calls that come before it.

@@ -71,7 +71,7 @@ func TestFaultsOfEachKind(t *testing.T) {
 				if err != nil {
 					t.Errorf("%s: %v", doing, err)
 				}
-			} else if e := (*vault.Error)(nil); !errors.As(err, &e) || e.Reason != vault.Unavailable {
+			} else if !errors.Is(err, vault.ErrUnavailable) {
 				t.Errorf("%s: %v, want unavailable", doing, err)
 			}
 			want := map[vaulttest.Fault]string{vaulttest.None: test.after, vaulttest.AppliedButFailed: test.after}[fault]

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -40,7 +39,7 @@ type Process struct {
 }
 
 // errKilled is what a dead process gets from its store.
-var errKilled = &vault.Error{Reason: vault.Unavailable, Err: errors.New("the process was killed")}
+var errKilled = fmt.Errorf("%w: the process was killed", vault.ErrUnavailable)
 
 // start starts a process.
 func (w *world) start() (*Process, error) {

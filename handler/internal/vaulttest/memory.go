@@ -78,7 +78,7 @@ func (m *Memory) change(apply func()) {
 // begin counts a call, unless ctx has ended.
 func (m *Memory) begin(ctx context.Context, kind Kind) error {
 	if err := ctx.Err(); err != nil {
-		return &vault.Error{Reason: vault.Unavailable, Err: fmt.Errorf("%s: %w", kind, err)}
+		return fmt.Errorf("%s: %w: %w", kind, vault.ErrUnavailable, err)
 	}
 	m.count(kind, 1)
 	return nil
