@@ -37,7 +37,7 @@ func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCac
 		state, out := v.takeStep(ctx, n, h, issuers)
 		v.cfg.Log.InfoContext(ctx, "step",
 			"certificate", n.text, "request_id", h.Operation.RequestID, "issuer", h.Operation.Policy.Issuer.Name,
-			"claim", h.Operation.Claim, "outcome", out.Kind.String(), "detail", field.Cut(out.Detail+out.Message, maxAnswer))
+			"claim", h.Operation.Claim, "outcome", outcomeText(out.Kind), "detail", field.Cut(out.Detail+out.Message, maxAnswer))
 		if out.Kind == OutcomeIssued {
 			mine := h.Operation
 			h, err := v.acceptIssued(ctx, n, h, out.Chain)
@@ -149,23 +149,15 @@ var (
 	cancelRefused = Outcome{Kind: outcomeCancelRefused, Detail: "the issuer did not accept the cancellation"}
 )
 
-// String names the outcome for the log.
-func (k OutcomeKind) String() string {
+// outcomeText names an outcome for the log.
+func outcomeText(k OutcomeKind) string {
 	switch k {
-	case OutcomePending:
-		return "pending"
-	case OutcomeIssued:
-		return "issued"
-	case OutcomeFailed:
-		return "failed"
-	case OutcomeRetry:
-		return "retry"
 	case outcomeCancelled:
 		return "cancelled"
 	case outcomeCancelRefused:
 		return "cancellation refused"
 	default:
-		return fmt.Sprintf("outcome %d", uint8(k))
+		return k.String()
 	}
 }
 

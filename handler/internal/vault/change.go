@@ -86,7 +86,7 @@ func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, decid
 		r.ETag = h.etag
 		tx.replace(r)
 	}
-	tx.moveDue(h.due(n), next.due(n))
+	moveDue(&tx, h.due(n), next.due(n))
 	if err := tx.Check(); err != nil {
 		return nil, refusal{err}
 	}
@@ -152,7 +152,7 @@ func changeRow[T any](ctx context.Context, v *Vault, key string, work func(*T) [
 			}
 			after = work(next)
 		}
-		tx.moveDue(before, after)
+		moveDue(&tx, before, after)
 		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil {
 			return next, nil
 		}

@@ -53,7 +53,7 @@ func (h *head) expiryDue(n Name) []due {
 func nearExpiry(p Policy, ver *version) time.Time {
 	const notice = 30 * 24 * time.Hour
 	if a, ok := p.action(ActionEmailContacts); ok {
-		return a.at(ver)
+		return ver.when(a)
 	}
 	at := ver.Expires.Add(-notice)
 	if earliest := partOfLife(ver, 2, 3); at.Before(earliest) {
@@ -62,8 +62,8 @@ func nearExpiry(p Policy, ver *version) time.Time {
 	return at
 }
 
-// at is when the action is due in the life of a version.
-func (a LifetimeAction) at(ver *version) time.Time {
+// when is the time of the action in the life of the version.
+func (ver *version) when(a LifetimeAction) time.Time {
 	if a.Percentage > 0 {
 		return partOfLife(ver, a.Percentage, 100)
 	}

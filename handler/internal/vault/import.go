@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"time"
 )
 
 // ImportParams are a certificate with its private key.
@@ -29,14 +28,11 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 		return Certificate{}, err
 	}
 	preserve := p.PreserveOrder != nil && *p.PreserveOrder
-	chain, err := pair.chain(preserve)
+	chain, err := pair.chain(preserve, now)
 	if err != nil {
 		return Certificate{}, err
 	}
-	if expired := chain[0].NotAfter; now.After(expired) {
-		return Certificate{}, refuseImport(badProperties+" The certificate expired at %s.", expired.UTC().Format(time.RFC3339))
-	}
-	policy, err := importedPolicy(deref(p.Policy), chain[0], pair, now)
+	policy, err := ImportedPolicy(p.Policy, chain[0], pair.properties, pair.contentType, now)
 	if err != nil {
 		return Certificate{}, err
 	}

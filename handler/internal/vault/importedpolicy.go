@@ -16,20 +16,30 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// importedPolicy is the policy of an imported certificate. What the certificate
+// InvalidProperties is what Key Vault says of a certificate that it does not
+// import for what the certificate says.
+const InvalidProperties = "The specified X.509 certificate content is invalid. Error: One or more X.509 properties are invalid."
+
+// ImportedPolicy is the policy of an imported certificate. What the certificate
 // and its key show is taken from there, whatever was sent; the rest is what was
-// sent, or the default.
-func importedPolicy(sent PolicyParams, leaf *x509.Certificate, pair keyPair, now time.Time) (Policy, error) {
+// sent (nil: nothing), or the default. contentType is that of what was imported.
+// The error is a *field.Error.
+//
+// REST page: Import Certificate.
+func ImportedPolicy(sent *PolicyParams, leaf *x509.Certificate, key KeyProperties, contentType string, now time.Time) (Policy, error) {
+	if sent == nil {
+		sent = new(PolicyParams)
+	}
 	policy := Policy{
-		Key:         importedKeyProperties(deref(sent.Key), pair.properties),
-		ContentType: pair.contentType,
+		Key:         importedKeyProperties(deref(sent.Key), key),
+		ContentType: contentType,
 		Enabled:     sent.Enabled == nil || *sent.Enabled,
 		Created:     now,
 		Updated:     now,
 	}
 	var err error
 	if policy.X509, err = x509PropertiesOf(leaf); err != nil {
-		return Policy{}, &field.Error{Detail: badProperties, Err: err}
+		return Policy{}, &field.Error{Detail: InvalidProperties, Err: err}
 	}
 	if sent.ContentType != nil {
 		if policy.ContentType, err = newContentType(sent.ContentType); err != nil {

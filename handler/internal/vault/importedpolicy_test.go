@@ -34,7 +34,7 @@ func importedPair(t rapid.TB, template *x509.Certificate) (keyPair, *x509.Certif
 func TestImportedPolicyDefaults(t *testing.T) {
 	t.Parallel()
 	pair, leaf := importedPair(t, leafTemplate("example.com"))
-	got, err := importedPolicy(PolicyParams{}, leaf, pair, testTime)
+	got, err := ImportedPolicy(nil, leaf, pair.properties, pair.contentType, testTime)
 	want := Policy{
 		Key:         KeyProperties{Exportable: true, Type: KeyEC, Size: 256, Curve: "P-256"},
 		ContentType: ContentPEM,
@@ -60,14 +60,14 @@ func TestImportedPolicyDefaults(t *testing.T) {
 func TestImportedPolicyAsSent(t *testing.T) {
 	t.Parallel()
 	pair, leaf := importedPair(t, leafTemplate("example.com"))
-	got, err := importedPolicy(PolicyParams{
+	got, err := ImportedPolicy(&PolicyParams{
 		Key:             &KeyParams{Exportable: new(false), Reuse: new(true), Type: new("RSA"), Size: new(7)},
 		ContentType:     new(ContentPKCS12),
 		X509:            &X509Params{Subject: new("no subject"), ValidityMonths: new(-1), KeyUsage: []string{"none"}},
 		LifetimeActions: []LifetimeAction{{DaysBefore: 81, Action: "autorenew"}},
 		Issuer:          &IssuerParams{Name: new("self"), CertificateType: new("OV-SSL")},
 		Enabled:         new(false),
-	}, leaf, pair, testTime)
+	}, leaf, pair.properties, pair.contentType, testTime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestImportedPolicyAsSent(t *testing.T) {
 		{LifetimeActions: []LifetimeAction{{DaysBefore: 82, Action: ActionAutoRenew}}}, // of 3 months
 	} {
 		var e *field.Error
-		if _, err := importedPolicy(sent, leaf, pair, testTime); !errors.As(err, &e) {
+		if _, err := ImportedPolicy(&sent, leaf, pair.properties, pair.contentType, testTime); !errors.As(err, &e) {
 			t.Errorf("%+v: %v, want BadParameter", sent, err)
 		}
 	}
@@ -99,7 +99,7 @@ func TestImportedPolicyHSM(t *testing.T) {
 	t.Parallel()
 	pair, leaf := importedPair(t, leafTemplate("example.com"))
 	for sent, want := range map[string]string{"EC-HSM": KeyECHSM, "ec-hsm": KeyECHSM, "RSA-HSM": KeyEC, "": KeyEC} {
-		got, err := importedPolicy(PolicyParams{Key: &KeyParams{Type: &sent, Exportable: new(true)}}, leaf, pair, testTime)
+		got, err := ImportedPolicy(&PolicyParams{Key: &KeyParams{Type: &sent, Exportable: new(true)}}, leaf, pair.properties, pair.contentType, testTime)
 		if err != nil || got.Key.Type != want || got.Key.Exportable != (want == KeyEC) {
 			t.Errorf("%q: %+v, %v, want %s", sent, got.Key, err, want)
 		}

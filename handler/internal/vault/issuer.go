@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -122,6 +123,22 @@ const (
 	OutcomeFailed
 	OutcomeRetry
 )
+
+// String names the outcome for logs.
+func (k OutcomeKind) String() string {
+	switch k {
+	case OutcomePending:
+		return "pending"
+	case OutcomeIssued:
+		return "issued"
+	case OutcomeFailed:
+		return "failed"
+	case OutcomeRetry:
+		return "retry"
+	default:
+		return fmt.Sprintf("outcome %d", uint8(k))
+	}
+}
 
 // Pending: the CA works on it; look again at until. The zero time means at once.
 func Pending(until time.Time, detail string) Outcome {

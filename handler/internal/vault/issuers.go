@@ -140,7 +140,10 @@ func (r *issuerRecord) check() error {
 	if len(r.Org.Admins) > maxAdmins {
 		return field.Errorf("org_details.admin_details", "%d entries: must be at most %d", len(r.Org.Admins), maxAdmins)
 	}
-	texts := [][2]string{{"provider", r.Provider}, {"credentials.account_id", deref(r.AccountID)}, {"org_details.id", r.Org.ID}}
+	texts := [][2]string{{"provider", r.Provider}, {"org_details.id", r.Org.ID}}
+	if r.AccountID != nil {
+		texts = append(texts, [2]string{"credentials.account_id", *r.AccountID})
+	}
 	for _, a := range r.Org.Admins {
 		for _, s := range []string{a.FirstName, a.LastName, a.Email, a.Phone} {
 			texts = append(texts, [2]string{"org_details.admin_details", s})

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
 
@@ -41,11 +42,10 @@ const maxIterations = 1_000_000
 
 // Key Vault's words for what cannot be imported.
 const (
-	badPKCS12     = "The specified PKCS#12 X.509 certificate content can not be read. Please check if certificate is in valid PKCS#12 format."
-	badPEM        = "The specified PEM X.509 certificate content is in an unexpected format. Please check if certificate is in valid PEM format."
-	noPrivateKey  = "No certificate with private key found in the specified X.509 certificate content. Please specify X.509 certificate content with only one certificate containing private key."
-	badProperties = "The specified X.509 certificate content is invalid. Error: One or more X.509 properties are invalid."
-	tooLong       = "The size of the X.509 certificate is too long."
+	badPKCS12    = "The specified PKCS#12 X.509 certificate content can not be read. Please check if certificate is in valid PKCS#12 format."
+	badPEM       = "The specified PEM X.509 certificate content is in an unexpected format. Please check if certificate is in valid PEM format."
+	noPrivateKey = "No certificate with private key found in the specified X.509 certificate content. Please specify X.509 certificate content with only one certificate containing private key."
+	tooLong      = "The size of the X.509 certificate is too long."
 )
 
 func refuseImport(format string, args ...any) *field.Error {
@@ -195,7 +195,7 @@ func newKeyPair(key any, certs []*x509.Certificate, contentType string) (keyPair
 	}
 	properties, err := keyPropertiesOf(signer.Public())
 	if err != nil {
-		return keyPair{}, &field.Error{Detail: badProperties + " " + err.Error() + ".", Err: err}
+		return keyPair{}, &field.Error{Detail: InvalidProperties + " " + err.Error() + ".", Err: err}
 	}
 	var each []*x509.Certificate
 	for _, c := range certs {
@@ -234,12 +234,19 @@ func keyPropertiesOf(pub crypto.PublicKey) (KeyProperties, error) {
 }
 
 // chain is the certificates, the one of the key first and the others in the
-// order of issuance, or in the order in which they came.
-func (p keyPair) chain(preserveOrder bool) ([]*x509.Certificate, error) {
+// order of issuance, or in the order in which they came. The error, also of a
+// certificate that has expired, is a *field.Error.
+func (p keyPair) chain(preserveOrder bool, now time.Time) ([]*x509.Certificate, error) {
 	chain, err := orderChain(p.certs, p.key.Public())
-	if err != nil || !preserveOrder {
-		return chain, err
+	if err != nil {
+		return nil, err
 	}
 	leaf := chain[0]
+	if now.After(leaf.NotAfter) {
+		return nil, refuseImport(InvalidProperties+" The certificate expired at %s.", leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	if !preserveOrder {
+		return chain, nil
+	}
 	return append(chain[:1], slices.DeleteFunc(slices.Clone(p.certs), leaf.Equal)...), nil
 }

@@ -112,7 +112,7 @@ func TestParseImport(t *testing.T) {
 			t.Errorf("%s: %v (%v)", name, err, errors.Unwrap(err))
 			continue
 		}
-		chain, err := pair.chain(false)
+		chain, err := pair.chain(false, testTime)
 		want := []*x509.Certificate{c.leaf, issuing.cert, root.cert}
 		if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
 			t.Errorf("%s: chain %s, %v", name, namesOf(chain), err)
@@ -167,20 +167,20 @@ func TestParseImportRefuses(t *testing.T) {
 		"PEM of garbage":               {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" + pkcs8, "", badPEM},
 		"PEM with its end cut":         {pkcs8 + pemOf(leaf) + "-----BEGIN CERTIFICATE-----\nAAAA", "", badPEM},
 		"only a beginning":             {"-----BEGIN ", "", badPEM},
-		"a key of another kind":        {keyPEM(t, "PRIVATE KEY", ed25519Key) + pemOf(edLeaf), "", badProperties + " a key is RSA or EC."},
-		"a curve of another kind":      {keyPEM(t, "PRIVATE KEY", p224) + pemOf(p224Leaf), "", badProperties + " an EC key is on P-256, P-384 or P-521, not on P-224."},
+		"a key of another kind":        {keyPEM(t, "PRIVATE KEY", ed25519Key) + pemOf(edLeaf), "", InvalidProperties + " a key is RSA or EC."},
+		"a curve of another kind":      {keyPEM(t, "PRIVATE KEY", p224) + pemOf(p224Leaf), "", InvalidProperties + " an EC key is on P-256, P-384 or P-521, not on P-224."},
 		"a large certificate":          {pkcs8 + pemOf(ca.issue(t, big, key.Public())), "", tooLong},
 		"a long chain":                 {pkcs8 + pemOf(leaf) + many, "", "11 certificates: must be at most 10"},
 		"base64 of base64 of PKCS #12": {std([]byte(std(whole))), "", badPKCS12},
 		"a certificate of another key": {keyPEM(t, "PRIVATE KEY", other) + pemOf(leaf), "", otherKey},
 		"PKCS #12 of another key":      {std(pfx(t, pkcs12.LegacyDES, "", other, leaf)), "", otherKey},
 		"PEM that is no DER":           {"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + pemOf(leaf), "", badPEM},
-		"RSA with too few bits":        {rsaOf(t, ca, 1024), "", badProperties + " an RSA key has 2048, 3072 or 4096 bits, not 1024."},
+		"RSA with too few bits":        {rsaOf(t, ca, 1024), "", InvalidProperties + " an RSA key has 2048, 3072 or 4096 bits, not 1024."},
 		"PKCS #12 with two keys":       {std(twoKeys(t, key, leaf)), "", noPrivateKey},
 	} {
 		pair, err := parseImport(c.value, c.password)
 		if err == nil {
-			_, err = pair.chain(false)
+			_, err = pair.chain(false, testTime)
 		}
 		var e *field.Error
 		if !errors.As(err, &e) || !strings.HasPrefix(e.Detail, c.detail) || e.Detail != c.detail && c.detail != otherKey {
@@ -260,7 +260,7 @@ func TestChainKeepsOrder(t *testing.T) {
 		true:  {leaf, root.cert, issuing.cert},
 	} {
 		for range 2 { // chain must not disturb the pair
-			chain, err := pair.chain(preserve)
+			chain, err := pair.chain(preserve, testTime)
 			if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
 				t.Errorf("preserve %v: %s, %v", preserve, namesOf(chain), err)
 			}
@@ -326,7 +326,7 @@ func FuzzParseImport(f *testing.F) {
 		pair, err := parseImport(value, password)
 		var chain []*x509.Certificate
 		if err == nil {
-			chain, err = pair.chain(false)
+			chain, err = pair.chain(false, testTime)
 		}
 		if err != nil {
 			var e *field.Error

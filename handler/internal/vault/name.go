@@ -34,12 +34,7 @@ func ParseIssuerName(s string) (Name, error) {
 }
 
 func parseName(s string) (Name, error) {
-	ok := len(s) >= 1 && len(s) <= 127
-	for i := 0; ok && i < len(s); i++ {
-		c := s[i]
-		ok = c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-	}
-	if !ok {
+	if !IsName(s) {
 		return Name{}, &field.Error{Detail: "The request URI contains an invalid name: " + s}
 	}
 	return Name{s}, nil

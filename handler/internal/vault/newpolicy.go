@@ -155,9 +155,15 @@ func newContentType(sent *string) (string, error) {
 	if sent == nil {
 		return ContentPKCS12, nil
 	}
-	contentType, ok := canonical(*sent, ContentPKCS12, ContentPEM)
+	return ParseContentType("policy.secret_props.contentType", *sent)
+}
+
+// ParseContentType is ContentPKCS12 or ContentPEM, whichever a client means by
+// s. The error is a *field.Error of the field at path.
+func ParseContentType(path, s string) (string, error) {
+	contentType, ok := canonical(s, ContentPKCS12, ContentPEM)
 	if !ok {
-		return "", field.Errorf("policy.secret_props.contentType", "%q: must be %s or %s", *sent, ContentPKCS12, ContentPEM)
+		return "", field.Errorf(path, "%q: must be %s or %s", s, ContentPKCS12, ContentPEM)
 	}
 	return contentType, nil
 }
@@ -238,7 +244,7 @@ func newIssuerParameters(p IssuerParams) (IssuerParameters, error) {
 	issuer := IssuerParameters{Name: IssuerUnknown, CertificateType: deref(p.CertificateType), Transparency: p.Transparency}
 	if p.Name != nil {
 		issuer.Name = *p.Name
-		if _, err := parseName(issuer.Name); err != nil {
+		if !IsName(issuer.Name) {
 			return IssuerParameters{}, field.Errorf("policy.issuer.name", "%q: must be the name of an issuer", issuer.Name)
 		}
 	}

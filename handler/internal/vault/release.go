@@ -49,7 +49,7 @@ func (v *Vault) releaseLater(tx *Tx, n Name, op *Operation) {
 	}
 	j := v.newRelease(n, op)
 	j.Due = latestOf(j.Due, op.ClaimedUntil) // a step at work hands over what it did, or has died by then
-	tx.addRelease(j)
+	addRelease(tx, j)
 }
 
 // newRelease is a release job that is due at once.
@@ -58,9 +58,9 @@ func (v *Vault) newRelease(n Name, op *Operation) *releaseJob {
 	return &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now, Due: now}
 }
 
-func (tx *Tx) addRelease(j *releaseJob) {
+func addRelease(tx *Tx, j *releaseJob) {
 	tx.add(row(j.key(), "", j))
-	tx.moveDue(nil, j.due())
+	moveDue(tx, nil, j.due())
 }
 
 // releaseLost keeps what a step did whose result came too late: the operation was
@@ -115,7 +115,7 @@ func (v *Vault) releaseLeftover(tx *Tx, n Name, op *Operation) {
 	}
 	j := v.newRelease(n, op)
 	j.Operation.State, j.Operation.Leftover = op.Leftover, nil
-	tx.addRelease(j)
+	addRelease(tx, j)
 }
 
 // release takes back at the CA what an operation left there.

@@ -83,7 +83,7 @@ func (h *head) renewAt() time.Time {
 // spread, by the version's random id. Days that a CA's shorter lives leave no
 // room for become two thirds of the life.
 func (ver *version) renewalTime(a LifetimeAction) time.Time {
-	at := a.at(ver)
+	at := ver.when(a)
 	if earliest := partOfLife(ver, 1, 10); at.Before(earliest) && a.DaysBefore > 0 {
 		at = partOfLife(ver, 2, 3)
 	}

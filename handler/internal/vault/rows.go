@@ -183,7 +183,7 @@ func (h *head) due(n Name) []due {
 }
 
 // moveDue changes the due rows of one state into those of another.
-func (tx *Tx) moveDue(old, new []due) {
+func moveDue(tx *Tx, old, new []due) {
 	keep := make(map[string]bool)
 	for _, d := range new {
 		keep[d.key()] = true

@@ -11,8 +11,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"software.sslmate.com/src/go-pkcs12"
 )
 
@@ -29,9 +27,12 @@ type Secret struct {
 //
 // REST page: Get Secret.
 func (v *Vault) Secret(ctx context.Context, n Name, id string, as *string) (Secret, error) {
-	contentType, known := canonical(deref(as), ContentPKCS12, ContentPEM)
-	if as != nil && !known {
-		return Secret{}, field.Errorf("outContentType", "%q: must be %s or %s", *as, ContentPKCS12, ContentPEM)
+	var contentType string
+	if as != nil {
+		var err error
+		if contentType, err = ParseContentType("outContentType", *as); err != nil {
+			return Secret{}, err
+		}
 	}
 	h, ver, err := v.completed(ctx, n, id, SecretNotFound)
 	if err != nil {
