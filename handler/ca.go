@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/settings"
 )
 
 const caUsage = `handler ca COMMAND [flags]
@@ -75,25 +77,24 @@ func parseFlags(flags *flag.FlagSet, args []string) error {
 
 // ownCA is a private CA as an operator sees it.
 type ownCA struct {
-	*privateCAConfig
+	*settings.PrivateCA
 	provider string // in lower case
-	key      keyPlace
-	around   surroundings
+	key      settings.KeyPlace
+	backend  settings.Backend
 }
 
 // ownCAs are the private CAs of the settings: the one of a provider, or all in
 // the order of their names when provider is empty.
 func ownCAs(provider string, t terminal) ([]ownCA, error) {
-	cfg, err := parseState(t.getenv)
+	cfg, err := settings.ParseState(t.getenv)
 	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
 	log := slog.New(slog.DiscardHandler) // what goes wrong is the command's error
-	b, err := openBackend(cfg, log)
+	b, err := cfg.OpenBackend(log)
 	if err != nil {
 		return nil, err
 	}
-	around := b.surroundings(cfg, log)
 	var cas []ownCA
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(cfg.Providers)) {
@@ -105,11 +106,11 @@ func ownCAs(provider string, t terminal) ([]ownCA, error) {
 		if provider != "" && name != strings.ToLower(provider) {
 			continue
 		}
-		key, err := p.keyPlace(around)
+		key, err := p.KeyPlace(b)
 		if err != nil {
 			return nil, fmt.Errorf("provider %q: %w", name, err)
 		}
-		cas = append(cas, ownCA{p, name, key, around})
+		cas = append(cas, ownCA{p, name, key, b})
 	}
 	if len(cas) == 0 {
 		return nil, fmt.Errorf("no private CA %q in CERTWRIGHT_PROVIDERS, which has: %s", provider, strings.Join(names, ", "))

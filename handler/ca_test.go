@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/http/httptest"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/settings"
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/scripts/localcloud/azurite"
 )
@@ -214,7 +215,7 @@ func TestSealedCA(t *testing.T) {
 	if len(leaf.CRLDistributionPoints)+len(leaf.IssuingCertificateURL) != 0 {
 		t.Errorf("URLs that are not configured: %q, %q", leaf.CRLDistributionPoints, leaf.IssuingCertificateURL)
 	}
-	if err := f.cas[caName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 1); err != nil {
+	if err := f.cas[settings.CAName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 1); err != nil {
 		t.Fatal(err)
 	}
 	o.does([]string{"ca", "show", "-provider", "corp"}, ".crl: number 2 from ", ", 1 certificates revoked\n")
@@ -232,7 +233,7 @@ func TestSealedCA(t *testing.T) {
 // start runs the app with the operator's settings.
 func (o *operator) start() (*functions, *httptest.Server) {
 	o.t.Helper()
-	cfg, err := parse(development, o.settings)
+	cfg, err := settingstest.Parse(settingstest.Development, o.settings)
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -243,43 +244,6 @@ func (o *operator) start() (*functions, *httptest.Server) {
 	server := httptest.NewServer(handler)
 	o.t.Cleanup(server.Close)
 	return handler.(*functions), server
-}
-
-// A poll may sign with a key that is opened without the network: one in a file,
-// or a sealed one where the key-encryption key is in a file.
-func TestInstantCAs(t *testing.T) {
-	t.Parallel()
-	root, keyFile := newRoot(t)
-	chain := writePEM(t, root.Raw)
-	for name, test := range map[string]struct {
-		cfg      privateCAConfig
-		localKEK bool
-		instant  bool
-	}{
-		"file":                      {privateCAConfig{Chain: chain, KeyFile: keyFile}, false, true},
-		"sealed by a file":          {privateCAConfig{Chain: chain, Sealed: true}, true, true},
-		"sealed by a key elsewhere": {privateCAConfig{Chain: chain, Sealed: true}, false, false},
-	} {
-		issuer, err := test.cfg.open(surroundings{localKEK: test.localKEK})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := issuer.(vault.Instant); ok != test.instant {
-			t.Errorf("%s: instant %t", name, ok)
-		}
-	}
-	for _, cfg := range []privateCAConfig{{Chain: chain}, {Chain: chain, KeyFile: keyFile, Sealed: true}, {Chain: chain, KeyID: "https://kv.example.com/keys/ca/0123456789abcdef0123456789abcdef", Sealed: true}} {
-		if _, err := cfg.open(surroundings{}); err == nil || !strings.Contains(err.Error(), "set one of keyId, sealed, and keyFile") {
-			t.Errorf("%+v: %v", cfg, err)
-		}
-	}
-	if _, err := (&privateCAConfig{Chain: writePEM(t, root.Raw), KeyFile: writePEM(t, root.Raw)}).open(surroundings{}); err == nil {
-		t.Error("a key file without a key is accepted")
-	}
-	_, another := newRoot(t)
-	if _, err := (&privateCAConfig{Chain: chain, KeyFile: another}).open(surroundings{}); err == nil || !strings.Contains(err.Error(), "the key is not that of") {
-		t.Errorf("another CA's key: %v", err)
-	}
 }
 
 // TestIntermediate: the CSR goes to OpenSSL, which is the CA above, and the chain
@@ -368,18 +332,9 @@ func TestCommandsOfCA(t *testing.T) {
 	o.settings["CERTWRIGHT_KEK_FILE"] = ""
 	o.refuses([]string{"ca", "show"}, "CERTWRIGHT_KEK_ID")
 	// A key in a file is for development, here as in the app.
-	for name, value := range production {
+	for name, value := range settingstest.Production {
 		o.settings[name] = value
 	}
 	o.settings["CERTWRIGHT_STORAGE_CONNECTION_STRING"] = ""
 	o.refuses([]string{"ca", "make", "-provider", "corp", "-cn", "a"}, "a CA's key in a file is for development")
-}
-
-// A key in Key Vault is made there.
-func TestKeyInVaultIsNotBrought(t *testing.T) {
-	t.Parallel()
-	id := fmt.Sprintf("https://kv.example.com/keys/ca/%032x", 1)
-	if err := (keyInVault{nil, id}).store(t.Context(), nil); err == nil || !strings.Contains(err.Error(), id) {
-		t.Errorf("%v", err)
-	}
 }

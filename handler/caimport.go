@@ -10,9 +10,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/settings"
 )
 
 const importUsage = `Brings a CA that exists: its certificate and those above it become the provider's
@@ -53,15 +53,15 @@ func importCA(args []string, t terminal) error {
 	if err := ca.importKey(ctx, chain, *keyFile, t); err != nil {
 		return err
 	}
-	if err := replaceFile(ca.Chain, encodeChain(chain)); err != nil {
-		return fmt.Errorf("writing the chain: %w", err)
+	if err := ca.ReplaceChain(chain); err != nil {
+		return err
 	}
 	return ca.show(ctx, t)
 }
 
 // checkSuccession refuses a chain that would make another CA of this one.
 func (ca ownCA) checkSuccession(chain []*x509.Certificate) error {
-	last, err := ca.readChain()
+	last, err := ca.ReadChain()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -77,7 +77,7 @@ func (ca ownCA) checkSuccession(chain []*x509.Certificate) error {
 // importKey brings the key of a chain's CA from a file, or checks that it is
 // there when no file is given.
 func (ca ownCA) importKey(ctx context.Context, chain []*x509.Certificate, file string, t terminal) error {
-	there, err := ca.key.find(ctx, chain[0].PublicKey)
+	there, err := ca.key.Find(ctx, chain[0].PublicKey)
 	switch {
 	case err == nil:
 		return privateca.CheckKey(chain, there)
@@ -93,13 +93,13 @@ func (ca ownCA) importKey(ctx context.Context, chain []*x509.Certificate, file s
 	if err != nil {
 		return err
 	}
-	return ca.key.store(ctx, key)
+	return ca.key.Store(ctx, key)
 }
 
 // readKey reads a key from a file, or from in when its name is -.
 func readKey(file string, in io.Reader) (crypto.Signer, error) {
 	if file != "-" {
-		return keyInFile(file).find(context.Background(), nil)
+		return settings.KeyInFile(file).Find(context.Background(), nil)
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxKeyFile))
 	if err != nil {
@@ -111,19 +111,4 @@ func readKey(file string, in io.Reader) (crypto.Signer, error) {
 		return nil, fmt.Errorf("reading the CA's key: %w", err)
 	}
 	return key, nil
-}
-
-// replaceFile writes a file beside the one that it takes the place of, so that
-// there is always one.
-func replaceFile(name string, content []byte) error {
-	next, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(next.Name())
-	_, err = next.Write(content)
-	if err = errors.Join(err, next.Chmod(0o644), next.Close()); err != nil {
-		return err
-	}
-	return os.Rename(next.Name(), name)
 }

@@ -88,8 +88,8 @@ func (ca ownCA) root(ctx context.Context, root privateca.Root, kind string, t te
 	if err != nil {
 		return err
 	}
-	if err := writeNew(ca.Chain, encodeChain([]*x509.Certificate{certificate}), 0o644); err != nil {
-		return fmt.Errorf("writing the chain: %w", err)
+	if err := ca.CreateChain([]*x509.Certificate{certificate}); err != nil {
+		return err
 	}
 	return ca.show(ctx, t)
 }
@@ -111,7 +111,7 @@ func (ca ownCA) request(ctx context.Context, subject pkix.Name, kind string, t t
 // there is used: a CA that was begun is gone on with, and a key in Key Vault was
 // made by Key Vault.
 func (ca ownCA) useKey(ctx context.Context, kind string, use func(crypto.Signer) error) error {
-	key, err := ca.key.find(ctx, nil)
+	key, err := ca.key.Find(ctx, nil)
 	switch {
 	case err == nil:
 		return use(key)
@@ -128,7 +128,7 @@ func (ca ownCA) useKey(ctx context.Context, kind string, use func(crypto.Signer)
 	if err := use(key); err != nil {
 		return err
 	}
-	return ca.key.store(ctx, key)
+	return ca.key.Store(ctx, key)
 }
 
 // keyKinds are the kinds of key that can be made.
@@ -168,13 +168,4 @@ func optional(text string) []string {
 		return nil
 	}
 	return []string{text}
-}
-
-// encodeChain is a chain in PEM.
-func encodeChain(chain []*x509.Certificate) []byte {
-	var text []byte
-	for _, c := range chain {
-		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
-	}
-	return text
 }

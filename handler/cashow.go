@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/settings"
 )
 
 // showCAs prints what CAs are.
@@ -32,11 +36,11 @@ func showCAs(args []string, t terminal) error {
 
 // show prints what the CA is.
 func (ca ownCA) show(ctx context.Context, t terminal) error {
-	chain, err := ca.readChain()
+	chain, err := ca.ReadChain()
 	if err != nil {
 		return fmt.Errorf("provider %q: %w", ca.provider, err)
 	}
-	file := caFiles + caName(chain[0])
+	file := settings.CAFiles + settings.CAName(chain[0])
 	_, err = fmt.Fprintf(t.out, "provider %s\n%s  signs with %s\n  certificate at %s.cer\n  CRL at %s.crl: %s\n",
 		ca.provider, privateca.Describe(chain), ca.keyState(ctx, chain), file, file, ca.crlState(ctx, chain))
 	return err
@@ -44,7 +48,7 @@ func (ca ownCA) show(ctx context.Context, t terminal) error {
 
 // keyState tells people where the CA's key is, and whether it is there.
 func (ca ownCA) keyState(ctx context.Context, chain []*x509.Certificate) string {
-	key, err := ca.key.find(ctx, chain[0].PublicKey)
+	key, err := ca.key.Find(ctx, chain[0].PublicKey)
 	if err == nil {
 		err = privateca.CheckKey(chain, key)
 	}
@@ -57,10 +61,10 @@ func (ca ownCA) keyState(ctx context.Context, chain []*x509.Certificate) string 
 
 // crlState tells people which CRL is published.
 func (ca ownCA) crlState(ctx context.Context, chain []*x509.Certificate) string {
-	if !ca.publishesCRL() {
+	if !ca.PublishesCRL() {
 		return "none, as it is not set"
 	}
-	der, _, err := ca.around.crls.LoadCRL(ctx, caName(chain[0]))
+	der, _, err := ca.backend.CRLs.LoadCRL(ctx, settings.CAName(chain[0]))
 	switch {
 	case err != nil:
 		return fmt.Sprintf("it cannot be read: %v", err)
@@ -73,4 +77,16 @@ func (ca ownCA) crlState(ctx context.Context, chain []*x509.Certificate) string 
 	}
 	return fmt.Sprintf("number %d from %s to %s, %d certificates revoked", crl.Number,
 		crl.ThisUpdate.Format(time.RFC3339), crl.NextUpdate.Format(time.RFC3339), len(crl.RevokedCertificateEntries))
+}
+
+// keyName is a public key's type for people.
+func keyName(public crypto.PublicKey) string {
+	switch key := public.(type) {
+	case *ecdsa.PublicKey:
+		return "ECDSA on " + key.Params().Name
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA of %d bits", key.N.BitLen())
+	default:
+		return fmt.Sprintf("%T", public)
+	}
 }

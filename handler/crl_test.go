@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -17,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/settings"
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/scripts/localcloud/azurite"
 )
@@ -33,25 +34,21 @@ func TestCRLFromSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer storage.Stop()
-	root, keyFile := newRoot(t)
-	path := "/.well-known/certwright/" + caName(root)
+	root, keyFile := settingstest.Root(t)
+	path := "/.well-known/certwright/" + settings.CAName(root)
 	setting, err := json.Marshal(map[string]any{
 		"Corp": map[string]any{"privateca": map[string]any{
-			"chain": writePEM(t, root.Raw), "keyFile": keyFile,
+			"chain": settingstest.Certificates(t, root.Raw), "keyFile": keyFile,
 			"crlUrls": []string{"http://ca.example.com" + path + ".crl"}, "issuerUrls": []string{"http://ca.example.com" + path + ".cer"},
 		}},
-		"Silent": map[string]any{"privateca": map[string]any{"chain": writePEM(t, root.Raw), "keyFile": keyFile}}, // the same CA
+		"Silent": map[string]any{"privateca": map[string]any{"chain": settingstest.Certificates(t, root.Raw), "keyFile": keyFile}}, // the same CA
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	start := func() (*functions, *httptest.Server) {
-		kek := filepath.Join(t.TempDir(), "kek")
-		if err := os.WriteFile(kek, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cfg, err := parse(development, map[string]string{
-			"CERTWRIGHT_STORAGE_CONNECTION_STRING": storage.ConnectionString(), "CERTWRIGHT_KEK_FILE": kek, "CERTWRIGHT_PROVIDERS": string(setting),
+		cfg, err := settingstest.Parse(settingstest.Development, map[string]string{
+			"CERTWRIGHT_STORAGE_CONNECTION_STRING": storage.ConnectionString(), "CERTWRIGHT_KEK_FILE": settingstest.KEK(t), "CERTWRIGHT_PROVIDERS": string(setting),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +93,7 @@ func TestCRLFromSettings(t *testing.T) {
 	if text, err := verifyWithCRL(t, root, first, leaf); err != nil {
 		t.Errorf("a certificate that is not revoked: %v\n%s", err, text)
 	}
-	if err := f.cas[caName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 4); err != nil {
+	if err := f.cas[settings.CAName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 4); err != nil {
 		t.Fatal(err)
 	}
 	if resp, second := get(server, ".crl", "If-None-Match", etag); resp.StatusCode != http.StatusOK {
@@ -123,7 +120,7 @@ func TestCRLFromSettings(t *testing.T) {
 // none is served.
 func TestNoCRL(t *testing.T) {
 	t.Parallel()
-	root, keyFile := newRoot(t)
+	root, keyFile := settingstest.Root(t)
 	for name, test := range map[string]struct {
 		crl       any
 		urls      []string
@@ -135,20 +132,20 @@ func TestNoCRL(t *testing.T) {
 		"of others":    {false, []string{"http://ca.example.com/crl"}, false},
 	} {
 		setting, err := json.Marshal(map[string]any{"Corp": map[string]any{"privateca": map[string]any{
-			"chain": writePEM(t, root.Raw), "keyFile": keyFile, "crl": test.crl, "crlUrls": test.urls,
+			"chain": settingstest.Certificates(t, root.Raw), "keyFile": keyFile, "crl": test.crl, "crlUrls": test.urls,
 		}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg, err := parse(development, map[string]string{"CERTWRIGHT_PROVIDERS": string(setting)})
+		cfg, err := settingstest.Parse(settingstest.Development, map[string]string{"CERTWRIGHT_PROVIDERS": string(setting)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		issuers, err := openIssuers(cfg, surroundings{})
+		issuers, err := cfg.OpenProviders(settings.Backend{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := privateCAs(issuers)[caName(root)].PublishesCRL(); got != test.publishes {
+		if got := privateCAs(issuers)[settings.CAName(root)].PublishesCRL(); got != test.publishes {
 			t.Errorf("%s: publishes a CRL: %t", name, got)
 		}
 	}
@@ -221,6 +218,6 @@ func verifyWithCRL(t *testing.T, root *x509.Certificate, crl []byte, leaf *x509.
 		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), "openssl", "verify", "-x509_strict", "-crl_check", "-CRLfile", file,
-		"-CAfile", writePEM(t, root.Raw), writePEM(t, leaf.Raw)).CombinedOutput()
+		"-CAfile", settingstest.Certificates(t, root.Raw), settingstest.Certificates(t, leaf.Raw)).CombinedOutput()
 	return string(out), err
 }

@@ -6,7 +6,7 @@
 //	handler ca make|import|show   the private CAs of the settings
 //	handler ops COMMAND           what is stuck at CAs, and what to do about it
 //
-// Its settings are documented in config.go.
+// Its settings are those of the package settings.
 package main
 
 import (
@@ -22,18 +22,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+	"time"
 
 	"github.com/certwright/certwright/handler/internal/auth"
-	"github.com/certwright/certwright/handler/internal/azstore"
-	"github.com/certwright/certwright/handler/internal/issuers/scripted"
-	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/kvhttp"
-	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/ops"
-	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -83,7 +77,7 @@ func run(args []string, t terminal) error {
 
 // serve serves until the listener fails. It touches no network before it listens.
 func serve(getenv func(string) string) error {
-	cfg, err := parseConfig(getenv)
+	cfg, err := settings.Parse(getenv)
 	if err != nil {
 		return fmt.Errorf("settings: %w", err)
 	}
@@ -106,74 +100,32 @@ func serve(getenv func(string) string) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	log.Info("listening", "address", listener.Addr().String(), "development", cfg.development())
+	log.Info("listening", "address", listener.Addr().String(), "development", cfg.Development())
 	return server.Serve(listener)
 }
 
-// backend is where the program keeps its state.
-type backend struct {
-	store      *azstore.Store
-	seal, open sealing
-	credential azcore.TokenCredential // of the app; nil where nothing needs it
-}
-
-// openBackend makes the backend of the settings. It touches no network.
-func openBackend(cfg config, log *slog.Logger) (b backend, err error) {
-	if b.credential, err = azureCredential(cfg); err != nil {
-		return backend{}, err
-	}
-	storage := cfg.storage()
-	storage.Credential, storage.Log = b.credential, log
-	if b.store, err = azstore.Open(storage); err != nil {
-		return backend{}, err
-	}
-	kek, err := keyEncryptionKey(cfg, b.credential)
-	if err != nil {
-		return backend{}, err
-	}
-	sealer, err := seal.New(seal.Config{VaultID: cfg.VaultID, KEK: kek})
-	if err != nil {
-		return backend{}, err
-	}
-	b.seal, b.open = passing(sealer.Seal), passing(sealer.Open)
-	return b, nil
-}
-
-// surroundings are what the backend is to providers.
-func (b backend) surroundings(cfg config, log *slog.Logger) surroundings {
-	return surroundings{
-		accounts:   vault.Accounts{Store: b.store, Seal: b.seal, Open: b.open},
-		challenges: vault.Challenges{Store: b.store},
-		crls:       b.store,
-		credential: b.credential,
-		localKEK:   cfg.KEKFile != "",
-		log:        log,
-	}
-}
-
 // build wires the program together.
-func build(cfg config, log *slog.Logger) (http.Handler, error) {
-	b, err := openBackend(cfg, log)
+func build(cfg settings.Settings, log *slog.Logger) (http.Handler, error) {
+	b, err := cfg.OpenBackend(log)
 	if err != nil {
 		return nil, err
 	}
-	around := b.surroundings(cfg, log)
-	issuers, err := openIssuers(cfg, around)
+	issuers, err := cfg.OpenProviders(b)
 	if err != nil {
 		return nil, err
 	}
 	var v *vault.Vault // its contacts are written to, once it is there
 	contacts := func(ctx context.Context) ([]vault.Contact, error) { return v.Contacts(ctx) }
-	destinations, err := openDestinations(cfg, contacts, log)
+	destinations, err := cfg.OpenDestinations(contacts, log)
 	if err != nil {
 		return nil, err
 	}
 	v, err = vault.New(vault.Config{
-		Store:           b.store,
-		Seal:            b.seal,
-		Open:            b.open,
+		Store:           b.Store,
+		Seal:            b.Seal,
+		Open:            b.Open,
 		Issuers:         issuers,
-		Names:           permittedNames(cfg),
+		Names:           cfg.PermittedNames(),
 		Destinations:    destinations,
 		RecoverableDays: cfg.RecoverableDays,
 		PurgeProtection: cfg.PurgeProtection,
@@ -189,7 +141,7 @@ func build(cfg config, log *slog.Logger) (http.Handler, error) {
 		Audiences:  cfg.TokenAudiences,
 		KeysURL:    cfg.TokenKeysURL,
 		Grants:     cfg.Grants,
-		HTTPClient: directClient(),
+		HTTPClient: settings.DirectClient(),
 		Log:        log,
 	})
 	if err != nil {
@@ -199,75 +151,14 @@ func build(cfg config, log *slog.Logger) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &functions{vault: v, api: api, challenges: around.challenges, cas: privateCAs(issuers), log: log}, nil
+	return &functions{vault: v, api: api, challenges: b.Challenges(), cas: privateCAs(issuers), log: log}, nil
 }
 
-// openIssuers makes the providers: those that are built in, and those of the
-// settings.
-func openIssuers(cfg config, s surroundings) (map[string]vault.Issuer, error) {
-	issuers := map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{})}
-	if cfg.ScriptedIssuer {
-		issuers["test"] = scripted.New(scripted.Config{})
-	}
-	for name, p := range cfg.Providers {
-		issuer, err := p.open(s)
-		if err != nil {
-			return nil, fmt.Errorf("provider %q: %w", name, err)
-		}
-		issuers[name] = issuer
-	}
-	return issuers, nil
-}
-
-// permittedNames are the limits of the providers that have one.
-func permittedNames(cfg config) map[string]*names.Permitted {
-	permitted := make(map[string]*names.Permitted)
-	for name, p := range cfg.Providers {
-		if p.Names != nil {
-			permitted[name] = p.Names
-		}
-	}
-	return permitted
-}
-
-// azureCredential is the app's identity in Azure; nil where nothing needs it, as
-// on one machine.
-func azureCredential(cfg config) (azcore.TokenCredential, error) {
-	needed := cfg.StorageConnectionString == "" || cfg.KEKFile == ""
-	for _, p := range cfg.Providers {
-		needed = needed || p.needsAzure()
-	}
-	if !needed {
-		return nil, nil
-	}
-	return azidentity.NewDefaultAzureCredential(nil)
-}
-
-// sealing is the form of Seal and Open.
-type sealing func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
-
-// passing tells the vault which failures may pass.
-func passing(f sealing) sealing {
-	return func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error) {
-		out, err := f(ctx, kind, name, id, data)
-		if errors.Is(err, seal.ErrUnavailable) {
-			err = &vault.Error{Reason: vault.Unavailable, Err: err}
-		}
-		return out, err
-	}
-}
-
-func keyEncryptionKey(cfg config, credential azcore.TokenCredential) (seal.KEK, error) {
-	if cfg.KEKFile != "" {
-		return seal.NewFileKEK(cfg.KEKFile)
-	}
-	return seal.NewKeyVaultKEK(seal.KeyVaultConfig{KeyID: cfg.KEKID, Credential: credential, HTTPClient: directClient()})
-}
-
-// directClient is an HTTP client that takes no proxy from the environment: in a
-// developer's shell that proxy leads back to this program.
-func directClient() *http.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.Proxy = nil
-	return &http.Client{Transport: transport}
-}
+// Times of the HTTP server. The Functions host keeps idle connections for a
+// minute and ends a call after two (functionTimeout in host.json).
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 60 * time.Second
+	writeTimeout      = 150 * time.Second
+	idleTimeout       = 3 * time.Minute
+)

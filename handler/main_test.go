@@ -1,27 +1,22 @@
 package main
 
 import (
-	"encoding/base64"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 )
 
 // startDevelopment serves the whole program with settings that lead nowhere:
 // nobody listens where its storage and its token keys should be.
 func startDevelopment(t *testing.T) *httptest.Server {
 	t.Helper()
-	kek := filepath.Join(t.TempDir(), "kek")
-	if err := os.WriteFile(kek, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := parse(development, map[string]string{
-		"CERTWRIGHT_KEK_FILE":       kek,
+	cfg, err := settingstest.Parse(settingstest.Development, map[string]string{
+		"CERTWRIGHT_KEK_FILE":       settingstest.KEK(t),
 		"CERTWRIGHT_TOKEN_KEYS_URL": "http://127.0.0.1:1/keys",
 		"CERTWRIGHT_STORAGE_CONNECTION_STRING": "AccountName=devstoreaccount1;AccountKey=bm90IGEga2V5;" +
 			"BlobEndpoint=http://127.0.0.1:1/devstoreaccount1;TableEndpoint=http://127.0.0.1:1/devstoreaccount1",

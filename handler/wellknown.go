@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -54,9 +55,6 @@ const (
 	maxAgeCRL         = 10 * time.Minute
 	maxAgeCertificate = 24 * time.Hour
 )
-
-// caFiles is where a CA's files are, by caName.
-const caFiles = "/.well-known/certwright/"
 
 // caFile answers with the CRL of a private CA, or with its certificate, in DER.
 // RFC 5280 sections 4.2.1.13 and 4.2.2.1.
@@ -118,7 +116,7 @@ func privateCAs(issuers map[string]vault.Issuer) map[string]*privateca.Issuer {
 		if !ok {
 			continue
 		}
-		name := caName(ca.Certificate())
+		name := settings.CAName(ca.Certificate())
 		if cas[name] == nil || ca.PublishesCRL() {
 			cas[name] = ca
 		}

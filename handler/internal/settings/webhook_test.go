@@ -1,4 +1,4 @@
-package main
+package settings_test
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"github.com/certwright/certwright/handler/internal/settings"
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -42,8 +44,13 @@ func TestWebhookFromSettings(t *testing.T) {
 		io.WriteString(w, "{}")
 	}))
 	defer server.Close()
-	cfg := webhookConfig{URL: server.URL, Roots: writePEM(t, server.Certificate().Raw), Authentication: "bearer", Audience: "api://ca/", Vault: "west"}
-	issuer, err := cfg.open(surroundings{credential: scopeToken{}, log: slog.New(slog.DiscardHandler)})
+	text, err := json.Marshal(map[string]any{"webhook": map[string]any{
+		"url": server.URL, "roots": settingstest.Certificates(t, server.Certificate().Raw), "authentication": "bearer", "audience": "api://ca/", "vault": "west",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer, err := openProvider(t, settings.Backend{Credential: scopeToken{}, Log: slog.New(slog.DiscardHandler)}, string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,15 +58,18 @@ func TestWebhookFromSettings(t *testing.T) {
 	if posts != 1 {
 		t.Errorf("%d POSTs", posts)
 	}
-	if !(providerConfig{Webhook: &cfg}).needsAzure() || (providerConfig{Webhook: &webhookConfig{}}).needsAzure() {
-		t.Error("who needs the app's identity")
+	for text, needed := range map[string]bool{`{"webhook": {"audience": "api://ca"}}`: true, `{"webhook": {}}`: false} {
+		c, err := settingstest.Parse(settingstest.Development, map[string]string{"CERTWRIGHT_PROVIDERS": `{"CA": ` + text + `}`})
+		if err != nil || settings.NeedsAzure(c.Providers["ca"]) != needed {
+			t.Errorf("%s: does not say who needs the app's identity: %v", text, err)
+		}
 	}
-	for _, wrong := range []webhookConfig{
-		{URL: server.URL, Authentication: "basic"},
-		{URL: server.URL, Authentication: "signature", Audience: "api://ca"},
+	for _, wrong := range []string{
+		`{"webhook": {"url": "https://ca.example.com", "authentication": "basic"}}`,
+		`{"webhook": {"url": "https://ca.example.com", "authentication": "signature", "audience": "api://ca"}}`,
 	} {
-		if _, err := wrong.open(surroundings{}); err == nil {
-			t.Errorf("%+v: no error", wrong)
+		if _, err := openProvider(t, settings.Backend{}, wrong); err == nil {
+			t.Errorf("%s: no error", wrong)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package settings_test
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/settings"
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/scripts/localcloud/stepca"
 )
@@ -23,7 +25,7 @@ func TestStepCAFromSettings(t *testing.T) {
 	}
 	defer ca.Stop()
 	setting, err := json.Marshal(map[string]any{"Internal": map[string]any{"stepca": map[string]any{
-		"url": ca.URL(), "roots": writePEM(t, ca.Root().Raw), "maxValidityHours": 24,
+		"url": ca.URL(), "roots": settingstest.Certificates(t, ca.Root().Raw), "maxValidityHours": 24,
 	}}})
 	if err != nil {
 		t.Fatal(err)
@@ -66,13 +68,13 @@ func TestStepCAFromSettings(t *testing.T) {
 
 func TestStepCASettingsAreChecked(t *testing.T) {
 	t.Parallel()
-	for _, c := range []stepCAConfig{
-		{URL: "http://ca.example.com"},
-		{URL: "https://ca.example.com", MaxValidityHours: -1},
-		{URL: "https://ca.example.com", Roots: "no-such-file"},
+	for _, text := range []string{
+		`{"stepca": {"url": "http://ca.example.com"}}`,
+		`{"stepca": {"url": "https://ca.example.com", "maxValidityHours": -1}}`,
+		`{"stepca": {"url": "https://ca.example.com", "roots": "no-such-file"}}`,
 	} {
-		if _, err := c.open(surroundings{}); err == nil {
-			t.Errorf("%+v: no error", c)
+		if _, err := openProvider(t, settings.Backend{}, text); err == nil {
+			t.Errorf("%s: no error", text)
 		}
 	}
 }

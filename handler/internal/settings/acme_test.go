@@ -1,23 +1,17 @@
-package main
+package settings_test
 
 import (
 	"context"
 	"encoding/json"
-	"encoding/pem"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 	"github.com/certwright/certwright/scripts/localcloud/pebble"
 )
 
@@ -56,11 +50,11 @@ func TestACMEFromSettings(t *testing.T) {
 	defer hook.Close()
 	setting, err := json.Marshal(map[string]any{"Pebble": map[string]any{"acme": map[string]any{
 		"directory":   ca.DirectoryURL(),
-		"roots":       writePEM(t, ca.TLS().Certificate...),
+		"roots":       settingstest.Certificates(t, ca.TLS().Certificate...),
 		"nameservers": []string{challenges.DNS()},
 		"hooks": []map[string]any{{
 			"zones": []string{"example.test"}, "url": hook.URL, "tokenSetting": "HOOK_TOKEN",
-			"roots": writePEM(t, hook.Certificate().Raw),
+			"roots": settingstest.Certificates(t, hook.Certificate().Raw),
 		}},
 	}}})
 	if err != nil {
@@ -123,7 +117,7 @@ func TestStandingRecordsFromSettings(t *testing.T) {
 	defer ca.Stop()
 	setting, err := json.Marshal(map[string]any{"Pebble": map[string]any{"acme": map[string]any{
 		"directory":   ca.DirectoryURL(),
-		"roots":       writePEM(t, ca.TLS().Certificate...),
+		"roots":       settingstest.Certificates(t, ca.TLS().Certificate...),
 		"nameservers": []string{challenges.DNS()},
 		"dnsPersist":  true,
 		"curves":      []string{"P-521"},
@@ -172,77 +166,5 @@ func TestStandingRecordsFromSettings(t *testing.T) {
 	}
 	if op := tick("after"); op.Status != vault.StatusCompleted {
 		t.Errorf("with the record the operation is %s, %+v, answer %q", op.Status, op.Error, op.Answer)
-	}
-}
-
-// openVault is the vault of build, with the settings of development and these,
-// on a store in memory.
-func openVault(t *testing.T, settings map[string]string) (*vault.Vault, *vaulttest.Memory) {
-	t.Helper()
-	kekFile := filepath.Join(t.TempDir(), "kek")
-	if err := os.WriteFile(kekFile, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := parse(development, settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kek, err := seal.NewFileKEK(kekFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealer, err := seal.New(seal.Config{VaultID: cfg.VaultID, KEK: kek})
-	if err != nil {
-		t.Fatal(err)
-	}
-	store := new(vaulttest.Memory)
-	issuers, err := openIssuers(cfg, surroundings{
-		accounts:   vault.Accounts{Store: store, Seal: sealer.Seal, Open: sealer.Open},
-		challenges: vault.Challenges{Store: store},
-		log:        slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := vault.New(vault.Config{Store: store, Seal: sealer.Seal, Open: sealer.Open, Issuers: issuers, Names: permittedNames(cfg)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v, store
-}
-
-func writePEM(t *testing.T, der ...[]byte) string {
-	t.Helper()
-	var text []byte
-	for _, d := range der {
-		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: d})...)
-	}
-	file := filepath.Join(t.TempDir(), fmt.Sprintf("%d.pem", len(text)))
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
-// TestChallengeIsServed: a CA that validates by HTTP-01 gets the file from
-// whatever instance it asks.
-func TestChallengeIsServed(t *testing.T) {
-	t.Parallel()
-	challenges := vault.Challenges{Store: new(vaulttest.Memory)}
-	server := httptest.NewServer(&functions{challenges: challenges, log: slog.New(slog.DiscardHandler)})
-	defer server.Close()
-	if err := challenges.Put(context.Background(), "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0", "authorization"); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]int{
-		"/.well-known/acme-challenge/LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0": 200,
-		"/.well-known/acme-challenge/loqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0": 404,
-		"/.well-known/acme-challenge/":                                            404,
-		"/.well-known/acme-challenge/..%2Fc:web":                                  404,
-	} {
-		status, _, body := send(t, "GET", server.URL+path, "")
-		if status != want || want == 200 && body != "authorization" {
-			t.Errorf("GET %s: %d %q, want %d", path, status, body, want)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
@@ -13,10 +13,10 @@ type digiCertConfig struct {
 	Approval bool              `json:"approval"` // people at CertCentral approve orders and revocations
 }
 
-func (c *digiCertConfig) open(s surroundings) (vault.Issuer, error) {
+func (c *digiCertConfig) open(b Backend) (vault.Issuer, error) {
 	roots, err := readRoots(c.Roots)
 	if err != nil {
 		return nil, err
 	}
-	return digicert.New(digicert.Config{URL: c.URL, Roots: roots, Products: c.Products, Approval: c.Approval, Log: s.log})
+	return digicert.New(digicert.Config{URL: c.URL, Roots: roots, Products: c.Products, Approval: c.Approval, Log: b.Log})
 }

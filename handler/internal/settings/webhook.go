@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"context"
@@ -20,12 +20,12 @@ type webhookConfig struct {
 	Roots          string `json:"roots"`
 }
 
-func (c *webhookConfig) open(s surroundings) (vault.Issuer, error) {
+func (c *webhookConfig) open(b Backend) (vault.Issuer, error) {
 	roots, err := readRoots(c.Roots)
 	if err != nil {
 		return nil, err
 	}
-	cfg := webhook.Config{URL: c.URL, Roots: roots, Vault: c.Vault, Log: s.log}
+	cfg := webhook.Config{URL: c.URL, Roots: roots, Vault: c.Vault, Log: b.Log}
 	switch c.Authentication {
 	case "", "signature":
 	case "bearer":
@@ -36,7 +36,7 @@ func (c *webhookConfig) open(s surroundings) (vault.Issuer, error) {
 	if c.Audience != "" {
 		scope := policy.TokenRequestOptions{Scopes: []string{strings.TrimSuffix(c.Audience, "/") + "/.default"}}
 		cfg.Token = func(ctx context.Context) (string, error) {
-			token, err := s.credential.GetToken(ctx, scope)
+			token, err := b.Credential.GetToken(ctx, scope)
 			return token.Token, err
 		}
 	}

@@ -1,57 +1,25 @@
-package main
+package settings_test
 
 import (
-	"maps"
 	"strings"
 	"testing"
+
+	"github.com/certwright/certwright/handler/internal/settings"
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 )
-
-// development are settings as the local cloud makes them.
-var development = map[string]string{
-	"FUNCTIONS_CUSTOMHANDLER_PORT":         "9000",
-	"CERTWRIGHT_VAULT_URLS":                "https://localhost:8443, https://*.vault.azure.net",
-	"CERTWRIGHT_STORAGE_CONNECTION_STRING": "UseDevelopmentStorage=true",
-	"CERTWRIGHT_KEK_FILE":                  "kek",
-	"CERTWRIGHT_AUTHORITY":                 "https://localhost:8443/tenant",
-	"CERTWRIGHT_RESOURCE":                  "https://vault.azure.net",
-	"CERTWRIGHT_TOKEN_ISSUERS":             "http://127.0.0.1:9001/tenant",
-	"CERTWRIGHT_TOKEN_AUDIENCES":           "https://vault.azure.net",
-	"CERTWRIGHT_TOKEN_KEYS_URL":            "http://127.0.0.1:9001/keys",
-	"CERTWRIGHT_SCRIPTED_ISSUER":           "true",
-}
-
-// production are settings as they are in Azure.
-var production = map[string]string{
-	"FUNCTIONS_CUSTOMHANDLER_PORT": "9000",
-	"CERTWRIGHT_VAULT_URLS":        "https://v1.certs.example.com",
-	"CERTWRIGHT_TABLE_ENDPOINT":    "https://account.table.core.windows.net",
-	"CERTWRIGHT_BLOB_ENDPOINT":     "https://account.blob.core.windows.net",
-	"CERTWRIGHT_KEK_ID":            "https://keys.vault.azure.net/keys/kek",
-	"CERTWRIGHT_AUTHORITY":         "https://login.microsoftonline.com/tenant",
-	"CERTWRIGHT_RESOURCE":          "https://certs.example.com",
-	"CERTWRIGHT_TOKEN_ISSUERS":     "https://sts.windows.net/tenant/",
-	"CERTWRIGHT_TOKEN_AUDIENCES":   "https://certs.example.com",
-	"CERTWRIGHT_TOKEN_KEYS_URL":    "https://login.microsoftonline.com/tenant/discovery/v2.0/keys",
-}
-
-func parse(settings, changes map[string]string) (config, error) {
-	all := maps.Clone(settings)
-	maps.Copy(all, changes)
-	return parseConfig(func(name string) string { return all[name] })
-}
 
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		settings    map[string]string
+		all         map[string]string
 		development bool
 	}{
-		"development": {development, true},
-		"production":  {production, false},
+		"development": {settingstest.Development, true},
+		"production":  {settingstest.Production, false},
 	} {
-		c, err := parse(test.settings, nil)
-		if err != nil || c.development() != test.development {
-			t.Errorf("%s: development %v, %v", name, c.development(), err)
+		c, err := settingstest.Parse(test.all, nil)
+		if err != nil || c.Development() != test.development {
+			t.Errorf("%s: development %v, %v", name, c.Development(), err)
 		}
 		if c.RecoverableDays != 90 || c.VaultID != "vault" || c.Port != 9000 {
 			t.Errorf("%s: %+v lacks a default", name, c)
@@ -79,7 +47,7 @@ func TestDevelopmentStaysOnOneMachine(t *testing.T) {
 			"CERTWRIGHT_BLOB_ENDPOINT":             "",
 		},
 	} {
-		if _, err := parse(production, changes); err == nil {
+		if _, err := settingstest.Parse(settingstest.Production, changes); err == nil {
 			t.Errorf("%s: accepted although storage is not on this machine", name)
 		}
 	}
@@ -87,7 +55,7 @@ func TestDevelopmentStaysOnOneMachine(t *testing.T) {
 
 func TestConfigSaysAllThatIsWrong(t *testing.T) {
 	t.Parallel()
-	_, err := parseConfig(func(name string) string {
+	_, err := settings.Parse(func(name string) string {
 		return map[string]string{
 			"CERTWRIGHT_RECOVERABLE_DAYS": "many",
 			"CERTWRIGHT_SCRIPTED_ISSUER":  "perhaps",
@@ -114,14 +82,14 @@ func TestProviders(t *testing.T) {
 	good := `{"LetsEncrypt": {"acme": {"directory": "https://acme.example.com/directory", "http01": true,
 		"hooks": [{"zones": ["example.com"], "url": "https://dns.example.com", "tokenSetting": "HOOK_TOKEN"}]}},
 		"Portal": {"webhook": {"url": "https://portal.example.com", "authentication": "bearer"}}}`
-	c, err := parse(production, map[string]string{"CERTWRIGHT_PROVIDERS": good, "HOOK_TOKEN": "not-a-real-token"})
+	c, err := settingstest.Parse(settingstest.Production, map[string]string{"CERTWRIGHT_PROVIDERS": good, "HOOK_TOKEN": "not-a-real-token"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Providers["letsencrypt"].ACME.Hooks[0].token; got != "not-a-real-token" {
+	if got := settings.HookToken(c.Providers["letsencrypt"]); got != "not-a-real-token" {
 		t.Errorf("the hook's token is %q", got)
 	}
-	issuers, err := openIssuers(c, surroundings{})
+	issuers, err := c.OpenProviders(settings.Backend{})
 	if err != nil || issuers["letsencrypt"] == nil || issuers["portal"] == nil || issuers["self"] == nil || issuers["test"] != nil {
 		t.Errorf("issuers are %v, %v", issuers, err)
 	}
@@ -139,7 +107,7 @@ func TestProviders(t *testing.T) {
 		"a setting that is no JSON": `LetsEncrypt`,
 		"a token that is not set":   `{"CA": {"acme": {"hooks": [{"tokenSetting": "NONE"}]}}}`,
 	} {
-		if _, err := parse(production, map[string]string{"CERTWRIGHT_PROVIDERS": text}); err == nil {
+		if _, err := settingstest.Parse(settingstest.Production, map[string]string{"CERTWRIGHT_PROVIDERS": text}); err == nil {
 			t.Errorf("%s: accepted", why)
 		}
 	}
@@ -151,12 +119,12 @@ func TestProviders(t *testing.T) {
 		"roots that are not there":     `{"CA": {"webhook": {"url": "https://a.example.com", "roots": "none.pem"}}}`,
 		"an authentication of no kind": `{"CA": {"webhook": {"url": "https://a.example.com", "authentication": "trust"}}}`,
 	} {
-		c, err := parse(production, map[string]string{"CERTWRIGHT_PROVIDERS": text})
+		c, err := settingstest.Parse(settingstest.Production, map[string]string{"CERTWRIGHT_PROVIDERS": text})
 		if err != nil {
 			t.Errorf("%s: %v", why, err)
 			continue
 		}
-		if _, err := openIssuers(c, surroundings{}); err == nil {
+		if _, err := c.OpenProviders(settings.Backend{}); err == nil {
 			t.Errorf("%s: opened", why)
 		}
 	}

@@ -1,11 +1,9 @@
-package main
+package settings
 
 import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
@@ -18,39 +16,40 @@ import (
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// keyPlace is where a private CA has its key. Its text says so to people.
-type keyPlace interface {
+// A KeyPlace is where a private CA has its key. Its text says so to people.
+type KeyPlace interface {
 	fmt.Stringer
 
-	// find opens the key that belongs to a public key. A place of one key opens
+	// Find opens the key that belongs to a public key. A place of one key opens
 	// that one, whichever it belongs to; a place of many finds none for nil. The
 	// error wraps privateca.ErrNoKey when there is none.
-	find(ctx context.Context, public crypto.PublicKey) (crypto.Signer, error)
+	Find(ctx context.Context, public crypto.PublicKey) (crypto.Signer, error)
 
-	// store brings a key there. It never takes the place of another.
-	store(ctx context.Context, key crypto.Signer) error
+	// Store brings a key there. It never takes the place of another.
+	Store(ctx context.Context, key crypto.Signer) error
 }
 
-func (c *privateCAConfig) keyPlace(s surroundings) (keyPlace, error) {
+// KeyPlace is where the CA has its key.
+func (c *PrivateCA) KeyPlace(b Backend) (KeyPlace, error) {
 	switch {
 	case c.KeyID != "" && c.KeyFile == "" && !c.Sealed:
-		key, err := privateca.NewKeyVaultKey(privateca.KeyVaultConfig{KeyID: c.KeyID, Credential: s.credential})
+		key, err := privateca.NewKeyVaultKey(privateca.KeyVaultConfig{KeyID: c.KeyID, Credential: b.Credential})
 		return keyInVault{key, c.KeyID}, err
 	case c.KeyID == "" && c.KeyFile != "" && !c.Sealed:
-		return keyInFile(c.KeyFile), nil
+		return KeyInFile(c.KeyFile), nil
 	case c.KeyID == "" && c.KeyFile == "" && c.Sealed:
-		return sealedKey{s.accounts}, nil
+		return sealedKey{b.Accounts()}, nil
 	default:
 		return nil, errors.New("set one of keyId, sealed, and keyFile in development")
 	}
 }
 
-// keyInFile is a file that holds a key, PEM.
-type keyInFile string
+// KeyInFile is the name of a file that holds a key, PEM.
+type KeyInFile string
 
-func (f keyInFile) String() string { return "in the file " + string(f) }
+func (f KeyInFile) String() string { return "in the file " + string(f) }
 
-func (f keyInFile) find(context.Context, crypto.PublicKey) (crypto.Signer, error) {
+func (f KeyInFile) Find(context.Context, crypto.PublicKey) (crypto.Signer, error) {
 	text, err := os.ReadFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the CA's key in %q: %w", string(f), privateca.ErrNoKey)
@@ -66,7 +65,7 @@ func (f keyInFile) find(context.Context, crypto.PublicKey) (crypto.Signer, error
 	return key, nil
 }
 
-func (f keyInFile) store(_ context.Context, key crypto.Signer) error {
+func (f KeyInFile) Store(_ context.Context, key crypto.Signer) error {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return fmt.Errorf("encoding the CA's key: %w", err)
@@ -80,16 +79,6 @@ func (f keyInFile) store(_ context.Context, key crypto.Signer) error {
 	return nil
 }
 
-// writeNew writes a file that must not be there.
-func writeNew(name string, content []byte, mode fs.FileMode) error {
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	return errors.Join(err, file.Close())
-}
-
 // sealedKey is the place for keys of CAs in storage. They are sealed as the keys
 // of accounts at CAs are, and found by their public keys, so that a CA's next key
 // leaves the last one where it is.
@@ -97,7 +86,7 @@ type sealedKey struct{ accounts vault.Accounts }
 
 func (sealedKey) String() string { return "sealed in storage" }
 
-func (s sealedKey) find(ctx context.Context, public crypto.PublicKey) (crypto.Signer, error) {
+func (s sealedKey) Find(ctx context.Context, public crypto.PublicKey) (crypto.Signer, error) {
 	if public == nil {
 		return nil, privateca.ErrNoKey
 	}
@@ -108,7 +97,7 @@ func (s sealedKey) find(ctx context.Context, public crypto.PublicKey) (crypto.Si
 	return at.Signer(ctx)
 }
 
-func (s sealedKey) store(ctx context.Context, key crypto.Signer) error {
+func (s sealedKey) Store(ctx context.Context, key crypto.Signer) error {
 	at, err := s.at(key.Public())
 	if err != nil {
 		return err
@@ -143,22 +132,10 @@ type keyInVault struct {
 
 func (k keyInVault) String() string { return "in Key Vault, " + k.id }
 
-func (k keyInVault) find(ctx context.Context, _ crypto.PublicKey) (crypto.Signer, error) {
+func (k keyInVault) Find(ctx context.Context, _ crypto.PublicKey) (crypto.Signer, error) {
 	return k.key.Signer(ctx)
 }
 
-func (k keyInVault) store(context.Context, crypto.Signer) error {
+func (k keyInVault) Store(context.Context, crypto.Signer) error {
 	return fmt.Errorf("a key for %s is made, or imported, by Key Vault's own tools", k.id)
-}
-
-// keyName is a public key's type for people.
-func keyName(public crypto.PublicKey) string {
-	switch key := public.(type) {
-	case *ecdsa.PublicKey:
-		return "ECDSA on " + key.Params().Name
-	case *rsa.PublicKey:
-		return fmt.Sprintf("RSA of %d bits", key.N.BitLen())
-	default:
-		return fmt.Sprintf("%T", public)
-	}
 }

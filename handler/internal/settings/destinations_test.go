@@ -1,4 +1,4 @@
-package main
+package settings_test
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/settings"
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -14,24 +16,24 @@ var secrets = map[string]string{
 	"SIEM_KEY": "a key of thirty-two bytes or more", "SIEM_URL": "https://siem.example.com/hook?code=s3cret", "SMTP_PASSWORD": "not-a-real-password", "SHORT": "s3cret",
 }
 
-func parseEvents(settings map[string]string, text string) (config, error) {
+func parseEvents(all map[string]string, text string) (settings.Settings, error) {
 	changes := map[string]string{"CERTWRIGHT_EVENTS": text}
 	for name, value := range secrets {
 		changes[name] = value
 	}
-	return parse(settings, changes)
+	return settingstest.Parse(all, changes)
 }
 
 func TestDestinations(t *testing.T) {
 	t.Parallel()
-	c, err := parseEvents(production, `{
+	c, err := parseEvents(settingstest.Production, `{
 		"siem": {"https": {"url": "https://siem.example.com/hook", "keySetting": "SIEM_KEY", "types": ["Microsoft.KeyVault.CertificateExpired"]}},
 		"logic-app": {"https": {"urlSetting": "SIEM_URL", "keySetting": "SIEM_KEY"}},
 		"mail": {"smtp": {"server": "smtp.example.com:2525", "from": "Vault <vault@example.com>", "username": "u", "passwordSetting": "SMTP_PASSWORD"}}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	destinations, err := openDestinations(c, nobody, slog.New(slog.DiscardHandler))
+	destinations, err := c.OpenDestinations(nobody, slog.New(slog.DiscardHandler))
 	if err != nil || len(destinations) != 3 {
 		t.Fatalf("%v, %v", destinations, err)
 	}
@@ -46,7 +48,7 @@ func TestDestinations(t *testing.T) {
 			}
 		}
 	}
-	if c, err := parseEvents(production, " "); err != nil || len(c.Destinations) > 0 {
+	if c, err := parseEvents(settingstest.Production, " "); err != nil || len(c.Destinations) > 0 {
 		t.Errorf("without the setting: %v, %v", c.Destinations, err)
 	}
 }
@@ -77,10 +79,9 @@ func TestDestinationsThatAreWrong(t *testing.T) {
 		"a server with a scheme":   {`{"mail": {"smtp": {"server": "smtp://smtp.example.com", "from": "a@example.com"}}}`, "host or host:port"},
 		"a sender that is none":    {`{"mail": {"smtp": {"server": "smtp.example.com", "from": "vault"}}}`, "no mailbox"},
 	} {
-		c, err := parseEvents(production, test.text)
+		c, err := parseEvents(settingstest.Production, test.text)
 		if err == nil {
-			c.KEKID = "https://keys.vault.azure.net/keys/kek"
-			_, err = build(c, slog.New(slog.DiscardHandler))
+			err = openVaultWith(c)
 		}
 		if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", what, err)
@@ -100,12 +101,12 @@ func TestDestinationsOnThisMachine(t *testing.T) {
 		`{"mail": {"smtp": {"server": "::1", "from": "a@example.com"}}}`,
 		`{"mail": {"smtp": {"server": "[::1]:1025", "from": "a@example.com"}}}`,
 	} {
-		if _, err := parseEvents(production, text); err == nil || !strings.Contains(err.Error(), "a destination on this machine") {
+		if _, err := parseEvents(settingstest.Production, text); err == nil || !strings.Contains(err.Error(), "a destination on this machine") {
 			t.Errorf("in production %s: %v", text, err)
 		}
-		c, err := parseEvents(development, text)
+		c, err := parseEvents(settingstest.Development, text)
 		if err == nil {
-			_, err = openDestinations(c, nobody, slog.New(slog.DiscardHandler))
+			_, err = c.OpenDestinations(nobody, slog.New(slog.DiscardHandler))
 		}
 		if err != nil {
 			t.Errorf("in development %s: %v", text, err)
@@ -115,3 +116,22 @@ func TestDestinationsOnThisMachine(t *testing.T) {
 
 // nobody are no contacts.
 func nobody(context.Context) ([]vault.Contact, error) { return nil, nil }
+
+// openVaultWith opens a vault that tells the destinations of settings, which are
+// otherwise those of production.
+func openVaultWith(s settings.Settings) error {
+	b, err := s.OpenBackend(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	destinations, err := s.OpenDestinations(nobody, b.Log)
+	if err != nil {
+		return err
+	}
+	issuers, err := s.OpenProviders(b)
+	if err != nil {
+		return err
+	}
+	_, err = vault.New(vault.Config{Store: b.Store, Seal: b.Seal, Open: b.Open, Issuers: issuers, Destinations: destinations})
+	return err
+}

@@ -1,4 +1,4 @@
-package main
+package settings_test
 
 import (
 	"encoding/json"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/settings"
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -36,7 +38,7 @@ func TestVaultPKIFromSettings(t *testing.T) {
 	}))
 	defer server.Close()
 	setting, err := json.Marshal(map[string]any{"Corp": map[string]any{"vaultpki": map[string]any{
-		"url": server.URL, "roots": writePEM(t, server.Certificate().Raw), "namespace": "admin/team",
+		"url": server.URL, "roots": settingstest.Certificates(t, server.Certificate().Raw), "namespace": "admin/team",
 		"mount": "corp/pki", "appRoleMount": "team/approle", "role": "web", "roles": []string{"mail"}, "verbatim": true,
 	}}})
 	if err != nil {
@@ -82,13 +84,13 @@ func TestVaultPKIFromSettings(t *testing.T) {
 
 func TestVaultPKISettingsAreChecked(t *testing.T) {
 	t.Parallel()
-	for _, c := range []vaultPKIConfig{
-		{URL: "https://vault.example.com"},
-		{URL: "http://vault.example.com", Role: "web"},
-		{URL: "https://vault.example.com", Role: "web", Roots: "no-such-file"},
+	for _, text := range []string{
+		`{"vaultpki": {"url": "https://vault.example.com"}}`,
+		`{"vaultpki": {"url": "http://vault.example.com", "role": "web"}}`,
+		`{"vaultpki": {"url": "https://vault.example.com", "role": "web", "roots": "no-such-file"}}`,
 	} {
-		if _, err := c.open(surroundings{}); err == nil {
-			t.Errorf("%+v: no error", c)
+		if _, err := openProvider(t, settings.Backend{}, text); err == nil {
+			t.Errorf("%s: no error", text)
 		}
 	}
 }

@@ -1,12 +1,8 @@
-package main
+package settings
 
 import (
 	"context"
 	"crypto"
-	"crypto/x509"
-	"encoding/hex"
-	"fmt"
-	"os"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
@@ -14,9 +10,9 @@ import (
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// privateCAConfig is a CA of one's own. Its key stays in Key Vault or is sealed in
+// A PrivateCA is the configuration of a CA of one's own. Its key stays in Key Vault or is sealed in
 // storage; in development it may be a file.
-type privateCAConfig struct {
+type PrivateCA struct {
 	Chain   string `json:"chain"`   // file: the CA's certificate and those above it, PEM
 	KeyID   string `json:"keyId"`   // https://VAULT/keys/NAME/VERSION; the app's identity needs the role Key Vault Crypto User
 	Sealed  bool   `json:"sealed"`  // instead: the key that handler ca brought to storage
@@ -32,23 +28,23 @@ type privateCAConfig struct {
 	IssuerURLs      []string         `json:"issuerUrls"`
 }
 
-func (c *privateCAConfig) open(s surroundings) (vault.Issuer, error) {
-	chain, err := c.readChain()
+func (c *PrivateCA) open(b Backend) (vault.Issuer, error) {
+	chain, err := c.ReadChain()
 	if err != nil {
 		return nil, err
 	}
-	place, err := c.keyPlace(s)
+	place, err := c.KeyPlace(b)
 	if err != nil {
 		return nil, err
 	}
 	cfg := privateca.Config{
 		Chain:   chain,
-		Key:     func(ctx context.Context) (crypto.Signer, error) { return place.find(ctx, chain[0].PublicKey) },
+		Key:     func(ctx context.Context) (crypto.Signer, error) { return place.Find(ctx, chain[0].PublicKey) },
 		Profile: c.profile(),
-		Log:     s.log,
+		Log:     b.Log,
 	}
-	if _, ok := place.(keyInFile); ok { // a wrong one is reported at start
-		key, err := place.find(context.Background(), nil)
+	if _, ok := place.(KeyInFile); ok { // a wrong one is reported at start
+		key, err := place.Find(context.Background(), nil)
 		if err == nil {
 			err = privateca.CheckKey(chain, key)
 		}
@@ -57,46 +53,30 @@ func (c *privateCAConfig) open(s surroundings) (vault.Issuer, error) {
 		}
 		cfg.Key = func(context.Context) (crypto.Signer, error) { return key, nil }
 	}
-	if c.publishesCRL() {
-		name := caName(chain[0])
-		cfg.LoadCRL = func(ctx context.Context) ([]byte, string, error) { return s.crls.LoadCRL(ctx, name) }
-		cfg.SaveCRL = func(ctx context.Context, crl []byte, etag string) error { return s.crls.SaveCRL(ctx, name, crl, etag) }
+	if c.PublishesCRL() {
+		name := CAName(chain[0])
+		cfg.LoadCRL = func(ctx context.Context) ([]byte, string, error) { return b.CRLs.LoadCRL(ctx, name) }
+		cfg.SaveCRL = func(ctx context.Context, crl []byte, etag string) error { return b.CRLs.SaveCRL(ctx, name, crl, etag) }
 	}
 	issuer, err := privateca.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	if c.KeyFile != "" || c.Sealed && s.localKEK {
+	if c.KeyFile != "" || c.Sealed && b.LocalKEK {
 		return privateca.Instant{Issuer: issuer}, nil
 	}
 	return issuer, nil // to open its key may take a call to Key Vault
 }
 
-func (c *privateCAConfig) readChain() ([]*x509.Certificate, error) {
-	text, err := os.ReadFile(c.Chain)
-	if err != nil {
-		return nil, fmt.Errorf("reading the chain: %w", err)
-	}
-	chain, err := privateca.ParseChain(text)
-	if err != nil {
-		return nil, fmt.Errorf("reading the chain in %q: %w", c.Chain, err)
-	}
-	return chain, nil
-}
-
-func (c *privateCAConfig) publishesCRL() bool {
+// PublishesCRL reports whether the CA publishes a CRL.
+func (c *PrivateCA) PublishesCRL() bool {
 	if c.CRL != nil {
 		return *c.CRL
 	}
 	return len(c.CRLURLs) > 0
 }
 
-// caName names a CA's files, its CRL among them: its subject key identifier in
-// hexadecimal. A CA that gets a new key gets a new CRL, and another provider with
-// the same CA has the same.
-func caName(ca *x509.Certificate) string { return hex.EncodeToString(ca.SubjectKeyId) }
-
-func (c *privateCAConfig) profile() privateca.Profile {
+func (c *PrivateCA) profile() privateca.Profile {
 	return privateca.Profile{
 		MaxValidity:    time.Duration(c.MaxValidityDays) * 24 * time.Hour,
 		KeyUsages:      c.KeyUsages,

@@ -1,4 +1,4 @@
-package main
+package settings_test
 
 import (
 	"encoding/json"
@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/settings"
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -35,7 +37,7 @@ func TestDigiCertFromSettings(t *testing.T) {
 	}))
 	defer server.Close()
 	setting, err := json.Marshal(map[string]any{"DigiCert": map[string]any{"digicert": map[string]any{
-		"url": server.URL + "/eu/services/v2", "roots": writePEM(t, server.Certificate().Raw),
+		"url": server.URL + "/eu/services/v2", "roots": settingstest.Certificates(t, server.Certificate().Raw),
 		"products": map[string]string{"EV-SSL": "ssl_ev_plus"}, "approval": true,
 	}}})
 	if err != nil {
@@ -79,16 +81,16 @@ func TestDigiCertFromSettings(t *testing.T) {
 // No setting is needed, and wrong ones are found at the start.
 func TestDigiCertSettingsAreChecked(t *testing.T) {
 	t.Parallel()
-	if _, err := (&digiCertConfig{}).open(surroundings{}); err != nil {
+	if _, err := openProvider(t, settings.Backend{}, `{"digicert": {}}`); err != nil {
 		t.Error(err)
 	}
-	for _, c := range []digiCertConfig{
-		{URL: "http://www.digicert.com/services/v2"},
-		{Products: map[string]string{"DV-SSL": "ssl_dv_geotrust"}},
-		{Roots: "no-such-file"},
+	for _, text := range []string{
+		`{"digicert": {"url": "http://www.digicert.com/services/v2"}}`,
+		`{"digicert": {"products": {"DV-SSL": "ssl_dv_geotrust"}}}`,
+		`{"digicert": {"roots": "no-such-file"}}`,
 	} {
-		if _, err := c.open(surroundings{}); err == nil {
-			t.Errorf("%+v: no error", c)
+		if _, err := openProvider(t, settings.Backend{}, text); err == nil {
+			t.Errorf("%s: no error", text)
 		}
 	}
 }

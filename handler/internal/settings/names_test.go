@@ -1,4 +1,4 @@
-package main
+package settings_test
 
 import (
 	"strings"

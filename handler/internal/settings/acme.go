@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"github.com/certwright/certwright/handler/internal/issuers/acme"
@@ -30,11 +30,12 @@ type hookConfig struct {
 	token string // the setting's value
 }
 
-func (c *acmeConfig) open(s surroundings) (vault.Issuer, error) {
+func (c *acmeConfig) open(b Backend) (vault.Issuer, error) {
 	roots, err := readRoots(c.Roots)
 	if err != nil {
 		return nil, err
 	}
+	accounts := b.Accounts()
 	cfg := acme.Config{
 		Directory: acme.Directory{
 			URL:             c.Directory,
@@ -44,23 +45,24 @@ func (c *acmeConfig) open(s surroundings) (vault.Issuer, error) {
 			PreferredChain:  c.PreferredChain,
 			Curves:          c.Curves,
 		},
-		LoadAccount: s.accounts.Load,
-		SaveAccount: s.accounts.Save,
-		Log:         s.log,
+		LoadAccount: accounts.Load,
+		SaveAccount: accounts.Save,
+		Log:         b.Log,
 	}
 	if c.HTTP01 {
-		cfg.Tokens = acme.Tokens{Put: s.challenges.Put, Remove: s.challenges.Remove}
+		challenges := b.Challenges()
+		cfg.Tokens = acme.Tokens{Put: challenges.Put, Remove: challenges.Remove}
 	}
 	if c.DNSPersist || len(c.AzureZones)+len(c.Hooks) > 0 {
-		if cfg.DNS, err = c.openDNS(s); err != nil {
+		if cfg.DNS, err = c.openDNS(b); err != nil {
 			return nil, err
 		}
 	}
 	return acme.New(cfg)
 }
 
-func (c *acmeConfig) openDNS(s surroundings) (*acme.DNS, error) {
-	cfg := acme.DNSConfig{AzureZones: c.AzureZones, Credential: s.credential, Nameservers: c.Nameservers}
+func (c *acmeConfig) openDNS(b Backend) (*acme.DNS, error) {
+	cfg := acme.DNSConfig{AzureZones: c.AzureZones, Credential: b.Credential, Nameservers: c.Nameservers}
 	for _, h := range c.Hooks {
 		roots, err := readRoots(h.Roots)
 		if err != nil {

@@ -1,22 +1,18 @@
-package main
+package settings
 
 import (
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"os"
 	"slices"
 	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-
-	"github.com/certwright/certwright/handler/internal/azstore"
+	"github.com/certwright/certwright/handler/internal/issuers/scripted"
+	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// providerConfig is one member of the JSON object CERTWRIGHT_PROVIDERS. Its name
+// A Provider is one member of the JSON object CERTWRIGHT_PROVIDERS. Its name
 // is what issuer objects give as their provider; it has a member for the kind of
 // CA, and one for the names that may be certified:
 //
@@ -26,13 +22,13 @@ import (
 //	 "Portal":      {"webhook": {"url": "https://certificates.example.com"}}}
 //
 // URLs stand here and nowhere else: no caller can make the app dial one.
-type providerConfig struct {
-	ACME      *acmeConfig      `json:"acme"`
-	Webhook   *webhookConfig   `json:"webhook"`
-	PrivateCA *privateCAConfig `json:"privateca"`
-	VaultPKI  *vaultPKIConfig  `json:"vaultpki"`
-	StepCA    *stepCAConfig    `json:"stepca"`
-	DigiCert  *digiCertConfig  `json:"digicert"`
+type Provider struct {
+	ACME      *acmeConfig     `json:"acme"`
+	Webhook   *webhookConfig  `json:"webhook"`
+	PrivateCA *PrivateCA      `json:"privateca"`
+	VaultPKI  *vaultPKIConfig `json:"vaultpki"`
+	StepCA    *stepCAConfig   `json:"stepca"`
+	DigiCert  *digiCertConfig `json:"digicert"`
 
 	Names *names.Permitted `json:"names"` // nil: all that the CA certifies
 }
@@ -42,18 +38,18 @@ var reservedProviders = []string{"self", "unknown", "test"}
 
 // parseProviders reads CERTWRIGHT_PROVIDERS, by lower-case name. An unknown
 // member is an error: it is a misspelt one.
-func parseProviders(getenv func(string) string) (map[string]providerConfig, error) {
+func parseProviders(getenv func(string) string) (map[string]Provider, error) {
 	text := getenv("CERTWRIGHT_PROVIDERS")
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
-	var raw map[string]providerConfig
+	var raw map[string]Provider
 	if err := decoder.Decode(&raw); err != nil {
 		return nil, err
 	}
-	providers := make(map[string]providerConfig)
+	providers := make(map[string]Provider)
 	for name, p := range raw {
 		key := strings.ToLower(name)
 		_, twice := providers[key]
@@ -78,7 +74,7 @@ func parseProviders(getenv func(string) string) (map[string]providerConfig, erro
 }
 
 // kinds is how many kinds of CA a provider says it is.
-func (p providerConfig) kinds() int {
+func (p Provider) kinds() int {
 	n := 0
 	for _, has := range []bool{p.ACME != nil, p.Webhook != nil, p.PrivateCA != nil, p.VaultPKI != nil, p.StepCA != nil, p.DigiCert != nil} {
 		if has {
@@ -89,13 +85,13 @@ func (p providerConfig) kinds() int {
 }
 
 // needsAzure reports whether the provider uses the app's identity in Azure.
-func (p providerConfig) needsAzure() bool {
+func (p Provider) needsAzure() bool {
 	return p.ACME != nil && len(p.ACME.AzureZones) > 0 || p.PrivateCA != nil && p.PrivateCA.KeyID != "" ||
 		p.Webhook != nil && p.Webhook.Audience != ""
 }
 
 // readTokens reads the secrets that the configuration only names.
-func (p providerConfig) readTokens(getenv func(string) string) error {
+func (p Provider) readTokens(getenv func(string) string) error {
 	if p.ACME == nil {
 		return nil
 	}
@@ -110,46 +106,48 @@ func (p providerConfig) readTokens(getenv func(string) string) error {
 	return nil
 }
 
-// surroundings are what providers are opened with besides their configuration.
-type surroundings struct {
-	accounts   vault.Accounts
-	challenges vault.Challenges
-	crls       *azstore.Store
-	credential azcore.TokenCredential
-	localKEK   bool // sealed data is opened without a network besides storage
-	log        *slog.Logger
+// OpenProviders makes the providers, by lower-case name: those that are built in,
+// and those of the settings.
+func (s Settings) OpenProviders(b Backend) (map[string]vault.Issuer, error) {
+	issuers := map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{})}
+	if s.ScriptedIssuer {
+		issuers["test"] = scripted.New(scripted.Config{})
+	}
+	for name, p := range s.Providers {
+		issuer, err := p.open(b)
+		if err != nil {
+			return nil, fmt.Errorf("provider %q: %w", name, err)
+		}
+		issuers[name] = issuer
+	}
+	return issuers, nil
+}
+
+// PermittedNames are what may be certified through the providers that are limited.
+func (s Settings) PermittedNames() map[string]*names.Permitted {
+	permitted := make(map[string]*names.Permitted)
+	for name, p := range s.Providers {
+		if p.Names != nil {
+			permitted[name] = p.Names
+		}
+	}
+	return permitted
 }
 
 // open makes the provider.
-func (p providerConfig) open(s surroundings) (vault.Issuer, error) {
+func (p Provider) open(b Backend) (vault.Issuer, error) {
 	switch {
 	case p.Webhook != nil:
-		return p.Webhook.open(s)
+		return p.Webhook.open(b)
 	case p.PrivateCA != nil:
-		return p.PrivateCA.open(s)
+		return p.PrivateCA.open(b)
 	case p.VaultPKI != nil:
-		return p.VaultPKI.open(s)
+		return p.VaultPKI.open(b)
 	case p.StepCA != nil:
-		return p.StepCA.open(s)
+		return p.StepCA.open(b)
 	case p.DigiCert != nil:
-		return p.DigiCert.open(s)
+		return p.DigiCert.open(b)
 	default:
-		return p.ACME.open(s)
+		return p.ACME.open(b)
 	}
-}
-
-// readRoots reads a file of certificates; nil, the system's roots, without one.
-func readRoots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading roots: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("no certificate in %q", file)
-	}
-	return pool, nil
 }

@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// destinationConfig is one member of the JSON object CERTWRIGHT_EVENTS. Its name
+// A Destination is one member of the JSON object CERTWRIGHT_EVENTS. Its name
 // is how events on their way to it are listed; it has one member, how they get
 // there:
 //
@@ -25,7 +25,7 @@ import (
 //	                   "username": "certwright", "passwordSetting": "SMTP_PASSWORD"}}}
 //
 // Secrets are in app settings of their own, which are named here.
-type destinationConfig struct {
+type Destination struct {
 	HTTPS *endpointConfig `json:"https"`
 	SMTP  *mailConfig     `json:"smtp"`
 }
@@ -56,14 +56,14 @@ type mailConfig struct {
 
 // parseDestinations reads CERTWRIGHT_EVENTS by name. An unknown member is an
 // error: it is a misspelt one.
-func parseDestinations(getenv func(string) string) (map[string]destinationConfig, error) {
+func parseDestinations(getenv func(string) string) (map[string]Destination, error) {
 	text := getenv("CERTWRIGHT_EVENTS")
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
-	var destinations map[string]destinationConfig
+	var destinations map[string]Destination
 	if err := decoder.Decode(&destinations); err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func namedSetting(getenv func(string) string, name string) (string, error) {
 }
 
 // loopback reports whether the destination is on this machine.
-func (c destinationConfig) loopback() bool {
+func (c Destination) loopback() bool {
 	if c.HTTPS != nil {
 		return azstore.Loopback(c.HTTPS.URL)
 	}
@@ -131,16 +131,16 @@ func (c destinationConfig) loopback() bool {
 	return azstore.Loopback((&url.URL{Scheme: "smtp", Host: net.JoinHostPort(host, "25")}).String())
 }
 
-// openDestinations makes the destinations of events. contacts are asked for when
+// OpenDestinations makes the destinations of events. contacts are asked for when
 // a message is written.
-func openDestinations(cfg config, contacts func(context.Context) ([]vault.Contact, error), log *slog.Logger) (map[string]vault.Destination, error) {
+func (s Settings) OpenDestinations(contacts func(context.Context) ([]vault.Contact, error), log *slog.Logger) (map[string]vault.Destination, error) {
 	destinations := make(map[string]vault.Destination)
-	for name, d := range cfg.Destinations {
+	for name, d := range s.Destinations {
 		var err error
 		if d.HTTPS != nil {
-			destinations[name], err = d.HTTPS.open(name, cfg.vaultURL())
+			destinations[name], err = d.HTTPS.open(name, s.vaultURL())
 		} else {
-			destinations[name], err = d.SMTP.open(cfg.vaultURL(), contacts, log)
+			destinations[name], err = d.SMTP.open(s.vaultURL(), contacts, log)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("CERTWRIGHT_EVENTS: destination %q: %w", name, err)
@@ -151,8 +151,8 @@ func openDestinations(cfg config, contacts func(context.Context) ([]vault.Contac
 
 // vaultURL is the URL by which the vault is known where nobody has called it by
 // one: the first that is no pattern.
-func (c config) vaultURL() string {
-	for _, u := range c.VaultURLs {
+func (s Settings) vaultURL() string {
+	for _, u := range s.VaultURLs {
 		if !strings.Contains(u, "*") {
 			return u
 		}

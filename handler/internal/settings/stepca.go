@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"time"
@@ -15,7 +15,7 @@ type stepCAConfig struct {
 	MaxValidityHours int    `json:"maxValidityHours"` // what the provisioner allows; 0: ask for what policies want
 }
 
-func (c *stepCAConfig) open(surroundings) (vault.Issuer, error) {
+func (c *stepCAConfig) open(Backend) (vault.Issuer, error) {
 	roots, err := readRoots(c.Roots)
 	if err != nil {
 		return nil, err

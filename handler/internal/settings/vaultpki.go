@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
@@ -17,7 +17,7 @@ type vaultPKIConfig struct {
 	Verbatim     bool     `json:"verbatim"`     // sign-verbatim instead of sign
 }
 
-func (c *vaultPKIConfig) open(surroundings) (vault.Issuer, error) {
+func (c *vaultPKIConfig) open(Backend) (vault.Issuer, error) {
 	roots, err := readRoots(c.Roots)
 	if err != nil {
 		return nil, err
