@@ -45,7 +45,10 @@ func (s Settings) OpenBackend(log *slog.Logger) (Backend, error) {
 		return Backend{}, err
 	}
 	storage := s.storage()
-	storage.Credential, storage.Log = credential, log
+	storage.Log = log
+	if s.StorageConnectionString == "" { // which has a credential of its own
+		storage.Credential = credential
+	}
 	store, err := azstore.Open(storage)
 	if err != nil {
 		return Backend{}, err

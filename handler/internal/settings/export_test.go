@@ -2,6 +2,3 @@ package settings
 
 // HookToken is the token of an ACME provider's first hook.
 func HookToken(p Provider) string { return p.ACME.Hooks[0].token }
-
-// NeedsAzure reports whether a provider uses the app's identity in Azure.
-func NeedsAzure(p Provider) bool { return p.needsAzure() }

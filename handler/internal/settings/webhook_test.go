@@ -58,12 +58,6 @@ func TestWebhookFromSettings(t *testing.T) {
 	if posts != 1 {
 		t.Errorf("%d POSTs", posts)
 	}
-	for text, needed := range map[string]bool{`{"webhook": {"audience": "api://ca"}}`: true, `{"webhook": {}}`: false} {
-		c, err := settingstest.Parse(settingstest.Development, map[string]string{"CERTWRIGHT_PROVIDERS": `{"CA": ` + text + `}`})
-		if err != nil || settings.NeedsAzure(c.Providers["ca"]) != needed {
-			t.Errorf("%s: does not say who needs the app's identity: %v", text, err)
-		}
-	}
 	for _, wrong := range []string{
 		`{"webhook": {"url": "https://ca.example.com", "authentication": "basic"}}`,
 		`{"webhook": {"url": "https://ca.example.com", "authentication": "signature", "audience": "api://ca"}}`,
