@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -46,22 +45,10 @@ func TestCRLFromSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := func() (*functions, *httptest.Server) {
-		cfg, err := settingstest.Parse(settingstest.Development, map[string]string{
-			"CERTWRIGHT_STORAGE_CONNECTION_STRING": storage.ConnectionString(), "CERTWRIGHT_KEK_FILE": settingstest.KEK(t), "CERTWRIGHT_PROVIDERS": string(setting),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		handler, err := build(cfg, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := httptest.NewServer(handler)
-		t.Cleanup(server.Close)
-		return handler.(*functions), server
+	changes := map[string]string{
+		"CERTWRIGHT_STORAGE_CONNECTION_STRING": storage.ConnectionString(), "CERTWRIGHT_KEK_FILE": settingstest.KEK(t), "CERTWRIGHT_PROVIDERS": string(setting),
 	}
-	f, server := start()
+	f, server := start(t, changes)
 	get := func(server *httptest.Server, file string, header ...string) (*http.Response, []byte) {
 		t.Helper()
 		return fetch(t, http.MethodGet, server.URL+path+file, header...)
@@ -102,7 +89,7 @@ func TestCRLFromSettings(t *testing.T) {
 		t.Errorf("a certificate that is revoked: %v\n%s", err, text)
 	}
 	// Another instance serves the same, having published nothing.
-	_, other := start()
+	_, other := start(t, changes)
 	if resp, second := get(other, ".crl"); resp.StatusCode != http.StatusOK || string(second) == string(first) {
 		t.Errorf("another instance: %s, %d bytes", resp.Status, len(second))
 	}

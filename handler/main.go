@@ -11,22 +11,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/auth"
 	"github.com/certwright/certwright/handler/internal/kvhttp"
-	"github.com/certwright/certwright/handler/internal/ops"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -39,40 +33,11 @@ func main() {
 	// No signal is handled: every write is safe against a kill at any moment,
 	// and the Functions host restarts a handler that a signal ended but not one
 	// that exited with 0.
-	err := run(os.Args[1:], terminal{os.Getenv, os.Stdin, os.Stdout})
+	err := run(context.Background(), os.Args[1:], terminal{os.Getenv, os.Stdin, os.Stdout})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "handler:", err)
-		if _, usage := errors.AsType[ops.UsageError](err); usage {
-			os.Exit(2)
-		}
-		os.Exit(1)
 	}
-}
-
-// terminal is where a command runs: its settings, its input and its output.
-type terminal struct {
-	getenv func(string) string
-	in     io.Reader
-	out    io.Writer
-}
-
-// commands are what the program does when its first argument says so. The
-// Functions host starts it without any: it serves.
-var commands = map[string]func(args []string, t terminal) error{
-	"ca":  runCA,
-	"ops": runOps,
-}
-
-// run does what the arguments say.
-func run(args []string, t terminal) error {
-	if len(args) == 0 {
-		return serve(t.getenv)
-	}
-	command, ok := commands[args[0]]
-	if !ok {
-		return fmt.Errorf("unknown command %q: there are %s; without one it serves", args[0], strings.Join(slices.Sorted(maps.Keys(commands)), ", "))
-	}
-	return command(args[1:], t)
+	os.Exit(exitCode(err))
 }
 
 // serve serves until the listener fails. It touches no network before it listens.

@@ -1,4 +1,4 @@
-package main
+package ca
 
 import (
 	"context"
@@ -15,33 +15,31 @@ import (
 )
 
 // showCAs prints what CAs are.
-func showCAs(args []string, t terminal) error {
-	flags := caFlags("show", "Prints subject, key, validity, fingerprint and CRL of CAs.", t)
+func showCAs(ctx context.Context, cfg Config, args []string) error {
+	flags := newFlags("show", "Prints subject, key, validity, fingerprint and CRL of CAs.", cfg)
 	provider := flags.String("provider", "", "the CA's provider; all unless set")
 	if err := parseFlags(flags, args); err != nil {
 		return err
 	}
-	cas, err := ownCAs(*provider, t)
+	cas, err := ownCAs(*provider, cfg)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), caTimeout)
-	defer cancel()
 	var errs []error
 	for _, ca := range cas {
-		errs = append(errs, ca.show(ctx, t))
+		errs = append(errs, ca.show(ctx, cfg))
 	}
 	return errors.Join(errs...)
 }
 
 // show prints what the CA is.
-func (ca ownCA) show(ctx context.Context, t terminal) error {
+func (ca ownCA) show(ctx context.Context, cfg Config) error {
 	chain, err := ca.ReadChain()
 	if err != nil {
 		return fmt.Errorf("provider %q: %w", ca.provider, err)
 	}
 	file := settings.CAFiles + settings.CAName(chain[0])
-	_, err = fmt.Fprintf(t.out, "provider %s\n%s  signs with %s\n  certificate at %s.cer\n  CRL at %s.crl: %s\n",
+	_, err = fmt.Fprintf(cfg.Stdout, "provider %s\n%s  signs with %s\n  certificate at %s.cer\n  CRL at %s.crl: %s\n",
 		ca.provider, privateca.Describe(chain), ca.keyState(ctx, chain), file, file, ca.crlState(ctx, chain))
 	return err
 }

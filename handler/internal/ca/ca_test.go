@@ -1,15 +1,12 @@
-package main
+package ca_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"log/slog"
 	"maps"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,11 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/ca"
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
-	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
-	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/scripts/localcloud/azurite"
 )
 
 // operator runs commands with settings.
@@ -33,23 +28,22 @@ type operator struct {
 
 // newOperator has the settings of one private CA, the provider Corp, with its
 // chain in a file of the operator's folder.
-func newOperator(t *testing.T, ca map[string]any) *operator {
+func newOperator(t *testing.T, members map[string]any) *operator {
 	t.Helper()
 	o := &operator{t: t, dir: t.TempDir()}
-	kek := o.write("kek", []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))))
-	ca = maps.Clone(ca)
-	ca["chain"] = o.path("chain.pem")
-	if ca["keyFile"] != nil {
-		ca["keyFile"] = o.path("ca.key")
+	members = maps.Clone(members)
+	members["chain"] = o.path("chain.pem")
+	if members["keyFile"] != nil {
+		members["keyFile"] = o.path("ca.key")
 	}
-	providers, err := json.Marshal(map[string]any{"Corp": map[string]any{"privateca": ca}, "Portal": map[string]any{"webhook": map[string]any{"url": "https://ca.example.com"}}})
+	providers, err := json.Marshal(map[string]any{"Corp": map[string]any{"privateca": members}, "Portal": map[string]any{"webhook": map[string]any{"url": "https://ca.example.com"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// What a command on the state needs, and no more.
 	o.settings = map[string]string{
 		"CERTWRIGHT_STORAGE_CONNECTION_STRING": "UseDevelopmentStorage=true",
-		"CERTWRIGHT_KEK_FILE":                  kek,
+		"CERTWRIGHT_KEK_FILE":                  settingstest.KEK(t),
 		"CERTWRIGHT_PROVIDERS":                 string(providers),
 	}
 	return o
@@ -74,35 +68,37 @@ func (o *operator) read(name string) []byte {
 	return content
 }
 
-// run runs the program.
+// run runs a command.
 func (o *operator) run(in string, args ...string) (string, error) {
 	var out bytes.Buffer
-	err := run(args, terminal{func(name string) string { return o.settings[name] }, strings.NewReader(in), &out})
+	err := ca.Run(o.t.Context(), ca.Config{
+		Args: args, Getenv: func(name string) string { return o.settings[name] }, Stdin: strings.NewReader(in), Stdout: &out, Now: time.Now,
+	})
 	return out.String(), err
 }
 
-// does runs the program, which must succeed and print texts.
+// does runs a command, which must succeed and print texts.
 func (o *operator) does(args []string, texts ...string) string {
 	o.t.Helper()
 	out, err := o.run("", args...)
 	if err != nil {
-		o.t.Fatalf("handler %q: %v", args, err)
+		o.t.Fatalf("handler ca %q: %v", args, err)
 	}
 	for _, text := range texts {
 		if !strings.Contains(out, text) {
-			o.t.Errorf("handler %q does not say %q:\n%s", args, text, out)
+			o.t.Errorf("handler ca %q does not say %q:\n%s", args, text, out)
 		}
 	}
 	return out
 }
 
-// refuses runs the program, which must fail and say texts.
+// refuses runs a command, which must fail and say texts.
 func (o *operator) refuses(args []string, texts ...string) {
 	o.t.Helper()
 	out, err := o.run("", args...)
 	for _, text := range texts {
 		if err == nil || !strings.Contains(err.Error(), text) {
-			o.t.Errorf("handler %q: %v, want an error with %q\n%s", args, err, text, out)
+			o.t.Errorf("handler ca %q: %v, want an error with %q\n%s", args, err, text, out)
 		}
 	}
 }
@@ -131,12 +127,12 @@ func (o *operator) chain() []*x509.Certificate {
 func TestMakeRootInFiles(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, map[string]any{"keyFile": true})
-	o.refuses([]string{"ca", "make", "-provider", "corp"}, "no common name")
-	o.refuses([]string{"ca", "make", "-provider", "corp", "-cn", "Dev Root", "-key", "P-1"}, `no kind of key "P-1"`)
+	o.refuses([]string{"make", "-provider", "corp"}, "no common name")
+	o.refuses([]string{"make", "-provider", "corp", "-cn", "Dev Root", "-key", "P-1"}, `no kind of key "P-1"`)
 	if _, err := os.Stat(o.path("ca.key")); err == nil {
 		t.Error("a key was stored for a CA that was not made")
 	}
-	out := o.does([]string{"ca", "make", "-provider", "CORP", "-cn", "Dev Root", "-o", "Contoso", "-c", "DE", "-years", "2", "-depth", "1", "-dns", "corp.test,dev.test", "-ips", "10.0.0.0/8"},
+	out := o.does([]string{"make", "-provider", "CORP", "-cn", "Dev Root", "-o", "Contoso", "-c", "DE", "-years", "2", "-depth", "1", "-dns", "corp.test,dev.test", "-ips", "10.0.0.0/8"},
 		"provider corp\nCN=Dev Root,O=Contoso,C=DE\n", "ECDSA on P-384, in the file", ".crl: none, as it is not set", "at most 1 CAs below it")
 	if strings.Contains(out, "NOT USABLE") {
 		t.Error(out)
@@ -155,27 +151,27 @@ func TestMakeRootInFiles(t *testing.T) {
 		t.Errorf("no fingerprint %s in\n%s", fingerprint, out)
 	}
 	key, chain := o.read("ca.key"), o.read("chain.pem")
-	o.refuses([]string{"ca", "make", "-provider", "corp", "-cn", "Another"}, "has a CA already")
+	o.refuses([]string{"make", "-provider", "corp", "-cn", "Another"}, "has a CA already")
 	if !bytes.Equal(key, o.read("ca.key")) || !bytes.Equal(chain, o.read("chain.pem")) {
 		t.Error("the CA was changed")
 	}
-	if shown := o.does([]string{"ca", "show"}); shown != out {
+	if shown := o.does([]string{"show"}); shown != out {
 		t.Errorf("shown:\n%s\nwhen it was made:\n%s", shown, out)
 	}
 	// A key that is lost, or another's, is told.
 	if err := os.Remove(o.path("ca.key")); err != nil {
 		t.Fatal(err)
 	}
-	o.does([]string{"ca", "show"}, "NOT USABLE", "there is no key")
+	o.does([]string{"show"}, "NOT USABLE", "there is no key")
 	o.openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "ca.key")
-	o.does([]string{"ca", "show"}, "NOT USABLE", "the key is not that of")
+	o.does([]string{"show"}, "NOT USABLE", "the key is not that of")
 }
 
 // A make that was killed between key and certificate is gone on with.
 func TestMakeRootAgain(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, map[string]any{"keyFile": true})
-	args := []string{"ca", "make", "-provider", "corp", "-cn", "Dev Root"}
+	args := []string{"make", "-provider", "corp", "-cn", "Dev Root"}
 	o.does(args)
 	key := o.read("ca.key")
 	if err := os.Remove(o.path("chain.pem")); err != nil {
@@ -187,72 +183,13 @@ func TestMakeRootAgain(t *testing.T) {
 	}
 }
 
-// TestSealedCA: a CA whose key is sealed in storage is made by the command,
-// issues and revokes in the app, and is shown.
-func TestSealedCA(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	storage, err := azurite.Start(ctx, azurite.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer storage.Stop()
-	o := newOperator(t, map[string]any{"sealed": true, "crl": true})
-	o.settings["CERTWRIGHT_STORAGE_CONNECTION_STRING"] = storage.ConnectionString()
-	o.does([]string{"ca", "make", "-provider", "corp", "-cn", "Sealed Root", "-key", "P-256"},
-		"ECDSA on P-256, sealed in storage\n", "certificate at /.well-known/certwright/", ".crl: not published yet")
-	if files, err := os.ReadDir(o.dir); err != nil || len(files) != 2 { // kek and chain.pem
-		t.Errorf("%v, %v", files, err)
-	}
-
-	f, server := o.start()
-	leaf := obtain(t, f, server, "corp")
-	root := o.chain()[0]
-	if err := leaf.CheckSignatureFrom(root); err != nil {
-		t.Error(err)
-	}
-	if len(leaf.CRLDistributionPoints)+len(leaf.IssuingCertificateURL) != 0 {
-		t.Errorf("URLs that are not configured: %q, %q", leaf.CRLDistributionPoints, leaf.IssuingCertificateURL)
-	}
-	if err := f.cas[settings.CAName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 1); err != nil {
-		t.Fatal(err)
-	}
-	o.does([]string{"ca", "show", "-provider", "corp"}, ".crl: number 2 from ", ", 1 certificates revoked\n")
-
-	// Another provider's CA has its key beside it.
-	other := newOperator(t, map[string]any{"sealed": true})
-	other.settings["CERTWRIGHT_STORAGE_CONNECTION_STRING"] = storage.ConnectionString()
-	other.does([]string{"ca", "make", "-provider", "corp", "-cn", "Next Root", "-key", "RSA-2048"}, "RSA of 2048 bits, sealed in storage\n")
-	o.does([]string{"ca", "show"}, "ECDSA on P-256, sealed in storage\n")
-	// Without the row there is no key.
-	o.settings["CERTWRIGHT_VAULT_ID"] = "elsewhere"
-	o.does([]string{"ca", "show"}, "NOT USABLE: there is no key")
-}
-
-// start runs the app with the operator's settings.
-func (o *operator) start() (*functions, *httptest.Server) {
-	o.t.Helper()
-	cfg, err := settingstest.Parse(settingstest.Development, o.settings)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	handler, err := build(cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	o.t.Cleanup(server.Close)
-	return handler.(*functions), server
-}
-
 // TestIntermediate: the CSR goes to OpenSSL, which is the CA above, and the chain
 // comes back; later the CA is renewed.
 func TestIntermediate(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, map[string]any{"keyFile": true})
-	o.refuses([]string{"ca", "make", "-provider", "corp", "-request", "-cn", "a", "-years", "3"}, "-years goes without -request")
-	csr := o.does([]string{"ca", "make", "-provider", "corp", "-request", "-cn", "Issuing CA", "-key", "P-256"})
+	o.refuses([]string{"make", "-provider", "corp", "-request", "-cn", "a", "-years", "3"}, "-years goes without -request")
+	csr := o.does([]string{"make", "-provider", "corp", "-request", "-cn", "Issuing CA", "-key", "P-256"})
 	o.write("ca.csr", []byte(csr))
 	if _, err := os.Stat(o.path("chain.pem")); err == nil {
 		t.Error("there is a chain")
@@ -265,7 +202,7 @@ func TestIntermediate(t *testing.T) {
 		o.write("bundle.pem", append(o.read("issued.pem"), o.read("root.pem")...))
 	}
 	issue("100")
-	o.does([]string{"ca", "import", "-provider", "corp", "-chain", o.path("bundle.pem")}, "CN=Issuing CA\n", "issued by CN=Root\n", "ECDSA on P-256, in the file")
+	o.does([]string{"import", "-provider", "corp", "-chain", o.path("bundle.pem")}, "CN=Issuing CA\n", "issued by CN=Root\n", "ECDSA on P-256, in the file")
 	first := o.chain()
 	if len(first) != 2 {
 		t.Errorf("%d certificates in the chain", len(first))
@@ -274,33 +211,33 @@ func TestIntermediate(t *testing.T) {
 		t.Errorf("the chain's file: %v, %v", info, err)
 	}
 	issue("200")
-	o.does([]string{"ca", "import", "-provider", "corp", "-chain", o.path("bundle.pem")})
+	o.does([]string{"import", "-provider", "corp", "-chain", o.path("bundle.pem")})
 	if second := o.chain(); !second[0].NotAfter.After(first[0].NotAfter) || !bytes.Equal(second[0].SubjectKeyId, first[0].SubjectKeyId) {
 		t.Error("the CA was not renewed")
 	}
 	// Another CA does not take its place.
-	o.refuses([]string{"ca", "import", "-provider", "corp", "-chain", o.path("root.pem"), "-key", o.path("root.key")}, `is the CA "CN=Issuing CA", which has another key`)
+	o.refuses([]string{"import", "-provider", "corp", "-chain", o.path("root.pem"), "-key", o.path("root.key")}, `is the CA "CN=Issuing CA", which has another key`)
 }
 
 func TestImportCA(t *testing.T) {
 	t.Parallel()
 	made := newOperator(t, map[string]any{"keyFile": true})
-	made.does([]string{"ca", "make", "-provider", "corp", "-cn", "Old Root", "-key", "RSA-2048"})
+	made.does([]string{"make", "-provider", "corp", "-cn", "Old Root", "-key", "RSA-2048"})
 	chain, key := made.path("chain.pem"), made.path("ca.key")
 
 	o := newOperator(t, map[string]any{"keyFile": true})
-	o.refuses([]string{"ca", "import", "-provider", "corp", "-chain", chain}, "the CA's key is not in the file", "give it with -key")
-	o.refuses([]string{"ca", "import", "-provider", "corp", "-chain", key, "-key", key}, "0 certificates")
-	o.refuses([]string{"ca", "import", "-provider", "corp", "-chain", o.path("nowhere"), "-key", key}, "no such file")
-	o.refuses([]string{"ca", "import", "-provider", "corp", "-chain", chain, "-key", chain}, "there is no private key in PEM")
+	o.refuses([]string{"import", "-provider", "corp", "-chain", chain}, "the CA's key is not in the file", "give it with -key")
+	o.refuses([]string{"import", "-provider", "corp", "-chain", key, "-key", key}, "0 certificates")
+	o.refuses([]string{"import", "-provider", "corp", "-chain", o.path("nowhere"), "-key", key}, "no such file")
+	o.refuses([]string{"import", "-provider", "corp", "-chain", chain, "-key", chain}, "there is no private key in PEM")
 	o.openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "other.key")
-	o.refuses([]string{"ca", "import", "-provider", "corp", "-chain", chain, "-key", o.path("other.key")}, "the key is not that of")
+	o.refuses([]string{"import", "-provider", "corp", "-chain", chain, "-key", o.path("other.key")}, "the key is not that of")
 	for _, file := range []string{"chain.pem", "ca.key"} {
 		if _, err := os.Stat(o.path(file)); err == nil {
 			t.Errorf("%s was written", file)
 		}
 	}
-	out, err := o.run(string(made.read("ca.key")), "ca", "import", "-provider", "corp", "-chain", chain, "-key", "-")
+	out, err := o.run(string(made.read("ca.key")), "import", "-provider", "corp", "-chain", chain, "-key", "-")
 	if err != nil || !strings.Contains(out, "RSA of 2048 bits, in the file "+o.path("ca.key")+"\n") {
 		t.Errorf("from standard input: %v\n%s", err, out)
 	}
@@ -308,33 +245,30 @@ func TestImportCA(t *testing.T) {
 		t.Error("the key is not stored, or is printed")
 	}
 	// Again, with the key or without, is no error.
-	o.does([]string{"ca", "import", "-provider", "corp", "-chain", chain, "-key", key})
-	o.does([]string{"ca", "import", "-provider", "corp", "-chain", chain})
+	o.does([]string{"import", "-provider", "corp", "-chain", chain, "-key", key})
+	o.does([]string{"import", "-provider", "corp", "-chain", chain})
 }
 
 func TestCommandsOfCA(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, map[string]any{"keyFile": true})
-	for _, args := range [][]string{{"ca"}, {"ca", "help"}, {"ca", "-h"}} {
+	for _, args := range [][]string{{}, {"help"}, {"-h"}} {
 		o.does(args, "make ", "import ", "show ", "CERTWRIGHT_PROVIDERS")
 	}
 	for command, flag := range map[string]string{"make": "-request", "import": "-chain", "show": "-provider"} {
-		o.does([]string{"ca", command, "-h"}, "handler ca "+command, flag)
+		o.does([]string{command, "-h"}, "handler ca "+command, flag)
 	}
-	o.refuses([]string{"serve"}, `unknown command "serve": there are ca`)
-	o.refuses([]string{"ca", "revoke"}, `unknown command "revoke": there are import, make, show`)
-	o.refuses([]string{"ca", "show", "corp"}, `unexpected argument "corp"`)
-	o.refuses([]string{"ca", "make", "-size", "1"}, "not defined: -size")
-	o.refuses([]string{"ca", "make", "-ips", "10.0.0.0"}, "10.0.0.0")
-	o.refuses([]string{"ca", "make", "-cn", "a"}, "-provider")
-	o.refuses([]string{"ca", "make", "-provider", "portal", "-cn", "a"}, `no private CA "portal"`, "corp")
-	o.refuses([]string{"ca", "show"}, `provider "corp": reading the chain`)
+	o.refuses([]string{"revoke"}, `unknown command "revoke": there are import, make, show`)
+	o.refuses([]string{"show", "corp"}, `unexpected argument "corp"`)
+	o.refuses([]string{"make", "-size", "1"}, "not defined: -size")
+	o.refuses([]string{"make", "-ips", "10.0.0.0"}, "10.0.0.0")
+	o.refuses([]string{"make", "-cn", "a"}, "-provider")
+	o.refuses([]string{"make", "-provider", "portal", "-cn", "a"}, `no private CA "portal"`, "corp")
+	o.refuses([]string{"show"}, `provider "corp": reading the chain`)
 	o.settings["CERTWRIGHT_KEK_FILE"] = ""
-	o.refuses([]string{"ca", "show"}, "CERTWRIGHT_KEK_ID")
+	o.refuses([]string{"show"}, "CERTWRIGHT_KEK_ID")
 	// A key in a file is for development, here as in the app.
-	for name, value := range settingstest.Production {
-		o.settings[name] = value
-	}
+	maps.Copy(o.settings, settingstest.Production)
 	o.settings["CERTWRIGHT_STORAGE_CONNECTION_STRING"] = ""
-	o.refuses([]string{"ca", "make", "-provider", "corp", "-cn", "a"}, "a CA's key in a file is for development")
+	o.refuses([]string{"make", "-provider", "corp", "-cn", "a"}, "a CA's key in a file is for development")
 }

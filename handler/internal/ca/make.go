@@ -1,4 +1,4 @@
-package main
+package ca
 
 import (
 	"context"
@@ -15,7 +15,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/names"
@@ -28,8 +27,8 @@ above instead; bring what that one issues with handler ca import.
 `
 
 // makeCA makes a CA.
-func makeCA(args []string, t terminal) error {
-	flags := caFlags("make", makeUsage, t)
+func makeCA(ctx context.Context, cfg Config, args []string) error {
+	flags := newFlags("make", makeUsage, cfg)
 	var (
 		provider     = flags.String("provider", "", "the CA's `provider`")
 		commonName   = flags.String("cn", "", "common `name` of the CA")
@@ -56,33 +55,31 @@ func makeCA(args []string, t terminal) error {
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for _, name := range []string{"years", "depth", "dns", "emails", "uris", "ips"} {
 		if *request && given[name] {
-			return fmt.Errorf("-%s goes without -request: that is up to the CA above", name)
+			return UsageError(fmt.Sprintf("-%s goes without -request: that is up to the CA above", name))
 		}
 	}
 	if given["dns"] || given["emails"] || given["uris"] || given["ips"] {
 		root.Names = &permitted
 	}
 	root.Subject = pkix.Name{CommonName: *commonName, Organization: optional(*organization), Country: optional(*country)}
-	ca, err := oneCA(*provider, t)
+	ca, err := oneCA(*provider, cfg)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), caTimeout)
-	defer cancel()
 	if *request {
-		return ca.request(ctx, root.Subject, *keyKind, t)
+		return ca.request(ctx, root.Subject, *keyKind, cfg)
 	}
-	return ca.root(ctx, root, *keyKind, t)
+	return ca.root(ctx, root, *keyKind, cfg)
 }
 
 // root makes a root.
-func (ca ownCA) root(ctx context.Context, root privateca.Root, kind string, t terminal) error {
+func (ca ownCA) root(ctx context.Context, root privateca.Root, kind string, cfg Config) error {
 	if _, err := os.Lstat(ca.Chain); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the provider %q has a CA already, in %q", ca.provider, ca.Chain)
 	}
 	var certificate *x509.Certificate
 	err := ca.useKey(ctx, kind, func(key crypto.Signer) (err error) {
-		certificate, err = root.Certify(key, time.Now(), rand.Reader)
+		certificate, err = root.Certify(key, cfg.Now(), rand.Reader)
 		return err
 	})
 	if err != nil {
@@ -91,11 +88,11 @@ func (ca ownCA) root(ctx context.Context, root privateca.Root, kind string, t te
 	if err := ca.CreateChain([]*x509.Certificate{certificate}); err != nil {
 		return err
 	}
-	return ca.show(ctx, t)
+	return ca.show(ctx, cfg)
 }
 
 // request prints a CSR.
-func (ca ownCA) request(ctx context.Context, subject pkix.Name, kind string, t terminal) error {
+func (ca ownCA) request(ctx context.Context, subject pkix.Name, kind string, cfg Config) error {
 	var der []byte
 	err := ca.useKey(ctx, kind, func(key crypto.Signer) (err error) {
 		der, err = privateca.RequestCA(subject, key)
@@ -104,7 +101,7 @@ func (ca ownCA) request(ctx context.Context, subject pkix.Name, kind string, t t
 	if err != nil {
 		return err
 	}
-	return pem.Encode(t.out, &pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
+	return pem.Encode(cfg.Stdout, &pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
 }
 
 // useKey makes the CA's key, and stores it once it has been of use. A key that is
@@ -120,7 +117,7 @@ func (ca ownCA) useKey(ctx context.Context, kind string, use func(crypto.Signer)
 	}
 	properties, ok := parseKeyKind(kind)
 	if !ok {
-		return fmt.Errorf("no kind of key %q: must be one of %s", kind, strings.Join(keyKinds, ", "))
+		return UsageError(fmt.Sprintf("no kind of key %q: must be one of %s", kind, strings.Join(keyKinds, ", ")))
 	}
 	if key, err = vault.GenerateKey(properties); err != nil {
 		return err

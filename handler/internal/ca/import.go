@@ -1,4 +1,4 @@
-package main
+package ca
 
 import (
 	"bytes"
@@ -25,15 +25,15 @@ takes the place of the old one.
 const maxKeyFile = 64 << 10
 
 // importCA brings a CA.
-func importCA(args []string, t terminal) error {
-	flags := caFlags("import", importUsage, t)
+func importCA(ctx context.Context, cfg Config, args []string) error {
+	flags := newFlags("import", importUsage, cfg)
 	provider := flags.String("provider", "", "the CA's `provider`")
 	chainFile := flags.String("chain", "", "`file` of the CA's certificate and those above it, PEM")
 	keyFile := flags.String("key", "", "`file` of the CA's key, PEM, not encrypted; - is standard input")
 	if err := parseFlags(flags, args); err != nil {
 		return err
 	}
-	ca, err := oneCA(*provider, t)
+	ca, err := oneCA(*provider, cfg)
 	if err != nil {
 		return err
 	}
@@ -45,18 +45,16 @@ func importCA(args []string, t terminal) error {
 	if err != nil {
 		return fmt.Errorf("reading the chain in %q: %w", *chainFile, err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), caTimeout)
-	defer cancel()
 	if err := ca.checkSuccession(chain); err != nil {
 		return err
 	}
-	if err := ca.importKey(ctx, chain, *keyFile, t); err != nil {
+	if err := ca.importKey(ctx, chain, *keyFile, cfg); err != nil {
 		return err
 	}
 	if err := ca.ReplaceChain(chain); err != nil {
 		return err
 	}
-	return ca.show(ctx, t)
+	return ca.show(ctx, cfg)
 }
 
 // checkSuccession refuses a chain that would make another CA of this one.
@@ -76,7 +74,7 @@ func (ca ownCA) checkSuccession(chain []*x509.Certificate) error {
 
 // importKey brings the key of a chain's CA from a file, or checks that it is
 // there when no file is given.
-func (ca ownCA) importKey(ctx context.Context, chain []*x509.Certificate, file string, t terminal) error {
+func (ca ownCA) importKey(ctx context.Context, chain []*x509.Certificate, file string, cfg Config) error {
 	there, err := ca.key.Find(ctx, chain[0].PublicKey)
 	switch {
 	case err == nil:
@@ -86,7 +84,7 @@ func (ca ownCA) importKey(ctx context.Context, chain []*x509.Certificate, file s
 	case file == "":
 		return fmt.Errorf("the CA's key is not %s: give it with -key", ca.key)
 	}
-	key, err := readKey(file, t.in)
+	key, err := readKey(file, cfg.Stdin)
 	if err == nil {
 		err = privateca.CheckKey(chain, key)
 	}
