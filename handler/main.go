@@ -19,10 +19,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/auth"
-	"github.com/certwright/certwright/handler/internal/kvhttp"
 	"github.com/certwright/certwright/handler/internal/settings"
-	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // version is Certwright's own, as clients log it
@@ -48,7 +45,7 @@ func serve(getenv func(string) string) error {
 	}
 	// Standard output: the host takes every line of standard error for an error.
 	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: cfg.LogLevel}))
-	handler, err := build(cfg, log)
+	handler, err := newFunctions(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -67,56 +64,6 @@ func serve(getenv func(string) string) error {
 	}
 	log.Info("listening", "address", listener.Addr().String(), "development", cfg.Development())
 	return server.Serve(listener)
-}
-
-// build wires the program together.
-func build(cfg settings.Settings, log *slog.Logger) (http.Handler, error) {
-	b, err := cfg.OpenBackend(log)
-	if err != nil {
-		return nil, err
-	}
-	issuers, err := cfg.OpenProviders(b)
-	if err != nil {
-		return nil, err
-	}
-	var v *vault.Vault // its contacts are written to, once it is there
-	contacts := func(ctx context.Context) ([]vault.Contact, error) { return v.Contacts(ctx) }
-	destinations, err := cfg.OpenDestinations(contacts, log)
-	if err != nil {
-		return nil, err
-	}
-	v, err = vault.New(vault.Config{
-		Store:           b.Store,
-		Seal:            b.Seal,
-		Open:            b.Open,
-		Issuers:         issuers,
-		Names:           cfg.PermittedNames(),
-		Destinations:    destinations,
-		RecoverableDays: cfg.RecoverableDays,
-		PurgeProtection: cfg.PurgeProtection,
-		Log:             log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	validator, err := auth.New(auth.Config{
-		Authority:  cfg.Authority,
-		Resource:   cfg.Resource,
-		Issuers:    cfg.TokenIssuers,
-		Audiences:  cfg.TokenAudiences,
-		KeysURL:    cfg.TokenKeysURL,
-		Grants:     cfg.Grants,
-		HTTPClient: settings.DirectClient(),
-		Log:        log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	api, err := kvhttp.New(kvhttp.Config{Vault: v, Auth: validator, VaultURLs: cfg.VaultURLs, Version: version, Log: log})
-	if err != nil {
-		return nil, err
-	}
-	return &functions{vault: v, api: api, challenges: b.Challenges(), cas: privateCAs(issuers), log: log}, nil
 }
 
 // Times of the HTTP server. The Functions host keeps idle connections for a

@@ -22,8 +22,8 @@ type Backend struct {
 	// CRLs keeps the CRLs of private CAs. It is the same store.
 	CRLs *azstore.Store
 
-	// Seal and Open are for vault.Config.
-	Seal, Open sealing
+	// Seal and Open are those of vault.Config.
+	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
 
 	// LocalKEK: Open needs no network besides storage.
 	LocalKEK bool
@@ -36,7 +36,7 @@ type Backend struct {
 }
 
 // sealing is the form of Seal and Open.
-type sealing = func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
+type sealing func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
 
 // OpenBackend makes the backend of the settings. It touches no network.
 func (s Settings) OpenBackend(log *slog.Logger) (Backend, error) {

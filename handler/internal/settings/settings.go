@@ -85,8 +85,8 @@ type Settings struct {
 	LogLevel slog.Level
 }
 
-// Parse reads all settings and reports everything that is wrong with them
-// at once.
+// Parse reads all settings and reports everything that is wrong with them at
+// once.
 func Parse(getenv func(string) string) (Settings, error) {
 	r := reader{getenv: getenv}
 	s := r.state()

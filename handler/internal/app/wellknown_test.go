@@ -1,8 +1,9 @@
-package main
+package app
 
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 func TestChallengeIsServed(t *testing.T) {
 	t.Parallel()
 	challenges := vault.Challenges{Store: new(vaulttest.Memory)}
-	server := httptest.NewServer(&functions{challenges: challenges, log: slog.New(slog.DiscardHandler)})
+	server := httptest.NewServer(&App{challenges: challenges, log: slog.New(slog.DiscardHandler)})
 	defer server.Close()
 	if err := challenges.Put(context.Background(), "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0", "authorization"); err != nil {
 		t.Fatal(err)
@@ -26,9 +27,9 @@ func TestChallengeIsServed(t *testing.T) {
 		"/.well-known/acme-challenge/":                                            404,
 		"/.well-known/acme-challenge/..%2Fc:web":                                  404,
 	} {
-		status, _, body := send(t, "GET", server.URL+path, "")
-		if status != want || want == 200 && body != "authorization" {
-			t.Errorf("GET %s: %d %q, want %d", path, status, body, want)
+		resp, body := fetch(t, http.MethodGet, server.URL+path)
+		if resp.StatusCode != want || want == 200 && string(body) != "authorization" {
+			t.Errorf("GET %s: %d %q, want %d", path, resp.StatusCode, body, want)
 		}
 	}
 }

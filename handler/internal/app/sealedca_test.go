@@ -1,11 +1,9 @@
-package main
+package app
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,15 +88,15 @@ func TestSealedCA(t *testing.T) {
 	}
 	root := chain[0]
 
-	f, server := start(t, c.changes)
-	leaf := obtain(t, f, server, "corp")
+	a, _ := start(t, c.changes)
+	leaf := obtain(t, a, "corp")
 	if err := leaf.CheckSignatureFrom(root); err != nil {
 		t.Error(err)
 	}
 	if len(leaf.CRLDistributionPoints)+len(leaf.IssuingCertificateURL) != 0 {
 		t.Errorf("URLs that are not configured: %q, %q", leaf.CRLDistributionPoints, leaf.IssuingCertificateURL)
 	}
-	if err := f.cas[settings.CAName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 1); err != nil {
+	if err := a.cas[settings.CAName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 1); err != nil {
 		t.Fatal(err)
 	}
 	c.does([]string{"show", "-provider", "corp"}, ".crl: number 2 from ", ", 1 certificates revoked\n")
@@ -110,20 +108,4 @@ func TestSealedCA(t *testing.T) {
 	// Without the row there is no key.
 	c.changes["CERTWRIGHT_VAULT_ID"] = "elsewhere"
 	c.does([]string{"show"}, "NOT USABLE: there is no key")
-}
-
-// start runs the app with the settings of development and these.
-func start(t *testing.T, changes map[string]string) (*functions, *httptest.Server) {
-	t.Helper()
-	cfg, err := settingstest.Parse(settingstest.Development, changes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	handler, err := build(cfg, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return handler.(*functions), server
 }

@@ -1,8 +1,7 @@
-package main
+package app
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -17,7 +16,7 @@ import (
 )
 
 // wellKnown answers whoever asks for a file below /.well-known/.
-func (f *functions) wellKnown(w http.ResponseWriter, r *http.Request, path string) {
+func (a *App) wellKnown(w http.ResponseWriter, r *http.Request, path string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
@@ -26,22 +25,22 @@ func (f *functions) wellKnown(w http.ResponseWriter, r *http.Request, path strin
 	directory, file, _ := strings.Cut(path, "/")
 	switch directory {
 	case "acme-challenge":
-		f.challenge(w, r, file)
+		a.challenge(w, r, file)
 	case "certwright":
-		f.caFile(w, r, file)
+		a.caFile(w, r, file)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
 // challenge answers a CA that validates a name by HTTP-01. RFC 8555 section 8.3.
-func (f *functions) challenge(w http.ResponseWriter, r *http.Request, token string) {
-	keyAuthorization, err := f.challenges.Get(r.Context(), token)
+func (a *App) challenge(w http.ResponseWriter, r *http.Request, token string) {
+	keyAuthorization, err := a.challenges.Get(r.Context(), token)
 	switch {
 	case errors.Is(err, vault.ErrNotFound):
 		http.NotFound(w, r)
 	case err != nil:
-		f.log.Error("challenge not read", "error", err)
+		a.log.Error("challenge not read", "error", err)
 		http.Error(w, "try again later", http.StatusServiceUnavailable)
 	default:
 		w.Header().Set("Content-Type", "application/octet-stream")
@@ -58,15 +57,15 @@ const (
 
 // caFile answers with the CRL of a private CA, or with its certificate, in DER.
 // RFC 5280 sections 4.2.1.13 and 4.2.2.1.
-func (f *functions) caFile(w http.ResponseWriter, r *http.Request, file string) {
+func (a *App) caFile(w http.ResponseWriter, r *http.Request, file string) {
 	name, kind, _ := strings.Cut(file, ".")
-	ca := f.cas[name]
+	ca := a.cas[name]
 	switch {
 	case ca != nil && kind == "crl":
 		crl, err := ca.CRL(r.Context())
 		switch {
 		case err != nil:
-			f.log.Error("CRL not read", "ca", name, "error", err)
+			a.log.Error("CRL not read", "ca", name, "error", err)
 			http.Error(w, "try again later", http.StatusServiceUnavailable)
 		case crl == nil:
 			http.NotFound(w, r)
@@ -87,21 +86,6 @@ func serveFile(w http.ResponseWriter, r *http.Request, mediaType string, content
 	header.Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(content)))
 	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(maxAge.Seconds())))
 	http.ServeContent(w, r, "", modified, bytes.NewReader(content))
-}
-
-// crlTimeout bounds what one CA's CRL may take of a tick.
-const crlTimeout = 10 * time.Second
-
-// refreshCRLs publishes the CRLs that are due. What fails is tried again by the
-// next tick, long before the last CRL runs out.
-func (f *functions) refreshCRLs(ctx context.Context) {
-	for name, ca := range f.cas {
-		ctx, cancel := context.WithTimeout(ctx, crlTimeout)
-		if err := ca.RefreshCRL(ctx); err != nil {
-			f.log.Error("CRL not refreshed", "ca", name, "error", err)
-		}
-		cancel()
-	}
 }
 
 // privateCAs are the private CAs among providers, by the name of their files. Of

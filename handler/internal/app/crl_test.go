@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 )
 
 // TestCRLFromSettings: a private CA that crlUrls are configured for publishes its
-// CRL by the timer, in a blob, and serves it to anybody with its certificate, by
+// CRL by a tick, in a blob, and serves it to anybody with its certificate, by
 // which OpenSSL verifies what the CA issued.
 func TestCRLFromSettings(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestCRLFromSettings(t *testing.T) {
 	}
 	defer storage.Stop()
 	root, keyFile := settingstest.Root(t)
-	path := "/.well-known/certwright/" + settings.CAName(root)
+	path := settings.CAFiles + settings.CAName(root)
 	setting, err := json.Marshal(map[string]any{
 		"Corp": map[string]any{"privateca": map[string]any{
 			"chain": settingstest.Certificates(t, root.Raw), "keyFile": keyFile,
@@ -48,7 +48,7 @@ func TestCRLFromSettings(t *testing.T) {
 	changes := map[string]string{
 		"CERTWRIGHT_STORAGE_CONNECTION_STRING": storage.ConnectionString(), "CERTWRIGHT_KEK_FILE": settingstest.KEK(t), "CERTWRIGHT_PROVIDERS": string(setting),
 	}
-	f, server := start(t, changes)
+	a, server := start(t, changes)
 	get := func(server *httptest.Server, file string, header ...string) (*http.Response, []byte) {
 		t.Helper()
 		return fetch(t, http.MethodGet, server.URL+path+file, header...)
@@ -56,7 +56,7 @@ func TestCRLFromSettings(t *testing.T) {
 	if resp, _ := get(server, ".crl"); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("before the first tick: %s", resp.Status)
 	}
-	leaf := obtain(t, f, server, "corp")
+	leaf := obtain(t, a, "corp")
 	if leaf.CRLDistributionPoints[0] != "http://ca.example.com"+path+".crl" || leaf.IssuingCertificateURL[0] != "http://ca.example.com"+path+".cer" {
 		t.Errorf("the certificate names %q and %q", leaf.CRLDistributionPoints, leaf.IssuingCertificateURL)
 	}
@@ -80,7 +80,7 @@ func TestCRLFromSettings(t *testing.T) {
 	if text, err := verifyWithCRL(t, root, first, leaf); err != nil {
 		t.Errorf("a certificate that is not revoked: %v\n%s", err, text)
 	}
-	if err := f.cas[settings.CAName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 4); err != nil {
+	if err := a.cas[settings.CAName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 4); err != nil {
 		t.Fatal(err)
 	}
 	if resp, second := get(server, ".crl", "If-None-Match", etag); resp.StatusCode != http.StatusOK {
@@ -138,38 +138,37 @@ func TestNoCRL(t *testing.T) {
 	}
 }
 
-// obtain has a certificate issued by the timer.
-func obtain(t *testing.T, f *functions, server *httptest.Server, provider string) *x509.Certificate {
+// obtain has a certificate issued by a tick.
+func obtain(t *testing.T, a *App, provider string) *x509.Certificate {
 	t.Helper()
 	issuer, err := vault.ParseIssuerName("ca")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.vault.SetIssuer(t.Context(), issuer, vault.IssuerSet{Provider: &provider}); err != nil {
+	if _, err := a.vault.SetIssuer(t.Context(), issuer, vault.IssuerSet{Provider: &provider}); err != nil {
 		t.Fatal(err)
 	}
 	name, err := vault.ParseName("web")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = f.vault.Create(t.Context(), name, vault.CreateParams{Policy: &vault.PolicyParams{
+	_, err = a.vault.Create(t.Context(), name, vault.CreateParams{Policy: &vault.PolicyParams{
 		X509:   &vault.X509Params{Subject: new("CN=www.corp.test"), SANs: &vault.SANs{DNSNames: []string{"www.corp.test"}}},
 		Issuer: &vault.IssuerParams{Name: new("ca")},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, _, answer := send(t, "POST", server.URL+"/AdvanceIssuance", `{"Data":{"timer":{"Schedule":{},"ScheduleStatus":null,"IsPastDue":false}},"Metadata":{}}`)
-	if status != http.StatusOK {
-		t.Fatalf("tick: %d %s", status, answer)
+	if _, err := a.Tick(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	c, err := f.vault.Certificate(t.Context(), name)
+	c, err := a.vault.Certificate(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	leaf, err := x509.ParseCertificate(c.Leaf)
 	if err != nil {
-		op, _ := f.vault.Operation(t.Context(), name, "")
+		op, _ := a.vault.Operation(t.Context(), name, "")
 		t.Fatalf("after a tick: %v; the operation is %s, %+v", err, op.Status, op.Error)
 	}
 	return leaf
