@@ -1,8 +1,8 @@
-// Package app is what a process of Certwright serves, whoever starts the process:
-// the vault's API, the files that CAs and their clients ask for, and the work that
-// a timer has done. It listens on nothing and has no clock of its own: a program
-// gives it requests ([App.ServeHTTP]) and ticks ([App.Tick]), as the custom handler
-// does for the Functions host.
+// Package app is what a process of Certwright serves: the vault's API, the files
+// that CAs and their clients ask for, and the work that a timer has done. It
+// listens on nothing and has no timer of its own: a program gives it requests
+// ([App.ServeHTTP]) and ticks ([App.Tick]), as the custom handler does for the
+// Functions host.
 //
 // app.go makes the parts from the settings and has the routes, wellknown.go the
 // files below /.well-known/, tick.go the work of a tick.
@@ -89,7 +89,7 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]vault
 	return v, err
 }
 
-// ServeHTTP answers a client, a CA, or whoever asks whether the process is up.
+// ServeHTTP answers clients, CAs, and questions whether the process is up.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.EscapedPath(); {
 	case path == "/":

@@ -15,7 +15,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// wellKnown answers whoever asks for a file below /.well-known/.
+// wellKnown answers requests for files below /.well-known/.
 func (a *App) wellKnown(w http.ResponseWriter, r *http.Request, path string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

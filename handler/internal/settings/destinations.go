@@ -149,8 +149,8 @@ func (s Settings) OpenDestinations(contacts func(context.Context) ([]vault.Conta
 	return destinations, nil
 }
 
-// vaultURL is the URL by which the vault is known where nobody has called it by
-// one: the first that is no pattern.
+// vaultURL is the vault's URL for messages that no request causes: the first that
+// is not a pattern.
 func (s Settings) vaultURL() string {
 	for _, u := range s.VaultURLs {
 		if !strings.Contains(u, "*") {

@@ -65,8 +65,8 @@ type Settings struct {
 	// CERTWRIGHT_RECOVERABLE_DAYS, 7 to 90, 90 unless set.
 	RecoverableDays int
 
-	// PurgeProtection keeps a deleted certificate until its purge date, whoever
-	// asks: CERTWRIGHT_PURGE_PROTECTION.
+	// PurgeProtection keeps a deleted certificate until its purge date; until then
+	// every purge is refused: CERTWRIGHT_PURGE_PROTECTION.
 	PurgeProtection bool
 
 	// ScriptedIssuer allows issuer objects of the provider Test, which do what

@@ -94,18 +94,18 @@ func TestProviders(t *testing.T) {
 		t.Errorf("issuers are %v, %v", issuers, err)
 	}
 	for why, text := range map[string]string{
-		"a misspelt member":         `{"CA": {"acme": {"directroy": "https://acme.example.com"}}}`,
-		"two kinds":                 `{"CA": {"acme": {}, "webhook": {}}}`,
-		"no kind":                   `{"CA": {}}`,
-		"names without a kind":      `{"CA": {"names": {"dns": ["example.com"]}}}`,
-		"a misspelt kind of names":  `{"CA": {"webhook": {"url": "https://a.example.com"}, "names": {"dnsNames": ["example.com"]}}}`,
-		"a wildcard among names":    `{"CA": {"webhook": {"url": "https://a.example.com"}, "names": {"dns": ["*.example.com"]}}}`,
-		"an address for a network":  `{"CA": {"webhook": {"url": "https://a.example.com"}, "names": {"ips": ["10.0.0.1"]}}}`,
-		"a built-in name":           `{"Self": {"webhook": {"url": "https://a.example.com"}}}`,
-		"one name in two cases":     `{"CA": {"webhook": {"url": "https://a.example.com"}}, "ca": {"webhook": {"url": "https://a.example.com"}}}`,
-		"three kinds":               `{"CA": {"acme": {}, "webhook": {}, "privateca": {}}}`,
-		"a setting that is no JSON": `LetsEncrypt`,
-		"a token that is not set":   `{"CA": {"acme": {"hooks": [{"tokenSetting": "NONE"}]}}}`,
+		"a misspelt member":          `{"CA": {"acme": {"directroy": "https://acme.example.com"}}}`,
+		"two kinds":                  `{"CA": {"acme": {}, "webhook": {}}}`,
+		"no kind":                    `{"CA": {}}`,
+		"names without a kind":       `{"CA": {"names": {"dns": ["example.com"]}}}`,
+		"a misspelt kind of names":   `{"CA": {"webhook": {"url": "https://a.example.com"}, "names": {"dnsNames": ["example.com"]}}}`,
+		"a wildcard among names":     `{"CA": {"webhook": {"url": "https://a.example.com"}, "names": {"dns": ["*.example.com"]}}}`,
+		"an address for a network":   `{"CA": {"webhook": {"url": "https://a.example.com"}, "names": {"ips": ["10.0.0.1"]}}}`,
+		"a built-in name":            `{"Self": {"webhook": {"url": "https://a.example.com"}}}`,
+		"one name in two cases":      `{"CA": {"webhook": {"url": "https://a.example.com"}}, "ca": {"webhook": {"url": "https://a.example.com"}}}`,
+		"three kinds":                `{"CA": {"acme": {}, "webhook": {}, "privateca": {}}}`,
+		"a setting that is not JSON": `LetsEncrypt`,
+		"a token that is not set":    `{"CA": {"acme": {"hooks": [{"tokenSetting": "NONE"}]}}}`,
 	} {
 		if _, err := settingstest.Parse(settingstest.Production, map[string]string{"CERTWRIGHT_PROVIDERS": text}); err == nil {
 			t.Errorf("%s: accepted", why)
