@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/app"
 	"github.com/certwright/certwright/handler/internal/funchost"
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/settings"
 )
 
 // The timer function: its folder, which the host calls by name, and the binding
@@ -23,29 +22,27 @@ const (
 // tickDeadline ends a tick before the host's functionTimeout kills the process.
 const tickDeadline = 100 * time.Second
 
-// functions gives each of the host's calls to what serves it.
+// functions is the app as the Functions host calls it.
 type functions struct {
-	vault      *vault.Vault
-	api        http.Handler
-	challenges vault.Challenges
-	cas        map[string]*privateca.Issuer // by the name of their files
-	log        *slog.Logger
+	app *app.App
+	log *slog.Logger
+}
+
+// newFunctions makes the app of the settings. It touches no network.
+func newFunctions(s settings.Settings, log *slog.Logger) (*functions, error) {
+	a, err := app.New(s, version, log)
+	if err != nil {
+		return nil, err
+	}
+	return &functions{a, log}, nil
 }
 
 func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch path := r.URL.EscapedPath(); {
-	case funchost.IsTimer(r, timerFunction):
+	if funchost.IsTimer(r, timerFunction) {
 		f.tick(w, r)
-	case path == "/":
-		w.WriteHeader(http.StatusOK) // the host asks whether the process is ready
-	case path == "/health":
-		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintln(w, `{"status":"ok"}`)
-	case strings.HasPrefix(path, "/.well-known/"):
-		f.wellKnown(w, r, strings.TrimPrefix(path, "/.well-known/"))
-	default:
-		f.api.ServeHTTP(w, r)
+		return
 	}
+	f.app.ServeHTTP(w, r)
 }
 
 // tick is one call of the timer.
@@ -60,8 +57,7 @@ func (f *functions) tick(w http.ResponseWriter, r *http.Request) {
 	// off leaves claims behind.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), tickDeadline)
 	defer cancel()
-	report, err := f.vault.Advance(ctx)
-	f.refreshCRLs(ctx)
+	report, err := f.app.Tick(ctx)
 	if err != nil {
 		f.log.Error("tick failed", "error", err)
 		funchost.ReplyError(w, []string{err.Error()})

@@ -1,35 +1,36 @@
 package main
 
 import (
-	"encoding/base64"
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
+	"github.com/certwright/certwright/scripts/localcloud/azurite"
 )
 
-// startDevelopment serves the whole program with settings that lead nowhere:
-// nobody listens where its storage and its token keys should be.
-func startDevelopment(t *testing.T) *httptest.Server {
+// nowhere is a connection string of storage where nobody listens.
+const nowhere = "AccountName=devstoreaccount1;AccountKey=bm90IGEga2V5;" +
+	"BlobEndpoint=http://127.0.0.1:1/devstoreaccount1;TableEndpoint=http://127.0.0.1:1/devstoreaccount1"
+
+// startDevelopment serves the whole program with storage at a connection string,
+// and with token keys where nobody listens.
+func startDevelopment(t *testing.T, storage string) *httptest.Server {
 	t.Helper()
-	kek := filepath.Join(t.TempDir(), "kek")
-	if err := os.WriteFile(kek, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := parse(development, map[string]string{
-		"CERTWRIGHT_KEK_FILE":       kek,
-		"CERTWRIGHT_TOKEN_KEYS_URL": "http://127.0.0.1:1/keys",
-		"CERTWRIGHT_STORAGE_CONNECTION_STRING": "AccountName=devstoreaccount1;AccountKey=bm90IGEga2V5;" +
-			"BlobEndpoint=http://127.0.0.1:1/devstoreaccount1;TableEndpoint=http://127.0.0.1:1/devstoreaccount1",
+	cfg, err := settingstest.Parse(settingstest.Development, map[string]string{
+		"CERTWRIGHT_KEK_FILE":                  settingstest.KEK(t),
+		"CERTWRIGHT_TOKEN_KEYS_URL":            "http://127.0.0.1:1/keys",
+		"CERTWRIGHT_STORAGE_CONNECTION_STRING": storage,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := build(cfg, slog.New(slog.DiscardHandler))
+	handler, err := newFunctions(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +43,7 @@ func startDevelopment(t *testing.T) *httptest.Server {
 // the health function and the challenge need neither storage nor token keys.
 func TestAnswersWithoutNetwork(t *testing.T) {
 	t.Parallel()
-	server := startDevelopment(t)
+	server := startDevelopment(t, nowhere)
 	for _, test := range []struct {
 		method, path string
 		status       int
@@ -61,15 +62,34 @@ func TestAnswersWithoutNetwork(t *testing.T) {
 	}
 }
 
+// timerCall is the body of the host's call of a timer.
+const timerCall = `{"Data":{"timer":{"Schedule":{},"ScheduleStatus":null,"IsPastDue":false}},"Metadata":{}}`
+
+// TestTimer: the host is told that a tick succeeded, in the form that it wants.
+func TestTimer(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	storage, err := azurite.Start(ctx, azurite.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer storage.Stop()
+	server := startDevelopment(t, storage.ConnectionString())
+	status, header, answer := send(t, "POST", server.URL+"/AdvanceIssuance", timerCall)
+	if status != 200 || !strings.HasPrefix(header.Get("Content-Type"), "application/json") || !strings.Contains(answer, `"Logs":[]`) {
+		t.Errorf("%d %v %s", status, header, answer)
+	}
+}
+
 // TestTimerThatCannotRead: a tick that cannot read its due work must not look
 // like one that had none.
 func TestTimerThatCannotRead(t *testing.T) {
 	t.Parallel()
-	server := startDevelopment(t)
-	const envelope = `{"Data":{"timer":{"Schedule":{},"ScheduleStatus":null,"IsPastDue":false}},"Metadata":{}}`
+	server := startDevelopment(t, nowhere)
 	for body, want := range map[string]string{
-		envelope: "reading due work",
-		"{}":     "timer",
+		timerCall: "reading due work",
+		"{}":      "timer",
 	} {
 		status, header, answer := send(t, "POST", server.URL+"/AdvanceIssuance", body)
 		if status != 500 || !strings.HasPrefix(header.Get("Content-Type"), "application/json") || !strings.Contains(answer, want) {

@@ -1,0 +1,105 @@
+// Package app is what a process of Certwright serves: the vault's API, the files
+// that CAs and their clients ask for, and the work that a timer has done. It
+// listens on nothing and has no timer of its own: a program gives it requests
+// ([App.ServeHTTP]) and ticks ([App.Tick]), as the custom handler does for the
+// Functions host.
+//
+// app.go makes the parts from the settings and has the routes, wellknown.go the
+// files below /.well-known/, tick.go the work of a tick.
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/certwright/certwright/handler/internal/auth"
+	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/kvhttp"
+	"github.com/certwright/certwright/handler/internal/settings"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// App is one instance; any number of them may share their storage.
+type App struct {
+	vault      *vault.Vault
+	api        http.Handler
+	challenges vault.Challenges
+	cas        map[string]*privateca.Issuer // by the name of their files
+	log        *slog.Logger
+}
+
+// New makes an App of settings that settings.Parse has checked. version is what
+// clients are told is the service's. New reads the files that the settings name
+// and touches no network.
+func New(s settings.Settings, version string, log *slog.Logger) (*App, error) {
+	b, err := s.OpenBackend(log)
+	if err != nil {
+		return nil, err
+	}
+	issuers, err := s.OpenProviders(b)
+	if err != nil {
+		return nil, err
+	}
+	v, err := openVault(s, b, issuers)
+	if err != nil {
+		return nil, err
+	}
+	validator, err := auth.New(auth.Config{
+		Authority:  s.Authority,
+		Resource:   s.Resource,
+		Issuers:    s.TokenIssuers,
+		Audiences:  s.TokenAudiences,
+		KeysURL:    s.TokenKeysURL,
+		Grants:     s.Grants,
+		HTTPClient: settings.DirectClient(),
+		Log:        log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	api, err := kvhttp.New(kvhttp.Config{Vault: v, Auth: validator, VaultURLs: s.VaultURLs, Version: version, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return &App{vault: v, api: api, challenges: b.Challenges(), cas: privateCAs(issuers), log: log}, nil
+}
+
+// openVault makes the vault.
+func openVault(s settings.Settings, b settings.Backend, issuers map[string]vault.Issuer) (*vault.Vault, error) {
+	var v *vault.Vault // its contacts are written to, once it is there
+	contacts := func(ctx context.Context) ([]vault.Contact, error) { return v.Contacts(ctx) }
+	destinations, err := s.OpenDestinations(contacts, b.Log)
+	if err != nil {
+		return nil, err
+	}
+	v, err = vault.New(vault.Config{
+		Store:           b.Store,
+		Seal:            b.Seal,
+		Open:            b.Open,
+		Issuers:         issuers,
+		Names:           s.PermittedNames(),
+		Destinations:    destinations,
+		RecoverableDays: s.RecoverableDays,
+		PurgeProtection: s.PurgeProtection,
+		Log:             b.Log,
+	})
+	return v, err
+}
+
+// ServeHTTP answers clients, CAs, and questions whether the process is up.
+func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.EscapedPath(); {
+	case path == "/":
+		w.WriteHeader(http.StatusOK) // the host asks whether the process is ready
+	case path == "/health":
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintln(w, `{"status":"ok"}`)
+	case strings.HasPrefix(path, "/.well-known/"):
+		a.wellKnown(w, r, strings.TrimPrefix(path, "/.well-known/"))
+	default:
+		a.api.ServeHTTP(w, r)
+	}
+}

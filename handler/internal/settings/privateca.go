@@ -1,0 +1,89 @@
+package settings
+
+import (
+	"context"
+	"crypto"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
+
+// A PrivateCA is the configuration of a CA of one's own. Its key stays in Key Vault or is sealed in
+// storage; in development it may be a file.
+type PrivateCA struct {
+	Chain   string `json:"chain"`   // file: the CA's certificate and those above it, PEM
+	KeyID   string `json:"keyId"`   // https://VAULT/keys/NAME/VERSION; the app's identity needs the role Key Vault Crypto User
+	Sealed  bool   `json:"sealed"`  // instead: the key that handler ca brought to storage
+	KeyFile string `json:"keyFile"` // instead, in development: PEM
+
+	MaxValidityDays int              `json:"maxValidityDays"`
+	KeyUsages       []string         `json:"keyUsages"` // Key Vault's names
+	EKUs            []string         `json:"ekus"`      // dotted
+	Names           *names.Permitted `json:"names"`     // nil: all that the CA's own certificates permit
+	SubordinateCAs  bool             `json:"subordinateCAs"`
+	CRL             *bool            `json:"crl"` // publish a CRL; as there are crlUrls unless set
+	CRLURLs         []string         `json:"crlUrls"`
+	IssuerURLs      []string         `json:"issuerUrls"`
+}
+
+func (c *PrivateCA) open(b Backend) (vault.Issuer, error) {
+	chain, err := c.ReadChain()
+	if err != nil {
+		return nil, err
+	}
+	place, err := c.KeyPlace(b)
+	if err != nil {
+		return nil, err
+	}
+	cfg := privateca.Config{
+		Chain:   chain,
+		Key:     func(ctx context.Context) (crypto.Signer, error) { return place.Find(ctx, chain[0].PublicKey) },
+		Profile: c.profile(),
+		Log:     b.Log,
+	}
+	if _, ok := place.(KeyInFile); ok { // a wrong one is reported at start
+		key, err := place.Find(context.Background(), nil)
+		if err == nil {
+			err = privateca.CheckKey(chain, key)
+		}
+		if err != nil {
+			return nil, err
+		}
+		cfg.Key = func(context.Context) (crypto.Signer, error) { return key, nil }
+	}
+	if c.PublishesCRL() {
+		name := CAName(chain[0])
+		cfg.LoadCRL = func(ctx context.Context) ([]byte, string, error) { return b.CRLs.LoadCRL(ctx, name) }
+		cfg.SaveCRL = func(ctx context.Context, crl []byte, etag string) error { return b.CRLs.SaveCRL(ctx, name, crl, etag) }
+	}
+	issuer, err := privateca.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if c.KeyFile != "" || c.Sealed && b.LocalKEK {
+		return privateca.Instant{Issuer: issuer}, nil
+	}
+	return issuer, nil // to open its key may take a call to Key Vault
+}
+
+// PublishesCRL reports whether the CA publishes a CRL.
+func (c *PrivateCA) PublishesCRL() bool {
+	if c.CRL != nil {
+		return *c.CRL
+	}
+	return len(c.CRLURLs) > 0
+}
+
+func (c *PrivateCA) profile() privateca.Profile {
+	return privateca.Profile{
+		MaxValidity:    time.Duration(c.MaxValidityDays) * 24 * time.Hour,
+		KeyUsages:      c.KeyUsages,
+		EKUs:           c.EKUs,
+		Names:          c.Names,
+		SubordinateCAs: c.SubordinateCAs,
+		CRLURLs:        c.CRLURLs,
+		IssuerURLs:     c.IssuerURLs,
+	}
+}
