@@ -264,8 +264,8 @@ func TestInstantCAs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := issuer.(vault.Instant); ok != test.instant {
-			t.Errorf("%s: instant %t", name, ok)
+		if instant := issuer.(vault.Instant).Instant(); instant != test.instant {
+			t.Errorf("%s: instant %t", name, instant)
 		}
 	}
 	for _, cfg := range []privateCAConfig{{Chain: chain}, {Chain: chain, KeyFile: keyFile, Sealed: true}, {Chain: chain, KeyID: "https://kv.example.com/keys/ca/0123456789abcdef0123456789abcdef", Sealed: true}} {

@@ -44,6 +44,7 @@ func (c *privateCAConfig) open(s surroundings) (vault.Issuer, error) {
 	cfg := privateca.Config{
 		Chain:   chain,
 		Key:     func(ctx context.Context) (crypto.Signer, error) { return place.find(ctx, chain[0].PublicKey) },
+		Instant: c.KeyFile != "" || c.Sealed && s.localKEK, // else to open it may take a call to Key Vault
 		Profile: c.profile(),
 		Log:     s.log,
 	}
@@ -62,14 +63,7 @@ func (c *privateCAConfig) open(s surroundings) (vault.Issuer, error) {
 		cfg.LoadCRL = func(ctx context.Context) ([]byte, string, error) { return s.crls.LoadCRL(ctx, name) }
 		cfg.SaveCRL = func(ctx context.Context, crl []byte, etag string) error { return s.crls.SaveCRL(ctx, name, crl, etag) }
 	}
-	issuer, err := privateca.New(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if c.KeyFile != "" || c.Sealed && s.localKEK {
-		return privateca.Instant{Issuer: issuer}, nil
-	}
-	return issuer, nil // to open its key may take a call to Key Vault
+	return privateca.New(cfg)
 }
 
 func (c *privateCAConfig) readChain() ([]*x509.Certificate, error) {

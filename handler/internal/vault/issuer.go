@@ -74,10 +74,12 @@ type OrderNamer interface {
 	OrderID(state json.RawMessage) string
 }
 
-// Instant marks an Issuer whose step needs no network, so that a client's poll
-// may run it.
+// Instant is an Issuer that may be quick enough for a client's poll to run a step
+// of it.
 type Instant interface {
-	Instant()
+	// Instant reports whether a step needs no network besides the vault's storage.
+	// The answer does not change.
+	Instant() bool
 }
 
 // MaxState bounds a provider's saved state in bytes of JSON.
