@@ -36,10 +36,14 @@ type Releaser interface {
 	Release(ctx context.Context, req Request, state json.RawMessage) error
 }
 
-// Checker is an Issuer that can tell beforehand what it cannot do.
-type Checker interface {
+// IssuerChecker is an Issuer that does not work with every issuer object.
+type IssuerChecker interface {
 	// CheckIssuer refuses an issuer object that lacks what the provider needs.
 	CheckIssuer(IssuerObject) error
+}
+
+// PolicyChecker is an Issuer that can tell beforehand what its CA cannot do.
+type PolicyChecker interface {
 	// CheckPolicy refuses a policy that the CA cannot honour.
 	CheckPolicy(IssuerObject, Policy) error
 }

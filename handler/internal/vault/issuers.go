@@ -121,7 +121,7 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 	if r.Pause != nil && r.Pause.By == PausedByBreaker {
 		r.Pause = nil // what was wrong may be mended now
 	}
-	if c, ok := provider.(Checker); ok {
+	if c, ok := provider.(IssuerChecker); ok {
 		return asBadParameter("org_details", c.CheckIssuer(r.object()))
 	}
 	return nil
@@ -297,7 +297,7 @@ func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
 	if err := v.checkPermitted(strings.ToLower(r.Provider), p.X509); err != nil {
 		return pin{}, err
 	}
-	if c, ok := provider.(Checker); ok {
+	if c, ok := provider.(PolicyChecker); ok {
 		if err := c.CheckPolicy(r.object(), p); err != nil {
 			return pin{}, asBadParameter("policy", err)
 		}

@@ -70,11 +70,12 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer   = (*Issuer)(nil)
-	_ vault.Canceler = (*Issuer)(nil)
-	_ vault.Releaser = (*Issuer)(nil)
-	_ vault.Checker  = (*Issuer)(nil)
-	_ vault.Revoker  = (*Issuer)(nil)
+	_ vault.Issuer        = (*Issuer)(nil)
+	_ vault.Canceler      = (*Issuer)(nil)
+	_ vault.Releaser      = (*Issuer)(nil)
+	_ vault.IssuerChecker = (*Issuer)(nil)
+	_ vault.PolicyChecker = (*Issuer)(nil)
+	_ vault.Revoker       = (*Issuer)(nil)
 )
 
 // productID is the form of a product's identifier, a segment of a path.

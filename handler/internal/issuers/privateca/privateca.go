@@ -68,10 +68,10 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer  = (*Issuer)(nil)
-	_ vault.Checker = (*Issuer)(nil)
-	_ vault.Revoker = (*Issuer)(nil)
-	_ vault.Instant = (*Issuer)(nil)
+	_ vault.Issuer        = (*Issuer)(nil)
+	_ vault.PolicyChecker = (*Issuer)(nil)
+	_ vault.Revoker       = (*Issuer)(nil)
+	_ vault.Instant       = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches neither key nor storage.
@@ -191,9 +191,6 @@ func (i *Issuer) sign(ctx context.Context, template *x509.Certificate) ([][]byte
 	}
 	return chain, nil
 }
-
-// CheckIssuer refuses nothing: an issuer object adds nothing to a private CA.
-func (i *Issuer) CheckIssuer(vault.IssuerObject) error { return nil }
 
 // CheckPolicy refuses what the CA does not certify.
 func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {

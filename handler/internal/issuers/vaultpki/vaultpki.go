@@ -62,10 +62,11 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer      = (*Issuer)(nil)
-	_ vault.Checker     = (*Issuer)(nil)
-	_ vault.Revoker     = (*Issuer)(nil)
-	_ vault.ChainSource = (*Issuer)(nil)
+	_ vault.Issuer        = (*Issuer)(nil)
+	_ vault.IssuerChecker = (*Issuer)(nil)
+	_ vault.PolicyChecker = (*Issuer)(nil)
+	_ vault.Revoker       = (*Issuer)(nil)
+	_ vault.ChainSource   = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches no network.

@@ -69,12 +69,12 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer     = (*Issuer)(nil)
-	_ vault.Canceler   = (*Issuer)(nil)
-	_ vault.Releaser   = (*Issuer)(nil)
-	_ vault.Checker    = (*Issuer)(nil)
-	_ vault.Revoker    = (*Issuer)(nil)
-	_ vault.OrderNamer = (*Issuer)(nil)
+	_ vault.Issuer        = (*Issuer)(nil)
+	_ vault.Canceler      = (*Issuer)(nil)
+	_ vault.Releaser      = (*Issuer)(nil)
+	_ vault.IssuerChecker = (*Issuer)(nil)
+	_ vault.Revoker       = (*Issuer)(nil)
+	_ vault.OrderNamer    = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches no network.
@@ -167,9 +167,6 @@ func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
 	}
 	return nil
 }
-
-// CheckPolicy refuses nothing: that is the CA's business.
-func (i *Issuer) CheckPolicy(vault.IssuerObject, vault.Policy) error { return nil }
 
 func requestPath(req vault.Request) string { return "/v1/requests/" + url.PathEscape(req.ID) }
 
