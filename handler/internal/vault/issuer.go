@@ -155,7 +155,7 @@ const (
 	CodeGivenUp     = "Request given up" // by an operator; ours
 )
 
-// IssuerObject is a configured CA account.
+// IssuerObject is a configured CA account, as its provider sees it.
 //
 // REST page: Set Certificate Issuer.
 type IssuerObject struct {
@@ -166,7 +166,6 @@ type IssuerObject struct {
 	HasAccount bool   // credentials.account_id was set
 	Org        OrganizationDetails
 	Enabled    bool
-	Pause      *Pause // nil: work goes on
 	Created    time.Time
 	Updated    time.Time
 }
