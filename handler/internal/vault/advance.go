@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -86,12 +85,13 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 	state = op.State
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
+	var panicked error
 	defer func() {
-		if p := recover(); p != nil {
-			v.cfg.Log.ErrorContext(ctx, "provider panicked", "certificate", n.text, "provider", op.Provider, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			state, out = op.State, Retry(time.Time{}, fmt.Errorf("provider %s panicked", op.Provider))
+		if panicked != nil {
+			state, out = op.State, Retry(time.Time{}, panicked)
 		}
 	}()
+	defer v.recovered(ctx, "provider", op.Provider, &panicked, "certificate", n.text)
 	switch {
 	case op.Manual():
 		return state, cancelled

@@ -63,11 +63,7 @@ func (v *Vault) completeChain(ctx context.Context, n Name, h *head, issuer Issue
 
 // offered asks a CA for its certificates.
 func (v *Vault) offered(ctx context.Context, source ChainSource, object IssuerObject) (certs []*x509.Certificate, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the provider panicked: %v", p)
-		}
-	}()
+	defer v.recovered(ctx, "provider", object.Provider, &err, "issuer", object.Name)
 	der, err := source.Certificates(ctx, object)
 	switch {
 	case err != nil:

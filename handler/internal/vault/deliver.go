@@ -3,8 +3,6 @@ package vault
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"time"
 )
 
@@ -117,12 +115,7 @@ func (v *Vault) deliver(ctx context.Context, name string) (reached bool, err err
 func (v *Vault) send(ctx context.Context, d *delivery) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			v.cfg.Log.ErrorContext(ctx, "destination panicked", "destination", d.Destination, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("destination %s panicked", d.Destination)
-		}
-	}()
+	defer v.recovered(ctx, "destination", d.Destination, &err)
 	destination := v.cfg.Destinations[d.Destination]
 	if destination == nil {
 		return errors.New("the settings have no destination of this name")

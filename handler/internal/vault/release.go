@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -159,11 +158,7 @@ func (v *Vault) release(ctx context.Context, requestID string, issuers *issuerCa
 }
 
 func (v *Vault) runRelease(ctx context.Context, j *releaseJob, issuers *issuerCache) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("provider %s panicked: %v", j.Operation.Provider, p)
-		}
-	}()
+	defer v.recovered(ctx, "provider", j.Operation.Provider, &err, "certificate", j.Name)
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
 	n := Name{j.Name}

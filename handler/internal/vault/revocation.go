@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -179,12 +178,7 @@ func (v *Vault) revoke(ctx context.Context, id string, issuers *issuerCache) err
 }
 
 func (v *Vault) runRevocation(ctx context.Context, r *Revocation, issuers *issuerCache) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			v.cfg.Log.ErrorContext(ctx, "provider panicked", "certificate", r.Name, "provider", r.Provider, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("provider %s panicked", r.Provider)
-		}
-	}()
+	defer v.recovered(ctx, "provider", r.Provider, &err, "certificate", r.Name)
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
 	issuer, object, err := v.pinnedIssuer(ctx, pin{r.Issuer, r.Provider, r.IssuerID}, r.Requested, issuers)
