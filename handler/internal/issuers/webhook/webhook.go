@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/httpsig"
@@ -79,10 +78,10 @@ var (
 
 // New checks cfg and makes an Issuer of it. It touches no network.
 func New(cfg Config) (*Issuer, error) {
-	base, err := url.Parse(cfg.URL)
+	base, err := egress.BaseURL(cfg.URL)
 	switch {
-	case err != nil || base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "":
-		return nil, fmt.Errorf("webhook %q is not of the form https://HOST/PATH", cfg.URL)
+	case err != nil:
+		return nil, fmt.Errorf("webhook %w", err)
 	case cfg.Authentication > Bearer:
 		return nil, fmt.Errorf("webhook %q: unknown authentication %d", cfg.URL, cfg.Authentication)
 	case cfg.Token != nil && cfg.Authentication != Bearer:
@@ -185,7 +184,7 @@ func (i *Issuer) call(ctx context.Context, issuer vault.IssuerObject, method, pa
 	if body != nil {
 		content = body.content
 	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(i.base.String(), "/")+path, bytes.NewReader(content))
+	req, err := http.NewRequestWithContext(ctx, method, i.base.String()+path, bytes.NewReader(content))
 	if err != nil {
 		return reply{}, fmt.Errorf("calling the CA: %w", err)
 	}
