@@ -94,9 +94,6 @@ func privateCAs(issuers map[string]vault.Issuer) map[string]*privateca.Issuer {
 	cas := make(map[string]*privateca.Issuer)
 	for _, issuer := range issuers {
 		ca, ok := issuer.(*privateca.Issuer)
-		if instant, is := issuer.(privateca.Instant); is {
-			ca, ok = instant.Issuer, true
-		}
 		if !ok {
 			continue
 		}

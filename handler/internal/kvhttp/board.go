@@ -153,7 +153,7 @@ func resumeIssuer(ctx context.Context, c *call) (reply, error) {
 	return c.showIssuerState(c.vault.ResumeIssuer(ctx, c.name))
 }
 
-func (c *call) showIssuerState(o vault.IssuerObject, err error) (reply, error) {
+func (c *call) showIssuerState(o vault.IssuerState, err error) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}

@@ -34,7 +34,7 @@ func deleteIssuer(ctx context.Context, c *call) (reply, error) {
 	return c.showIssuer(c.vault.DeleteIssuer(ctx, c.name))
 }
 
-func (c *call) changeIssuer(ctx context.Context, change func(context.Context, vault.Name, vault.IssuerSet) (vault.IssuerObject, error)) (reply, error) {
+func (c *call) changeIssuer(ctx context.Context, change func(context.Context, vault.Name, vault.IssuerSet) (vault.IssuerState, error)) (reply, error) {
 	var in issuerSet
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
@@ -42,7 +42,7 @@ func (c *call) changeIssuer(ctx context.Context, change func(context.Context, va
 	return c.showIssuer(change(ctx, c.name, in.params()))
 }
 
-func (c *call) showIssuer(o vault.IssuerObject, err error) (reply, error) {
+func (c *call) showIssuer(o vault.IssuerState, err error) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}

@@ -98,7 +98,7 @@ func (p pauseParams) reason() string {
 	return *p.Reason
 }
 
-func (v view) issuerState(o vault.IssuerObject) issuerState {
+func (v view) issuerState(o vault.IssuerState) issuerState {
 	out := issuerState{ID: v.links.issuer(o.Name), Provider: o.Provider, Enabled: o.Enabled}
 	if p := o.Pause; p != nil {
 		out.Pause = &pause{Since: p.Since.Unix(), Until: timeOrNone(p.Until), By: p.By, Reason: p.Reason, Opens: p.Opens}

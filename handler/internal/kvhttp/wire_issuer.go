@@ -69,7 +69,7 @@ func (i *issuerSet) params() vault.IssuerSet {
 	return out
 }
 
-func (v view) issuer(o vault.IssuerObject) issuer {
+func (v view) issuer(o vault.IssuerState) issuer {
 	out := issuer{
 		ID:         v.links.issuer(o.Name),
 		Provider:   o.Provider,
@@ -85,6 +85,6 @@ func (v view) issuer(o vault.IssuerObject) issuer {
 	return out
 }
 
-func (v view) issuerItem(o vault.IssuerObject) issuerItem {
+func (v view) issuerItem(o vault.IssuerState) issuerItem {
 	return issuerItem{ID: v.links.issuer(o.Name), Provider: o.Provider}
 }

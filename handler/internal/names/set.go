@@ -4,16 +4,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-
-	"golang.org/x/crypto/cryptobyte"
-	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // Set are the names that a certificate is for, or is to be for.
@@ -155,41 +151,24 @@ func isHostName(cn string) bool {
 	return len(labels) > 1
 }
 
-// oidUPN is Microsoft's szOID_NT_PRINCIPAL_NAME.
-var oidUPN = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
-
 // userNames are the UPNs among alternative names, which x509 does not read. The
 // kinds that neither of them knows are refused. RFC 5280 section 4.2.1.6.
-func userNames(value []byte) ([]string, error) {
-	input := cryptobyte.String(value)
-	var list cryptobyte.String
-	if !input.ReadASN1(&list, cryptobyteasn1.SEQUENCE) || !input.Empty() {
-		return nil, errors.New("not a sequence of names")
-	}
-	otherName := cryptobyteasn1.Tag(0).ContextSpecific().Constructed()
-	known := []cryptobyteasn1.Tag{
-		cryptobyteasn1.Tag(1).ContextSpecific(), // rfc822Name
-		cryptobyteasn1.Tag(2).ContextSpecific(), // dNSName
-		cryptobyteasn1.Tag(6).ContextSpecific(), // uniformResourceIdentifier
-		cryptobyteasn1.Tag(7).ContextSpecific(), // iPAddress
+func userNames(extension []byte) ([]string, error) {
+	list, err := ReadGeneralNames(extension)
+	if err != nil {
+		return nil, err
 	}
 	var upns []string
-	for !list.Empty() {
-		var name cryptobyte.String
-		var tag cryptobyteasn1.Tag
-		if !list.ReadAnyASN1(&name, &tag) {
-			return nil, errors.New("not a sequence of names")
-		}
-		if slices.Contains(known, tag) {
+	for _, n := range list {
+		switch n.Tag {
+		case TagEmail, TagDNS, TagURI, TagIP:
 			continue
 		}
-		var kind asn1.ObjectIdentifier
-		var wrapped, upn cryptobyte.String
-		if tag != otherName || !name.ReadASN1ObjectIdentifier(&kind) || !kind.Equal(oidUPN) ||
-			!name.ReadASN1(&wrapped, otherName) || !name.Empty() || !wrapped.ReadASN1(&upn, cryptobyteasn1.UTF8String) || !wrapped.Empty() {
-			return nil, fmt.Errorf("a name of a kind that is not known here (tag %d)", tag)
+		upn, ok := n.UPN()
+		if !ok {
+			return nil, fmt.Errorf("a name of a kind that is not known here (tag %d)", n.Tag)
 		}
-		upns = append(upns, string(upn))
+		upns = append(upns, upn)
 	}
 	return upns, nil
 }

@@ -40,6 +40,7 @@ func (c *PrivateCA) open(b Backend) (vault.Issuer, error) {
 	cfg := privateca.Config{
 		Chain:   chain,
 		Key:     func(ctx context.Context) (crypto.Signer, error) { return place.Find(ctx, chain[0].PublicKey) },
+		Instant: c.KeyFile != "" || c.Sealed && b.LocalKEK, // else to open it may take a call to Key Vault
 		Profile: c.profile(),
 		Log:     b.Log,
 	}
@@ -58,14 +59,7 @@ func (c *PrivateCA) open(b Backend) (vault.Issuer, error) {
 		cfg.LoadCRL = func(ctx context.Context) ([]byte, string, error) { return b.CRLs.LoadCRL(ctx, name) }
 		cfg.SaveCRL = func(ctx context.Context, crl []byte, etag string) error { return b.CRLs.SaveCRL(ctx, name, crl, etag) }
 	}
-	issuer, err := privateca.New(cfg)
-	if err != nil {
-		return nil, err
-	}
-	if c.KeyFile != "" || c.Sealed && b.LocalKEK {
-		return privateca.Instant{Issuer: issuer}, nil
-	}
-	return issuer, nil // to open its key may take a call to Key Vault
+	return privateca.New(cfg)
 }
 
 // PublishesCRL reports whether the CA publishes a CRL.

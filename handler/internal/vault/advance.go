@@ -3,10 +3,10 @@ package vault
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -34,13 +34,13 @@ func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCac
 		return nil, Outcome{}, err
 	}
 	for steps := 1; ; steps++ {
-		state, out := v.takeStep(ctx, n, h, issuers)
+		state, out, chain := v.takeStep(ctx, n, h, issuers)
 		v.cfg.Log.InfoContext(ctx, "step",
 			"certificate", n.text, "request_id", h.Operation.RequestID, "issuer", h.Operation.Policy.Issuer.Name,
 			"claim", h.Operation.Claim, "outcome", outcomeText(out.Kind), "detail", field.Cut(out.Detail+out.Message, maxAnswer))
 		if out.Kind == OutcomeIssued {
 			mine := h.Operation
-			h, err := v.acceptIssued(ctx, n, h, out.Chain)
+			h, err := v.completeIssued(ctx, n, h, chain)
 			if errors.Is(err, errLost) {
 				v.releaseLost(ctx, n, mine, state)
 			}
@@ -81,61 +81,65 @@ func (h *head) held(mine *Operation) error {
 }
 
 // takeStep runs the provider, or cancels. Whatever goes wrong in there is an
-// outcome of this operation and touches no other.
-func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCache) (state json.RawMessage, out Outcome) {
+// outcome of this operation and touches no other. With OutcomeIssued comes the
+// chain that was accepted.
+func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCache) (state json.RawMessage, out Outcome, chain []*x509.Certificate) {
 	op := h.Operation
 	state = op.State
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
+	var panicked error
 	defer func() {
-		if p := recover(); p != nil {
-			v.cfg.Log.ErrorContext(ctx, "provider panicked", "certificate", n.text, "provider", op.Provider, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			state, out = op.State, Retry(time.Time{}, fmt.Errorf("provider %s panicked", op.Provider))
+		if panicked != nil {
+			state, out, chain = op.State, Retry(time.Time{}, panicked), nil
 		}
 	}()
+	defer v.recovered(ctx, "provider", op.Provider, &panicked, "certificate", n.text)
 	switch {
 	case op.Manual():
-		return state, cancelled
+		return state, cancelled, nil
 	case v.now().Sub(op.Created) > v.cfg.MaxAge:
-		return state, Failed(CodeIssuerError, fmt.Sprintf("The certificate issuer has not answered within %s. Its last answer was: %s", v.cfg.MaxAge, op.Answer))
+		return state, Failed(CodeIssuerError, fmt.Sprintf("The certificate issuer has not answered within %s. Its last answer was: %s", v.cfg.MaxAge, op.Answer)), nil
 	}
 	issuer, req, err := v.request(ctx, n, op, issuers)
 	if err != nil {
-		return state, asOutcome(err)
+		return state, asOutcome(err), nil
 	}
 	if h.Latest.issuedBy(op) {
 		req.Predecessor = h.Latest.Leaf
 	}
 	if !v.now().Before(op.ClaimedUntil) { // this process slept, and another may have the operation
-		return state, Retry(time.Time{}, errors.New("the claim ended before the step began"))
+		return state, Retry(time.Time{}, errors.New("the claim ended before the step began")), nil
 	}
 	if op.cancelPending() {
 		canceler, asksCA := issuer.(Canceler)
 		if !asksCA {
-			return state, cancelled
+			return state, cancelled, nil
 		}
 		state, ok, err := canceler.Cancel(ctx, req, state)
 		switch {
 		case err != nil:
-			return state, Retry(time.Time{}, fmt.Errorf("cancelling: %w", err))
+			return state, Retry(time.Time{}, fmt.Errorf("cancelling: %w", err)), nil
 		case ok:
-			return state, cancelled
+			return state, cancelled, nil
 		default:
-			return state, cancelRefused
+			return state, cancelRefused, nil
 		}
 	}
 	state, out = issuer.Step(ctx, req, state)
 	switch {
 	case out.Kind < OutcomePending || out.Kind > OutcomeRetry:
-		return op.State, Retry(time.Time{}, fmt.Errorf("provider %s returned %s", op.Provider, out.Kind))
+		return op.State, Retry(time.Time{}, fmt.Errorf("provider %s returned %s", op.Provider, out.Kind)), nil
 	case len(state) > MaxState && out.Kind != OutcomeIssued:
-		return op.State, Failed(CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state)))
+		return op.State, Failed(CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state))), nil
 	case out.Kind == OutcomeRetry && op.Failures > 0 && v.now().Sub(op.FailingSince) > v.cfg.MaxFailing:
-		return state, Failed(CodeIssuerError, fmt.Sprintf("Every step since %s came to nothing. The last answer was: %s", op.FailingSince.Format(time.RFC3339), out.Detail))
+		return state, Failed(CodeIssuerError, fmt.Sprintf("Every step since %s came to nothing. The last answer was: %s", op.FailingSince.Format(time.RFC3339), out.Detail)), nil
 	case out.Kind == OutcomeIssued:
-		out.Chain = v.completeChain(ctx, n, h, issuer, req.Issuer, out.Chain)
+		if chain, err = v.acceptIssued(ctx, n, h, issuer, req.Issuer, out.Chain); err != nil {
+			return op.State, Failed(CodeIssuerError, "The issuer returned a certificate that cannot be accepted: "+err.Error()), nil
+		}
 	}
-	return state, out
+	return state, out, chain
 }
 
 // Outcomes that no provider returns.

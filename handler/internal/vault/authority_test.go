@@ -57,7 +57,7 @@ const accountKey = "t:account"
 // quickAccount is an account that a poll need not wait for.
 type quickAccount struct{ account }
 
-func (quickAccount) Instant() {}
+func (quickAccount) Instant() bool { return true }
 
 // order is what the CA has of one request.
 type order struct {

@@ -17,8 +17,9 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/field"
 
-	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/certwright/certwright/handler/internal/names"
 )
 
 // maxSkew is how far a CA's clock may be from ours.
@@ -149,13 +150,6 @@ type generalName struct {
 	text string
 }
 
-// Tags of GeneralName. RFC 5280 section 4.2.1.6.
-var (
-	tagEmail = asn1.Tag(1).ContextSpecific()
-	tagDNS   = asn1.Tag(2).ContextSpecific()
-	tagIP    = asn1.Tag(7).ContextSpecific()
-)
-
 // checkNames refuses a leaf that stands for more than was asked for. A CA may
 // make a common name an alternative name, and the other way round.
 func checkNames(leaf *x509.Certificate, request *x509.CertificateRequest) error {
@@ -173,10 +167,10 @@ func checkNames(leaf *x509.Certificate, request *x509.CertificateRequest) error 
 	}
 	for _, cn := range commonNames(request.Subject) {
 		texts[cn] = true
-		asked[generalName{tagDNS, cn}] = true
-		asked[generalName{tagEmail, cn}] = true
+		asked[generalName{names.TagDNS, cn}] = true
+		asked[generalName{names.TagEmail, cn}] = true
 		if addr, err := netip.ParseAddr(cn); err == nil {
-			asked[generalName{tagIP, addr.String()}] = true
+			asked[generalName{names.TagIP, addr.String()}] = true
 		}
 	}
 	for n := range issued {
@@ -205,33 +199,27 @@ func commonNames(subject pkix.Name) []string {
 
 // generalNames are the subject alternative names among extensions.
 func generalNames(extensions []pkix.Extension) (map[generalName]bool, error) {
-	names := map[generalName]bool{}
+	found := map[generalName]bool{}
 	for _, e := range extensions {
 		if !e.Id.Equal(oidSubjectAltName) {
 			continue
 		}
-		input := cryptobyte.String(e.Value)
-		var list cryptobyte.String
-		if !input.ReadASN1(&list, asn1.SEQUENCE) {
+		list, err := names.ReadGeneralNames(e.Value)
+		if err != nil {
 			return nil, errors.New("its alternative names cannot be read")
 		}
-		for !list.Empty() {
-			var value cryptobyte.String
-			var tag asn1.Tag
-			if !list.ReadAnyASN1(&value, &tag) {
-				return nil, errors.New("its alternative names cannot be read")
-			}
-			n := generalName{tag, string(value)}
-			switch tag {
-			case tagDNS, tagEmail:
+		for _, name := range list {
+			n := generalName{name.Tag, string(name.Value)}
+			switch name.Tag {
+			case names.TagDNS, names.TagEmail:
 				n.text = strings.ToLower(n.text)
-			case tagIP:
-				if addr, ok := netip.AddrFromSlice(value); ok {
+			case names.TagIP:
+				if addr, ok := netip.AddrFromSlice(name.Value); ok {
 					n.text = addr.String()
 				}
 			}
-			names[n] = true
+			found[n] = true
 		}
 	}
-	return names, nil
+	return found, nil
 }

@@ -9,22 +9,28 @@ import (
 	"errors"
 )
 
-// acceptIssued completes an operation with what its issuer returned, after
-// checking that it is what was asked for.
-func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, der [][]byte) (*head, error) {
-	mine := h.Operation
+// acceptIssued makes the chain of what an issuer returned for h's operation: leaf
+// first, and completed where the issuer left certificates of CAs out. The error says
+// in what it is not what was asked for.
+func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, issuer Issuer, object IssuerObject, der [][]byte) ([]*x509.Certificate, error) {
+	op := h.Operation
 	chain, err := parseChain(der)
-	if err == nil {
-		chain = sortChain(chain, mine.CSR)
-		err = checkIssued(chain, mine.CSR, v.now())
-	}
-	if err == nil {
-		err = v.checkPermittedLeaf(mine.Provider, chain[0])
-	}
 	if err != nil {
-		out := Failed(CodeIssuerError, "The issuer returned a certificate that cannot be accepted: "+err.Error())
-		return v.saveStep(ctx, n, h, mine.State, out, false)
+		return nil, err
 	}
+	chain = sortChain(chain, op.CSR)
+	if len(chain) <= maxChain {
+		chain = v.completeChain(ctx, n, h, issuer, object, chain)
+	}
+	if err := checkIssued(chain, op.CSR, v.now()); err != nil {
+		return nil, err
+	}
+	return chain, v.checkPermittedLeaf(op.Provider, chain[0])
+}
+
+// completeIssued completes an operation with the chain that its issuer returned.
+func (v *Vault) completeIssued(ctx context.Context, n Name, h *head, chain []*x509.Certificate) (*head, error) {
+	mine := h.Operation
 	return v.complete(ctx, n, h, chain, func(h *head) (*version, error) {
 		if err := h.held(mine); err != nil {
 			return nil, err

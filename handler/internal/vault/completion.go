@@ -20,20 +20,16 @@ type ChainSource interface {
 // maxOffered is how many certificates of a ChainSource are looked at.
 const maxOffered = 64
 
-// completeChain adds to what an issuer returned for h's operation the
-// certificates of CAs that it left out: from what its CA offers, or from the
-// chain of the version before, if the same issuer object obtained it. Addresses
-// in certificates are not followed. What cannot be completed, or read, is
-// returned as it is.
-func (v *Vault) completeChain(ctx context.Context, n Name, h *head, issuer Issuer, object IssuerObject, der [][]byte) [][]byte {
+// completeChain adds to the chain that an issuer returned for h's operation, leaf
+// first, the certificates of CAs that it left out: from what its CA offers, or from
+// the chain of the version before, if the same issuer object obtained it. Addresses
+// in certificates are not followed. A chain that cannot be completed is returned as
+// it is.
+func (v *Vault) completeChain(ctx context.Context, n Name, h *head, issuer Issuer, object IssuerObject, given []*x509.Certificate) []*x509.Certificate {
 	op := h.Operation
-	given, err := parseChain(der)
-	if err != nil || len(given) > maxChain {
-		return der
-	}
-	chain := linkChain(sortChain(given, op.CSR))
+	chain := linkChain(given)
 	if !chain.lacking() {
-		return der
+		return given
 	}
 	log := v.cfg.Log.With("certificate", n.text, "request_id", op.RequestID, "issuer", object.Name)
 	if source, ok := issuer.(ChainSource); ok {
@@ -55,19 +51,15 @@ func (v *Vault) completeChain(ctx context.Context, n Name, h *head, issuer Issue
 		log.WarnContext(ctx, "chain is incomplete", "lacks", nameText(chain.top().RawIssuer))
 	}
 	if len(chain.added) == 0 {
-		return der
+		return given
 	}
 	log.InfoContext(ctx, "chain completed", "added", len(chain.added))
-	return chain.der()
+	return slices.Concat(chain.chain, chain.rest) // nothing that came along is lost
 }
 
 // offered asks a CA for its certificates.
 func (v *Vault) offered(ctx context.Context, source ChainSource, object IssuerObject) (certs []*x509.Certificate, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the provider panicked: %v", p)
-		}
-	}()
+	defer v.recovered(ctx, "provider", object.Provider, &err, "issuer", object.Name)
 	der, err := source.Certificates(ctx, object)
 	switch {
 	case err != nil:
@@ -122,15 +114,6 @@ func (l *links) extend(offered []*x509.Certificate, at time.Time) {
 			return
 		}
 	}
-}
-
-// der is everything, in order; nothing that came along is lost.
-func (l *links) der() [][]byte {
-	var der [][]byte
-	for _, c := range slices.Concat(l.chain, l.rest) {
-		der = append(der, c.Raw)
-	}
-	return der
 }
 
 // selfIssued: subject and issuer are the same, as of a root.

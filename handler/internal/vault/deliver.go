@@ -3,8 +3,6 @@ package vault
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -62,43 +60,31 @@ func (d *delivery) name() string { return deliveryName(d.Event.ID, d.Destination
 
 func (d *delivery) key() string { return deliveryKey(d.name()) }
 
-func (d *delivery) due() due {
+func (d *delivery) due() []due {
 	if d.Dead != nil {
-		return due{classPurge, d.Due, d.name(), kindDiscard, ""}
+		return []due{{classPurge, d.Due, d.name(), kindDiscard, ""}}
 	}
-	return due{classEvents, d.Due, d.name(), kindDeliver, d.Destination}
+	return []due{{classEvents, d.Due, d.name(), kindDeliver, d.Destination}}
 }
 
-// deliver tells a destination of an event. Before that the delivery is claimed
-// by moving its due time beyond the end of this attempt, so that no other worker
-// takes it and a crash gives it back. It reports whether the destination was
+// deliver tells a destination of an event. It reports whether the destination was
 // reached, whatever it thought of the event.
 func (v *Vault) deliver(ctx context.Context, name string) (reached bool, err error) {
-	var claimed *delivery
-	_, err = v.changeDelivery(ctx, name, func(d *delivery) (*delivery, error) {
-		now := v.now()
-		if d == nil || d.Dead != nil || now.Before(d.Due) {
-			return nil, errLost
-		}
-		d.Due = now.Add(lease)
-		d.Attempts++
-		claimed = d
-		return d, nil
-	})
-	if err != nil {
-		return false, err
-	}
-	failure := v.send(ctx, claimed)
-	left, err := v.changeDelivery(ctx, name, func(d *delivery) (*delivery, error) {
-		switch {
-		case d == nil || d.Dead != nil || !d.Due.Equal(claimed.Due):
-			return nil, errLost // another worker took it after the claim, or an operator
-		case failure == nil:
-			return nil, nil
-		}
-		v.failed(d, failure)
-		return d, nil
-	})
+	claimed, left, err := attempt(ctx, v, deliveryKey(name),
+		func(d *delivery) (*delivery, error) {
+			if d == nil || d.Dead != nil || v.now().Before(d.Due) {
+				return nil, errLost
+			}
+			return d, nil
+		},
+		func(d *delivery) error { return v.send(ctx, d) },
+		func(d *delivery, failure error) *delivery {
+			if failure == nil {
+				return nil
+			}
+			v.failed(d, failure)
+			return d
+		})
 	if err != nil {
 		return false, err
 	}
@@ -115,16 +101,19 @@ func (v *Vault) deliver(ctx context.Context, name string) (reached bool, err err
 	return left == nil || left.Dead != nil && left.Dead.Reason == DeadRefused, nil
 }
 
+func (d *delivery) claim(until time.Time) {
+	d.Due = until
+	d.Attempts++
+}
+
+// claimed does not hold when another worker or an operator has taken it.
+func (d *delivery) claimed(until time.Time) bool { return d.Dead == nil && d.Due.Equal(until) }
+
 // send is one attempt. Whatever goes wrong in there concerns no other delivery.
 func (v *Vault) send(ctx context.Context, d *delivery) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
-	defer func() {
-		if p := recover(); p != nil {
-			v.cfg.Log.ErrorContext(ctx, "destination panicked", "destination", d.Destination, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("destination %s panicked", d.Destination)
-		}
-	}()
+	defer v.recovered(ctx, "destination", d.Destination, &err)
 	destination := v.cfg.Destinations[d.Destination]
 	if destination == nil {
 		return errors.New("the settings have no destination of this name")
@@ -174,6 +163,5 @@ func (v *Vault) discard(ctx context.Context, name string) error {
 
 // changeDelivery changes the row of a delivery.
 func (v *Vault) changeDelivery(ctx context.Context, name string, decide func(*delivery) (*delivery, error)) (*delivery, error) {
-	work := func(d *delivery) []due { return []due{d.due()} }
-	return changeRow(ctx, v, deliveryKey(name), work, decide)
+	return changeRow(ctx, v, deliveryKey(name), (*delivery).due, decide)
 }

@@ -115,7 +115,7 @@ func (v *Vault) tell(tx *Tx, e Event) {
 		if v.cfg.Destinations[name].Wants(e) {
 			d := &delivery{Schema: schema, Event: e, Destination: name, Began: e.Time, Due: e.Time}
 			tx.add(row(d.key(), "", d))
-			tx.add(d.due().row())
+			moveDue(tx, nil, d.due())
 		}
 	}
 }

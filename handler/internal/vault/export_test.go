@@ -57,7 +57,7 @@ func Invariants(rows []Row, blobs map[string][]byte) error {
 			if r.Key != d.key() || d.Event.ID == "" || d.Event.Certificate == "" || d.Event.Type == "" {
 				wrong("row %s is a delivery of %+v to %q", r.Key, d.Event, d.Destination)
 			}
-			expected[d.due().key()] = true
+			expected[d.due()[0].key()] = true
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(expected)) {

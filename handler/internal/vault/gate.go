@@ -97,8 +97,8 @@ func (t *tick) look(ctx context.Context, g *gate, d due) {
 	if n, err := ParseIssuerName(d.gate()); err == nil {
 		now := t.v.now()
 		// An issuer that cannot be read is the business of the items.
-		if object, _, err := t.issuers.get(d.label, time.Time{}, now, func() (IssuerObject, string, error) { return t.v.openIssuer(ctx, n) }); err == nil {
-			g.pause = object.Pause
+		if state, _, err := t.issuers.get(d.label, time.Time{}, now, func() (IssuerState, string, error) { return t.v.openIssuer(ctx, n) }); err == nil {
+			g.pause = state.Pause
 		}
 		g.closed = g.pause.holds(now)
 		switch {

@@ -2,7 +2,7 @@ package vault
 
 import (
 	"crypto/x509"
-	encoding "encoding/asn1"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,8 +12,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/field"
 
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
+	"github.com/certwright/certwright/handler/internal/names"
 )
 
 // InvalidProperties is what Key Vault says of a certificate that it does not
@@ -85,8 +84,8 @@ func x509PropertiesOf(c *x509.Certificate) (X509Properties, error) {
 	for _, e := range c.Extensions {
 		switch {
 		case e.Id.Equal(oidExtKeyUsage):
-			var oids []encoding.ObjectIdentifier
-			if _, err := encoding.Unmarshal(e.Value, &oids); err != nil {
+			var oids []asn1.ObjectIdentifier
+			if _, err := asn1.Unmarshal(e.Value, &oids); err != nil {
 				return X509Properties{}, fmt.Errorf("reading the extended key usage: %w", err)
 			}
 			for _, oid := range oids {
@@ -127,32 +126,25 @@ func validityMonths(notBefore, notAfter time.Time) int {
 // parseSANs reads a subject alternative name extension; nil when it has no name
 // of a kind that a policy knows.
 func parseSANs(extension []byte) (*SANs, error) {
-	errUnreadable := errors.New("the subject alternative names cannot be read")
-	input := cryptobyte.String(extension)
-	var list cryptobyte.String
-	if !input.ReadASN1(&list, asn1.SEQUENCE) {
-		return nil, errUnreadable
+	list, err := names.ReadGeneralNames(extension)
+	if err != nil {
+		return nil, errors.New("the subject alternative names cannot be read")
 	}
 	sans := new(SANs)
-	for !list.Empty() {
-		var value cryptobyte.String
-		var tag asn1.Tag
-		if !list.ReadAnyASN1(&value, &tag) {
-			return nil, errUnreadable
-		}
-		switch tag {
-		case tagEmail:
-			sans.Emails = append(sans.Emails, string(value))
-		case tagDNS:
-			sans.DNSNames = append(sans.DNSNames, string(value))
-		case tagURI:
-			sans.URIs = append(sans.URIs, string(value))
-		case tagIP:
-			if addr, ok := netip.AddrFromSlice(value); ok {
+	for _, name := range list {
+		switch name.Tag {
+		case names.TagEmail:
+			sans.Emails = append(sans.Emails, string(name.Value))
+		case names.TagDNS:
+			sans.DNSNames = append(sans.DNSNames, string(name.Value))
+		case names.TagURI:
+			sans.URIs = append(sans.URIs, string(name.Value))
+		case names.TagIP:
+			if addr, ok := netip.AddrFromSlice(name.Value); ok {
 				sans.IPAddresses = append(sans.IPAddresses, addr.String())
 			}
-		case tagOtherName:
-			if upn, ok := parseUPN(value); ok {
+		case names.TagOtherName:
+			if upn, ok := name.UPN(); ok && isText(upn) {
 				sans.UPNs = append(sans.UPNs, upn)
 			}
 		}
@@ -161,20 +153,4 @@ func parseSANs(extension []byte) (*SANs, error) {
 		return nil, nil
 	}
 	return sans, nil
-}
-
-// More tags of GeneralName. RFC 5280 section 4.2.1.6.
-var (
-	tagOtherName = asn1.Tag(0).ContextSpecific().Constructed()
-	tagURI       = asn1.Tag(6).ContextSpecific()
-)
-
-// parseUPN reads an otherName if it is what addUPN writes.
-func parseUPN(otherName cryptobyte.String) (string, bool) {
-	var oid encoding.ObjectIdentifier
-	var explicit, text cryptobyte.String
-	ok := otherName.ReadASN1ObjectIdentifier(&oid) && oid.Equal(oidUPN) &&
-		otherName.ReadASN1(&explicit, asn1.Tag(0).ContextSpecific().Constructed()) &&
-		explicit.ReadASN1(&text, asn1.UTF8String) && isText(string(text))
-	return string(text), ok
 }

@@ -37,10 +37,14 @@ type Releaser interface {
 	Release(ctx context.Context, req Request, state json.RawMessage) error
 }
 
-// Checker is an Issuer that can tell beforehand what it cannot do.
-type Checker interface {
+// IssuerChecker is an Issuer that does not work with every issuer object.
+type IssuerChecker interface {
 	// CheckIssuer refuses an issuer object that lacks what the provider needs.
 	CheckIssuer(IssuerObject) error
+}
+
+// PolicyChecker is an Issuer that can tell beforehand what its CA cannot do.
+type PolicyChecker interface {
 	// CheckPolicy refuses a policy that the CA cannot honour.
 	CheckPolicy(IssuerObject, Policy) error
 }
@@ -75,10 +79,12 @@ type OrderNamer interface {
 	OrderID(state json.RawMessage) string
 }
 
-// Instant marks an Issuer whose step needs no network, so that a client's poll
-// may run it.
+// Instant is an Issuer that may be quick enough for a client's poll to run a step
+// of it.
 type Instant interface {
-	Instant()
+	// Instant reports whether a step needs no network besides the vault's storage.
+	// The answer does not change.
+	Instant() bool
 }
 
 // MaxState bounds a provider's saved state in bytes of JSON.
@@ -166,7 +172,7 @@ const (
 	CodeGivenUp     = "Request given up" // by an operator; ours
 )
 
-// IssuerObject is a configured CA account.
+// IssuerObject is a configured CA account, as its provider sees it.
 //
 // REST page: Set Certificate Issuer.
 type IssuerObject struct {
@@ -177,7 +183,6 @@ type IssuerObject struct {
 	HasAccount bool   // credentials.account_id was set
 	Org        OrganizationDetails
 	Enabled    bool
-	Pause      *Pause // nil: work goes on
 	Created    time.Time
 	Updated    time.Time
 }

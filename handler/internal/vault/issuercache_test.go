@@ -10,9 +10,9 @@ import (
 func TestIssuerCache(t *testing.T) {
 	t.Parallel()
 	reads := 0
-	read := func() (IssuerObject, string, error) {
+	read := func() (IssuerState, string, error) {
 		reads++
-		return IssuerObject{Name: "ca"}, "id", nil
+		return IssuerState{IssuerObject: IssuerObject{Name: "ca"}}, "id", nil
 	}
 	cache := newIssuerCache()
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -44,6 +44,12 @@ const (
 	PausedByBreaker  = "breaker"
 )
 
+// IssuerState is an issuer object, and whether ticks work on what it is asked.
+type IssuerState struct {
+	IssuerObject
+	Pause *Pause // nil: work goes on
+}
+
 // IssuerSet is an issuer object as sent: what is nil was not sent.
 type IssuerSet struct {
 	Provider            *string
@@ -56,9 +62,9 @@ type IssuerSet struct {
 // never leaves the vault again.
 //
 // REST page: Set Certificate Issuer.
-func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerObject, error) {
+func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerState, error) {
 	if set.Provider == nil || *set.Provider == "" {
-		return IssuerObject{}, field.Errorf("provider", "must be present")
+		return IssuerState{}, field.Errorf("provider", "must be present")
 	}
 	return v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		r := &issuerRecord{Name: n.text, Enabled: true, Created: v.now(), ID: v.newID()}
@@ -75,7 +81,7 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerObj
 // UpdateIssuer changes the parts of an issuer object that are sent.
 //
 // REST page: Update Certificate Issuer.
-func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerObject, error) {
+func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerState, error) {
 	return v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		if old == nil {
 			return nil, &Error{Reason: IssuerNotFound, Name: n.text}
@@ -123,7 +129,7 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 	if r.Pause != nil && r.Pause.By == PausedByBreaker {
 		r.Pause = nil // what was wrong may be mended now
 	}
-	if c, ok := provider.(Checker); ok {
+	if c, ok := provider.(IssuerChecker); ok {
 		return asBadParameter("org_details", c.CheckIssuer(r.object()))
 	}
 	return nil
@@ -160,29 +166,29 @@ func (r *issuerRecord) check() error {
 // Issuer returns an issuer object, without its password.
 //
 // REST page: Get Certificate Issuer.
-func (v *Vault) Issuer(ctx context.Context, n Name) (IssuerObject, error) {
+func (v *Vault) Issuer(ctx context.Context, n Name) (IssuerState, error) {
 	r, err := v.issuerRecord(ctx, n)
 	if err != nil {
-		return IssuerObject{}, err
+		return IssuerState{}, err
 	}
-	return r.object(), nil
+	return r.state(), nil
 }
 
 // Issuers lists issuer objects by name.
 //
 // REST page: Get Certificate Issuers.
-func (v *Vault) Issuers(ctx context.Context, p Page) ([]IssuerObject, string, error) {
+func (v *Vault) Issuers(ctx context.Context, p Page) ([]IssuerState, string, error) {
 	rows, next, err := v.page(ctx, "i:", p, nil)
 	if err != nil {
 		return nil, "", err
 	}
-	var list []IssuerObject
+	var list []IssuerState
 	for _, row := range rows {
 		var r issuerRecord
 		if err := decode(row, &r); err != nil {
 			return nil, "", err
 		}
-		list = append(list, r.object())
+		list = append(list, r.state())
 	}
 	return list, next, nil
 }
@@ -191,7 +197,7 @@ func (v *Vault) Issuers(ctx context.Context, p Page) ([]IssuerObject, string, er
 // not answered fail at their next step.
 //
 // REST page: Delete Certificate Issuer.
-func (v *Vault) DeleteIssuer(ctx context.Context, n Name) (IssuerObject, error) {
+func (v *Vault) DeleteIssuer(ctx context.Context, n Name) (IssuerState, error) {
 	var deleted *issuerRecord
 	_, err := v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		if old == nil && deleted == nil {
@@ -203,21 +209,23 @@ func (v *Vault) DeleteIssuer(ctx context.Context, n Name) (IssuerObject, error) 
 		return nil, nil
 	})
 	if err != nil {
-		return IssuerObject{}, err
+		return IssuerState{}, err
 	}
-	return deleted.object(), nil
+	return deleted.state(), nil
 }
 
 func (r *issuerRecord) object() IssuerObject {
 	o := IssuerObject{
 		Name: r.Name, Provider: r.Provider, Org: r.Org,
-		Enabled: r.Enabled, Created: r.Created, Updated: r.Updated, Pause: r.Pause,
+		Enabled: r.Enabled, Created: r.Created, Updated: r.Updated,
 	}
 	if r.AccountID != nil {
 		o.AccountID, o.HasAccount = *r.AccountID, true
 	}
 	return o
 }
+
+func (r *issuerRecord) state() IssuerState { return IssuerState{r.object(), r.Pause} }
 
 func (v *Vault) issuerRecord(ctx context.Context, n Name) (*issuerRecord, error) {
 	r := new(issuerRecord)
@@ -229,13 +237,13 @@ func (v *Vault) issuerRecord(ctx context.Context, n Name) (*issuerRecord, error)
 }
 
 // changeIssuer changes the row of an issuer object, which has no work to do.
-func (v *Vault) changeIssuer(ctx context.Context, n Name, decide func(*issuerRecord) (*issuerRecord, error)) (IssuerObject, error) {
+func (v *Vault) changeIssuer(ctx context.Context, n Name, decide func(*issuerRecord) (*issuerRecord, error)) (IssuerState, error) {
 	work := func(*issuerRecord) []due { return nil }
 	r, err := changeRow(ctx, v, issuerKey(n), work, decide)
 	if r == nil || err != nil {
-		return IssuerObject{}, err
+		return IssuerState{}, err
 	}
-	return r.object(), nil
+	return r.state(), nil
 }
 
 // sealedCredential is the kind under which issuer passwords are sealed.
@@ -302,7 +310,7 @@ func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
 	if err := v.checkPermitted(strings.ToLower(r.Provider), p.X509); err != nil {
 		return pin{}, err
 	}
-	if c, ok := provider.(Checker); ok {
+	if c, ok := provider.(PolicyChecker); ok {
 		if err := c.CheckPolicy(r.object(), p); err != nil {
 			return pin{}, asBadParameter("policy", err)
 		}
@@ -329,7 +337,7 @@ func (v *Vault) pinnedIssuer(ctx context.Context, p pin, begun time.Time, cache 
 	if p.provider == providerSelf {
 		return provider, IssuerObject{Name: name, Provider: p.provider, Enabled: true}, nil
 	}
-	object, id, err := cache.get(name, begun, v.now(), func() (IssuerObject, string, error) { return v.openIssuer(ctx, Name{name}) })
+	state, id, err := cache.get(name, begun, v.now(), func() (IssuerState, string, error) { return v.openIssuer(ctx, Name{name}) })
 	switch {
 	case reasonOf(err) == IssuerNotFound:
 		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The issuer %s was deleted while the request was in progress.", name))
@@ -337,26 +345,26 @@ func (v *Vault) pinnedIssuer(ctx context.Context, p pin, begun time.Time, cache 
 		return nil, IssuerObject{}, err
 	case id != p.id:
 		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The issuer %s was replaced by another while the request was in progress.", name))
-	case !object.Enabled:
+	case !state.Enabled:
 		return nil, IssuerObject{}, fmt.Errorf("the issuer %s is disabled", name)
 	}
-	return provider, object, nil
+	return provider, state.IssuerObject, nil
 }
 
-func (v *Vault) openIssuer(ctx context.Context, n Name) (IssuerObject, string, error) {
+func (v *Vault) openIssuer(ctx context.Context, n Name) (IssuerState, string, error) {
 	r, err := v.issuerRecord(ctx, n)
 	if err != nil {
-		return IssuerObject{}, "", err
+		return IssuerState{}, "", err
 	}
-	object := r.object()
+	state := r.state()
 	if r.PasswordID != "" {
 		password, err := v.cfg.Open(ctx, sealedCredential, n.key(), r.PasswordID, r.Password)
 		if err != nil {
-			return IssuerObject{}, "", err
+			return IssuerState{}, "", err
 		}
-		object.Password = string(password)
+		state.Password = string(password)
 	}
-	return object, r.ID, nil
+	return state, r.ID, nil
 }
 
 // issuerLost says why an operation's issuer cannot work on it any more.
@@ -381,17 +389,17 @@ type issuerCache struct {
 }
 
 type issuerEntry struct {
-	at     time.Time // when reading it began
-	once   sync.Once
-	object IssuerObject
-	id     string
-	err    error
+	at    time.Time // when reading it began
+	once  sync.Once
+	state IssuerState
+	id    string
+	err   error
 }
 
 func newIssuerCache() *issuerCache { return &issuerCache{entries: make(map[string]*issuerEntry)} }
 
 // get returns an issuer as it was at the time since, or later; now is the time.
-func (c *issuerCache) get(name string, since, now time.Time, read func() (IssuerObject, string, error)) (IssuerObject, string, error) {
+func (c *issuerCache) get(name string, since, now time.Time, read func() (IssuerState, string, error)) (IssuerState, string, error) {
 	if c == nil {
 		return read()
 	}
@@ -403,6 +411,6 @@ func (c *issuerCache) get(name string, since, now time.Time, read func() (Issuer
 		c.entries[name] = e
 	}
 	c.mu.Unlock()
-	e.once.Do(func() { e.object, e.id, e.err = read() })
-	return e.object, e.id, e.err
+	e.once.Do(func() { e.state, e.id, e.err = read() })
+	return e.state, e.id, e.err
 }

@@ -12,13 +12,13 @@ const maxReason = 1 << 10
 
 // PauseIssuer keeps ticks from all work of an issuer, until a time or, when that
 // is zero, until it is resumed. Steps that are being taken are finished.
-func (v *Vault) PauseIssuer(ctx context.Context, n Name, until time.Time, reason string) (IssuerObject, error) {
+func (v *Vault) PauseIssuer(ctx context.Context, n Name, until time.Time, reason string) (IssuerState, error) {
 	now := v.now()
 	switch {
 	case len(reason) > maxReason:
-		return IssuerObject{}, field.Errorf("reason", "a text of %d bytes: must be at most %d", len(reason), maxReason)
+		return IssuerState{}, field.Errorf("reason", "a text of %d bytes: must be at most %d", len(reason), maxReason)
 	case !until.IsZero() && !until.After(now):
-		return IssuerObject{}, field.Errorf("until", "must be a time to come")
+		return IssuerState{}, field.Errorf("until", "must be a time to come")
 	}
 	return v.changeIssuer(ctx, n, func(r *issuerRecord) (*issuerRecord, error) {
 		if r == nil {
@@ -34,7 +34,7 @@ func (v *Vault) PauseIssuer(ctx context.Context, n Name, until time.Time, reason
 }
 
 // ResumeIssuer ends the pause of an issuer, whoever began it.
-func (v *Vault) ResumeIssuer(ctx context.Context, n Name) (IssuerObject, error) {
+func (v *Vault) ResumeIssuer(ctx context.Context, n Name) (IssuerState, error) {
 	return v.changeIssuer(ctx, n, func(r *issuerRecord) (*issuerRecord, error) {
 		if r == nil {
 			return nil, &Error{Reason: IssuerNotFound, Name: n.text}

@@ -53,7 +53,7 @@ func (v *Vault) mayPollAdvance(op *Operation) bool {
 		return false
 	}
 	issuer := v.cfg.Issuers[op.Provider]
-	if _, ok := issuer.(Instant); ok {
+	if i, ok := issuer.(Instant); ok && i.Instant() {
 		return true
 	}
 	_, asksCA := issuer.(Canceler)

@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -120,52 +119,52 @@ func (v *Vault) releaseLeftover(tx *Tx, n Name, op *Operation) {
 
 // release takes back at the CA what an operation left there.
 func (v *Vault) release(ctx context.Context, requestID string, issuers *issuerCache) error {
-	var job *releaseJob
-	err := v.changeRelease(ctx, requestID, func(j *releaseJob) (*releaseJob, error) {
-		now := v.now()
-		if j == nil || j.GivenUp || now.Before(j.Due) {
-			return nil, errLost
-		}
-		j.Due = now.Add(lease) // the claim
-		j.ClaimedUntil = j.Due
-		j.Attempts++
-		job = j
-		return j, nil
-	})
-	if err != nil {
-		return err
+	_, _, err := attempt(ctx, v, releaseKey(requestID),
+		func(j *releaseJob) (*releaseJob, error) {
+			if j == nil || j.GivenUp || v.now().Before(j.Due) {
+				return nil, errLost
+			}
+			return j, nil
+		},
+		func(j *releaseJob) error { return v.runRelease(ctx, j, issuers) },
+		func(j *releaseJob, failure error) *releaseJob {
+			if failure == nil {
+				return nil
+			}
+			v.releaseFailed(ctx, j, failure)
+			return j
+		})
+	return err
+}
+
+func (j *releaseJob) claim(until time.Time) {
+	j.Due, j.ClaimedUntil = until, until
+	j.Attempts++
+}
+
+// claimed does not hold when a step has handed over more, or another worker has
+// the job.
+func (j *releaseJob) claimed(until time.Time) bool { return j.Due.Equal(until) }
+
+// releaseFailed decides what follows from a failed attempt.
+func (v *Vault) releaseFailed(ctx context.Context, j *releaseJob, failure error) {
+	now := v.now()
+	j.Failures++
+	j.Answer = field.Cut(failure.Error(), maxAnswer)
+	j.ClaimedUntil = time.Time{}
+	j.Due = now.Add(v.backoff(j.Failures))
+	_, lost := errors.AsType[issuerLost](failure)
+	j.GivenUp = j.GivenUp || lost || now.Sub(j.Began) > releaseLimit
+	log := v.cfg.Log.With("certificate", j.Name, "request_id", j.Operation.RequestID)
+	if j.GivenUp {
+		log.ErrorContext(ctx, "release given up", "error", failure)
+	} else {
+		log.WarnContext(ctx, "release failed", "again", j.Due, "error", failure)
 	}
-	releaseErr := v.runRelease(ctx, job, issuers)
-	claimed := job.Due
-	return v.changeRelease(ctx, requestID, func(j *releaseJob) (*releaseJob, error) {
-		switch {
-		case j == nil || !j.Due.Equal(claimed):
-			return nil, errLost // a step handed over more, or another worker has it
-		case releaseErr == nil:
-			return nil, nil
-		}
-		now := v.now()
-		j.Failures++
-		j.Answer = field.Cut(releaseErr.Error(), maxAnswer)
-		j.ClaimedUntil = time.Time{}
-		j.Due = now.Add(v.backoff(j.Failures))
-		_, lost := errors.AsType[issuerLost](releaseErr)
-		j.GivenUp = j.GivenUp || lost || now.Sub(j.Began) > releaseLimit
-		if j.GivenUp {
-			v.cfg.Log.ErrorContext(ctx, "release given up", "certificate", j.Name, "request_id", requestID, "error", releaseErr)
-		} else {
-			v.cfg.Log.WarnContext(ctx, "release failed", "certificate", j.Name, "request_id", requestID, "again", j.Due, "error", releaseErr)
-		}
-		return j, nil
-	})
 }
 
 func (v *Vault) runRelease(ctx context.Context, j *releaseJob, issuers *issuerCache) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("provider %s panicked: %v", j.Operation.Provider, p)
-		}
-	}()
+	defer v.recovered(ctx, "provider", j.Operation.Provider, &err, "certificate", j.Name)
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
 	n := Name{j.Name}

@@ -228,11 +228,7 @@ const maxExplanation = 512
 
 // renewalInfo asks the issuer object that obtained a version.
 func (v *Vault) renewalInfo(ctx context.Context, n Name, ver *version, issuers *issuerCache) (info RenewalInfo, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("provider %s panicked: %v", ver.Provider, p)
-		}
-	}()
+	defer v.recovered(ctx, "provider", ver.Provider, &err, "certificate", n.text)
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
 	issuer, object, err := v.pinnedIssuer(ctx, pin{ver.Issuer, ver.Provider, ver.IssuerID}, ver.Created, issuers)

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -137,56 +136,59 @@ func (v *Vault) Revocation(ctx context.Context, n Name, version string) (Revocat
 // revoke makes one try of a revocation, or removes it when its version has
 // expired.
 func (v *Vault) revoke(ctx context.Context, id string, issuers *issuerCache) error {
-	claimed, err := v.changeRevocation(ctx, id, func(r *Revocation) (*Revocation, error) {
-		now := v.now()
-		switch {
-		case r == nil:
-			return nil, errLost
-		case !now.Before(r.Expires):
-			return nil, nil
-		case r.Status != StatusInProgress || now.Before(r.Due):
-			return nil, errLost
-		}
-		r.Due = now.Add(lease) // the claim
-		r.Attempts++
-		return r, nil
-	})
-	if err != nil || claimed.Version == "" {
-		return err
-	}
-	revokeErr := v.runRevocation(ctx, &claimed, issuers)
-	_, err = v.changeRevocation(ctx, id, func(r *Revocation) (*Revocation, error) {
-		if r == nil || r.Status != StatusInProgress || !r.Due.Equal(claimed.Due) {
-			return nil, errLost
-		}
-		now := v.now()
-		if revokeErr == nil {
-			r.Status, r.Completed, r.Failures, r.Answer = StatusCompleted, now, 0, ""
-			v.cfg.Log.InfoContext(ctx, "certificate revoked", "certificate", r.Name, "version", r.Version, "issuer", r.Issuer, "reason", r.Reason)
+	_, _, err := attempt(ctx, v, revocationKey(id),
+		func(r *Revocation) (*Revocation, error) {
+			now := v.now()
+			switch {
+			case r == nil:
+				return nil, errLost
+			case !now.Before(r.Expires):
+				return nil, nil
+			case r.Status != StatusInProgress || now.Before(r.Due):
+				return nil, errLost
+			}
 			return r, nil
-		}
-		r.Failures++
-		r.Answer = field.Cut(revokeErr.Error(), maxAnswer)
-		r.Due = now.Add(v.backoff(r.Failures))
-		_, lost := errors.AsType[issuerLost](revokeErr)
-		if lost || errors.Is(revokeErr, errors.ErrUnsupported) || now.Sub(r.Requested) > revokeLimit {
-			r.Status = StatusFailed
-			v.cfg.Log.ErrorContext(ctx, "revocation given up", "certificate", r.Name, "version", r.Version, "error", revokeErr)
-		} else {
-			v.cfg.Log.WarnContext(ctx, "revocation failed", "certificate", r.Name, "version", r.Version, "again", r.Due, "error", revokeErr)
-		}
-		return r, nil
-	})
+		},
+		func(r *Revocation) error { return v.runRevocation(ctx, r, issuers) },
+		func(r *Revocation, failure error) *Revocation {
+			v.revoked(ctx, r, failure)
+			return r
+		})
 	return err
 }
 
+func (r *Revocation) claim(until time.Time) {
+	r.Due = until
+	r.Attempts++
+}
+
+func (r *Revocation) claimed(until time.Time) bool {
+	return r.Status == StatusInProgress && r.Due.Equal(until)
+}
+
+// revoked decides what follows from an attempt; failure is nil when the
+// certificate is revoked.
+func (v *Vault) revoked(ctx context.Context, r *Revocation, failure error) {
+	log, now := v.cfg.Log.With("certificate", r.Name, "version", r.Version), v.now()
+	if failure == nil {
+		r.Status, r.Completed, r.Failures, r.Answer = StatusCompleted, now, 0, ""
+		log.InfoContext(ctx, "certificate revoked", "issuer", r.Issuer, "reason", r.Reason)
+		return
+	}
+	r.Failures++
+	r.Answer = field.Cut(failure.Error(), maxAnswer)
+	r.Due = now.Add(v.backoff(r.Failures))
+	_, lost := errors.AsType[issuerLost](failure)
+	if lost || errors.Is(failure, errors.ErrUnsupported) || now.Sub(r.Requested) > revokeLimit {
+		r.Status = StatusFailed
+		log.ErrorContext(ctx, "revocation given up", "error", failure)
+	} else {
+		log.WarnContext(ctx, "revocation failed", "again", r.Due, "error", failure)
+	}
+}
+
 func (v *Vault) runRevocation(ctx context.Context, r *Revocation, issuers *issuerCache) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			v.cfg.Log.ErrorContext(ctx, "provider panicked", "certificate", r.Name, "provider", r.Provider, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fmt.Errorf("provider %s panicked", r.Provider)
-		}
-	}()
+	defer v.recovered(ctx, "provider", r.Provider, &err, "certificate", r.Name)
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
 	issuer, object, err := v.pinnedIssuer(ctx, pin{r.Issuer, r.Provider, r.IssuerID}, r.Requested, issuers)

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/certwright/certwright/handler/internal/names"
 )
 
 // Limits of the alternative names of one policy.
@@ -34,10 +36,10 @@ type sanKind struct {
 
 // sanKinds are in the order of the extension.
 var sanKinds = []sanKind{
-	{"dns_names", func(s *SANs) []string { return s.DNSNames }, checkDNSName, addIA5(2)},
-	{"emails", func(s *SANs) []string { return s.Emails }, checkEmail, addIA5(1)},
+	{"dns_names", func(s *SANs) []string { return s.DNSNames }, checkDNSName, addIA5(names.TagDNS)},
+	{"emails", func(s *SANs) []string { return s.Emails }, checkEmail, addIA5(names.TagEmail)},
 	{"upns", func(s *SANs) []string { return s.UPNs }, checkUPN, addUPN},
-	{"uris", func(s *SANs) []string { return s.URIs }, checkURI, addIA5(6)},
+	{"uris", func(s *SANs) []string { return s.URIs }, checkURI, addIA5(names.TagURI)},
 	{"ipAddresses", func(s *SANs) []string { return s.IPAddresses }, checkIPAddress, addIPAddress},
 }
 
@@ -171,17 +173,14 @@ func checkIPAddress(ip string) error {
 // addIA5 appends names of the kinds that are an IA5String under tag.
 func addIA5(tag asn1.Tag) func(*cryptobyte.Builder, string) {
 	return func(b *cryptobyte.Builder, name string) {
-		b.AddASN1(tag.ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes([]byte(name)) })
+		b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes([]byte(name)) })
 	}
 }
 
-// oidUPN is Microsoft's szOID_NT_PRINCIPAL_NAME.
-var oidUPN = []int{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
-
 // addUPN appends an otherName whose value is a UTF8String.
 func addUPN(b *cryptobyte.Builder, upn string) {
-	b.AddASN1(asn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(oidUPN)
+	b.AddASN1(names.TagOtherName, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(names.OIDUPN)
 		b.AddASN1(asn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
 			b.AddASN1(asn1.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes([]byte(upn)) })
 		})
@@ -194,5 +193,5 @@ func addIPAddress(b *cryptobyte.Builder, ip string) {
 		b.SetError(err)
 		return
 	}
-	b.AddASN1(asn1.Tag(7).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(addr.AsSlice()) })
+	b.AddASN1(names.TagIP, func(b *cryptobyte.Builder) { b.AddBytes(addr.AsSlice()) })
 }

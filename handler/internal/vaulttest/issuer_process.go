@@ -235,17 +235,17 @@ func (w *watched) other(do func(vault.Issuer)) error {
 	return nil
 }
 
-// CheckIssuer implements vault.Checker.
+// CheckIssuer implements vault.IssuerChecker.
 func (w *watched) CheckIssuer(o vault.IssuerObject) error {
-	if checker, ok := w.issuer.(vault.Checker); ok {
+	if checker, ok := w.issuer.(vault.IssuerChecker); ok {
 		return checker.CheckIssuer(o)
 	}
 	return nil
 }
 
-// CheckPolicy implements vault.Checker.
+// CheckPolicy implements vault.PolicyChecker.
 func (w *watched) CheckPolicy(o vault.IssuerObject, p vault.Policy) error {
-	if checker, ok := w.issuer.(vault.Checker); ok {
+	if checker, ok := w.issuer.(vault.PolicyChecker); ok {
 		return checker.CheckPolicy(o, p)
 	}
 	return nil

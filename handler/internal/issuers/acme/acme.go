@@ -103,7 +103,8 @@ type Provider struct {
 var (
 	_ vault.Issuer         = (*Provider)(nil)
 	_ vault.Releaser       = (*Provider)(nil)
-	_ vault.Checker        = (*Provider)(nil)
+	_ vault.IssuerChecker  = (*Provider)(nil)
+	_ vault.PolicyChecker  = (*Provider)(nil)
 	_ vault.Revoker        = (*Provider)(nil)
 	_ vault.RenewalAdviser = (*Provider)(nil)
 	_ vault.OrderNamer     = (*Provider)(nil)

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
@@ -70,11 +69,12 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer   = (*Issuer)(nil)
-	_ vault.Canceler = (*Issuer)(nil)
-	_ vault.Releaser = (*Issuer)(nil)
-	_ vault.Checker  = (*Issuer)(nil)
-	_ vault.Revoker  = (*Issuer)(nil)
+	_ vault.Issuer        = (*Issuer)(nil)
+	_ vault.Canceler      = (*Issuer)(nil)
+	_ vault.Releaser      = (*Issuer)(nil)
+	_ vault.IssuerChecker = (*Issuer)(nil)
+	_ vault.PolicyChecker = (*Issuer)(nil)
+	_ vault.Revoker       = (*Issuer)(nil)
 )
 
 // productID is the form of a product's identifier, a segment of a path.
@@ -85,9 +85,9 @@ func New(cfg Config) (*Issuer, error) {
 	if cfg.URL == "" {
 		cfg.URL = DefaultURL
 	}
-	base, err := url.Parse(strings.TrimSuffix(cfg.URL, "/"))
-	if err != nil || base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		return nil, fmt.Errorf("CertCentral %q is not of the form https://HOST/PATH", cfg.URL)
+	base, err := egress.BaseURL(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("CertCentral %w", err)
 	}
 	products := maps.Clone(defaultProducts)
 	for name, id := range cfg.Products {

@@ -47,7 +47,7 @@ func newStory(t testing.TB) *story {
 }
 
 // setIssuer sets the issuer object ca.
-func (s *story) setIssuer(change func(*vault.IssuerSet)) (vault.IssuerObject, error) {
+func (s *story) setIssuer(change func(*vault.IssuerSet)) (vault.IssuerState, error) {
 	s.t.Helper()
 	name, err := vault.ParseIssuerName("ca")
 	if err != nil {

@@ -129,7 +129,8 @@ func newStory(t testing.TB, c *ca, profile privateca.Profile) *story {
 	cfg := c.config()
 	cfg.Profile, cfg.Now = profile, s.now
 	i := issuer(t, cfg)
-	s.open(t, map[string]vault.Issuer{"self": i, "corp": i, "instant": privateca.Instant{Issuer: i}})
+	cfg.Instant = true
+	s.open(t, map[string]vault.Issuer{"self": i, "corp": i, "instant": issuer(t, cfg)})
 	for _, provider := range []string{"corp", "instant"} {
 		name, err := vault.ParseIssuerName(provider)
 		if err != nil {

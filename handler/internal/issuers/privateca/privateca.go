@@ -30,6 +30,10 @@ type Config struct {
 	// It is called for each signature. See SoftwareKey and KeyVaultKey.
 	Key func(ctx context.Context) (crypto.Signer, error)
 
+	// Instant says that Key needs no network besides the vault's storage, so that
+	// a client's poll may run a step.
+	Instant bool
+
 	// Profile says what is certified.
 	Profile Profile
 
@@ -65,18 +69,11 @@ type Issuer struct {
 	last      atomic.Pointer[sighting] // of the CRL; nil: not looked at yet
 }
 
-// Instant is an Issuer whose Key needs no network besides the vault's storage, so
-// that a client's poll may run a step.
-type Instant struct{ *Issuer }
-
-// Instant implements vault.Instant.
-func (Instant) Instant() {}
-
 var (
-	_ vault.Issuer  = (*Issuer)(nil)
-	_ vault.Checker = (*Issuer)(nil)
-	_ vault.Revoker = (*Issuer)(nil)
-	_ vault.Instant = Instant{}
+	_ vault.Issuer        = (*Issuer)(nil)
+	_ vault.PolicyChecker = (*Issuer)(nil)
+	_ vault.Revoker       = (*Issuer)(nil)
+	_ vault.Instant       = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches neither key nor storage.
@@ -115,6 +112,9 @@ func New(cfg Config) (*Issuer, error) {
 
 // Certificate is the CA's own certificate.
 func (i *Issuer) Certificate() *x509.Certificate { return i.authority.chain[0] }
+
+// Instant implements vault.Instant.
+func (i *Issuer) Instant() bool { return i.cfg.Instant }
 
 // Step chooses the serial number, and when that is saved, signs.
 func (i *Issuer) Step(ctx context.Context, req vault.Request, saved json.RawMessage) (json.RawMessage, vault.Outcome) {
@@ -193,9 +193,6 @@ func (i *Issuer) sign(ctx context.Context, template *x509.Certificate) ([][]byte
 	}
 	return chain, nil
 }
-
-// CheckIssuer refuses nothing: an issuer object adds nothing to a private CA.
-func (i *Issuer) CheckIssuer(vault.IssuerObject) error { return nil }
 
 // CheckPolicy refuses what the CA does not certify.
 func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {

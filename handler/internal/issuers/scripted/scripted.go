@@ -52,11 +52,11 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer     = (*Issuer)(nil)
-	_ vault.Canceler   = (*Issuer)(nil)
-	_ vault.Checker    = (*Issuer)(nil)
-	_ vault.Revoker    = (*Issuer)(nil)
-	_ vault.OrderNamer = (*Issuer)(nil)
+	_ vault.Issuer        = (*Issuer)(nil)
+	_ vault.Canceler      = (*Issuer)(nil)
+	_ vault.IssuerChecker = (*Issuer)(nil)
+	_ vault.Revoker       = (*Issuer)(nil)
+	_ vault.OrderNamer    = (*Issuer)(nil)
 )
 
 // New makes an Issuer of cfg.
@@ -141,6 +141,3 @@ func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
 	_, err := parseScript(o.Org.ID)
 	return err
 }
-
-// CheckPolicy refuses nothing.
-func (i *Issuer) CheckPolicy(vault.IssuerObject, vault.Policy) error { return nil }

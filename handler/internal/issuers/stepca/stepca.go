@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -51,18 +50,19 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer      = (*Issuer)(nil)
-	_ vault.Checker     = (*Issuer)(nil)
-	_ vault.Revoker     = (*Issuer)(nil)
-	_ vault.ChainSource = (*Issuer)(nil)
+	_ vault.Issuer        = (*Issuer)(nil)
+	_ vault.IssuerChecker = (*Issuer)(nil)
+	_ vault.PolicyChecker = (*Issuer)(nil)
+	_ vault.Revoker       = (*Issuer)(nil)
+	_ vault.ChainSource   = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches no network.
 func New(cfg Config) (*Issuer, error) {
-	base, err := url.Parse(cfg.URL)
+	base, err := egress.BaseURL(cfg.URL)
 	switch {
-	case err != nil || base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "":
-		return nil, fmt.Errorf("step-ca %q is not of the form https://HOST/PATH", cfg.URL)
+	case err != nil:
+		return nil, fmt.Errorf("step-ca %w", err)
 	case cfg.MaxValidity < 0 || cfg.MaxValidity > 0 && cfg.MaxValidity < time.Minute:
 		return nil, fmt.Errorf("step-ca %q: a validity of %s is no use", cfg.URL, cfg.MaxValidity)
 	}
@@ -166,7 +166,7 @@ func (i *Issuer) post(ctx context.Context, path string, body any, token string) 
 // send sends a request and returns the body of its success. Its error may be an
 // *answerError; token is kept out of it.
 func (i *Issuer) send(ctx context.Context, method, path string, content []byte, token string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(i.base.String(), "/")+path, bytes.NewReader(content))
+	req, err := http.NewRequestWithContext(ctx, method, i.base.String()+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
 	}

@@ -64,17 +64,18 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer      = (*Issuer)(nil)
-	_ vault.Checker     = (*Issuer)(nil)
-	_ vault.Revoker     = (*Issuer)(nil)
-	_ vault.ChainSource = (*Issuer)(nil)
+	_ vault.Issuer        = (*Issuer)(nil)
+	_ vault.IssuerChecker = (*Issuer)(nil)
+	_ vault.PolicyChecker = (*Issuer)(nil)
+	_ vault.Revoker       = (*Issuer)(nil)
+	_ vault.ChainSource   = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches no network.
 func New(cfg Config) (*Issuer, error) {
-	base, err := url.Parse(cfg.URL)
-	if err != nil || base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		return nil, fmt.Errorf("vault server %q is not of the form https://HOST/PATH", cfg.URL)
+	base, err := egress.BaseURL(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("vault server %w", err)
 	}
 	if cfg.Mount == "" {
 		cfg.Mount = "pki"
@@ -255,7 +256,7 @@ func (i *Issuer) post(ctx context.Context, o vault.IssuerObject, path, token str
 // send sends a request, with a token unless it is empty, and returns the body of
 // its success. Its error may be an *answerError.
 func (i *Issuer) send(ctx context.Context, o vault.IssuerObject, method, path, token string, content []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(i.base.String(), "/")+"/v1/"+path, bytes.NewReader(content))
+	req, err := http.NewRequestWithContext(ctx, method, i.base.String()+"/v1/"+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
 	}

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -71,20 +70,20 @@ type Issuer struct {
 }
 
 var (
-	_ vault.Issuer     = (*Issuer)(nil)
-	_ vault.Canceler   = (*Issuer)(nil)
-	_ vault.Releaser   = (*Issuer)(nil)
-	_ vault.Checker    = (*Issuer)(nil)
-	_ vault.Revoker    = (*Issuer)(nil)
-	_ vault.OrderNamer = (*Issuer)(nil)
+	_ vault.Issuer        = (*Issuer)(nil)
+	_ vault.Canceler      = (*Issuer)(nil)
+	_ vault.Releaser      = (*Issuer)(nil)
+	_ vault.IssuerChecker = (*Issuer)(nil)
+	_ vault.Revoker       = (*Issuer)(nil)
+	_ vault.OrderNamer    = (*Issuer)(nil)
 )
 
 // New checks cfg and makes an Issuer of it. It touches no network.
 func New(cfg Config) (*Issuer, error) {
-	base, err := url.Parse(cfg.URL)
+	base, err := egress.BaseURL(cfg.URL)
 	switch {
-	case err != nil || base.Scheme != "https" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "":
-		return nil, fmt.Errorf("webhook %q is not of the form https://HOST/PATH", cfg.URL)
+	case err != nil:
+		return nil, fmt.Errorf("webhook %w", err)
 	case cfg.Authentication > Bearer:
 		return nil, fmt.Errorf("webhook %q: unknown authentication %d", cfg.URL, cfg.Authentication)
 	case cfg.Token != nil && cfg.Authentication != Bearer:
@@ -170,9 +169,6 @@ func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
 	return nil
 }
 
-// CheckPolicy refuses nothing: that is the CA's business.
-func (i *Issuer) CheckPolicy(vault.IssuerObject, vault.Policy) error { return nil }
-
 func requestPath(req vault.Request) string { return "/v1/requests/" + url.PathEscape(req.ID) }
 
 // reply is an answer of the endpoint.
@@ -190,7 +186,7 @@ func (i *Issuer) call(ctx context.Context, issuer vault.IssuerObject, method, pa
 	if body != nil {
 		content = body.content
 	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(i.base.String(), "/")+path, bytes.NewReader(content))
+	req, err := http.NewRequestWithContext(ctx, method, i.base.String()+path, bytes.NewReader(content))
 	if err != nil {
 		return reply{}, fmt.Errorf("calling the CA: %w", err)
 	}

@@ -323,9 +323,6 @@ func TestCheckIssuer(t *testing.T) {
 			t.Errorf("bearer: %q: %v", account, err)
 		}
 	}
-	if err := signed.CheckPolicy(vault.IssuerObject{}, vault.Policy{}); err != nil {
-		t.Error(err)
-	}
 }
 
 func TestBearer(t *testing.T) {
