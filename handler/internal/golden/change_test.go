@@ -18,7 +18,6 @@ import (
 
 // TestWritingKeepsAll changes each document of the fixture to what it says
 // already: every member but the time of the change stays, and so does every row.
-// Due rows are moved by what the head asks for, so that this pins each due time.
 func TestWritingKeepsAll(t *testing.T) {
 	t.Parallel()
 	f := readFixture(t)

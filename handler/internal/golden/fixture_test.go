@@ -23,7 +23,7 @@ import (
 
 // update writes the fixtures anew, with -run TestStoredShape. They are what release
 // 0.1.0 stored: only the code of that release may write them, and never to make a
-// test pass. What is added to documents later belongs into fixtures of a later
+// test pass. What is added to documents later belongs in fixtures of a later
 // release.
 var update = flag.Bool("update-0.1.0", false, "write testdata/0.1.0 anew; only ever with the code of release 0.1.0")
 

@@ -288,6 +288,9 @@ func TestAdvancesOld(t *testing.T) {
 			t.Errorf("the blob %s is left", name)
 		}
 	}
+	if accounts := ids(contents, "a:"); len(accounts) != 2 { // of the private CA and at the ACME server
+		t.Errorf("keys of the accounts %v: others were made than those of 0.1.0", accounts)
+	}
 	for _, id := range ids(contents, "w:revoked:") {
 		if r, err := w.Revocation(ctx, w.name("revoked"), id); err != nil || r.Status != vault.StatusCompleted {
 			t.Errorf("a revocation is %s (%v)", r.Status, err)
@@ -384,6 +387,35 @@ func TestRestoresOld(t *testing.T) {
 	}
 	if !bytes.HasPrefix(f.Backup, []byte("\x1dCertwrightCertificateBackupV1")) {
 		t.Errorf("the backup begins with %q", f.Backup[:32])
+	}
+}
+
+// TestDueTimes restores certificates into an empty vault, which works out from
+// their heads alone when what is due: at the times that 0.1.0 wrote.
+func TestDueTimes(t *testing.T) {
+	t.Parallel()
+	f := readFixture(t)
+	old := f.open(t)
+	empty := newWorld(t, new(store), f.Now, 3, nil)
+	names := []string{"locked", "merged", "pfx", "revoked", "web"}
+	due := func(w *world) (keys []string) {
+		for _, r := range w.store.Contents().Rows {
+			if name := strings.Split(r.Key, ":"); name[0] == "d" && len(name) == 5 && slices.Contains(names, name[3]) {
+				keys = append(keys, r.Key+" ["+r.Label+"]")
+			}
+		}
+		return keys
+	}
+	for _, n := range names {
+		_, err := empty.Restore(t.Context(), old.backUp(n))
+		empty.must("restoring "+n, err)
+	}
+	want := due(old)
+	if len(want) < 2*len(names) {
+		t.Errorf("0.1.0 wrote only %q", want)
+	}
+	if diff := cmp.Diff(want, due(empty)); diff != "" {
+		t.Errorf("due rows (-0.1.0 +today):\n%s", diff)
 	}
 }
 
