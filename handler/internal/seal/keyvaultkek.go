@@ -7,31 +7,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/certwright/certwright/handler/internal/keyvault"
 )
 
 const (
 	// callTimeout bounds one call to the vault, its retries and the time to get a
 	// token for it included.
 	callTimeout = 10 * time.Second
+	tryTimeout  = 4 * time.Second
 
 	cachedDEKs = 1024      // about 200 kB
 	dekMaxAge  = time.Hour // a KEK that is disabled or revoked is in effect at most this much later
-
-	minRSABits = 2048
 )
 
 // KeyVaultConfig describes a key encryption key in Azure Key Vault or Managed HSM.
@@ -76,14 +73,9 @@ type publicKey struct {
 	rsa *rsa.PublicKey
 }
 
-var (
-	keyName    = regexp.MustCompile(`^[0-9A-Za-z-]{1,127}$`)
-	keyVersion = regexp.MustCompile(`^[0-9a-f]{32}$`)
-)
-
 // NewKeyVaultKEK returns the key that cfg describes. It makes no calls.
 func NewKeyVaultKEK(cfg KeyVaultConfig) (*KeyVaultKEK, error) {
-	vault, name, version, err := parseKeyID(cfg.KeyID)
+	id, err := keyvault.ParseID(cfg.KeyID)
 	if err != nil {
 		return nil, fmt.Errorf("key encryption key %q: %w", cfg.KeyID, err)
 	}
@@ -97,46 +89,18 @@ func NewKeyVaultKEK(cfg KeyVaultConfig) (*KeyVaultKEK, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	client, err := azkeys.NewClient(vault, cfg.Credential, &azkeys.ClientOptions{ClientOptions: azcore.ClientOptions{
-		Transport: cfg.HTTPClient,
-		Retry: policy.RetryOptions{
-			MaxRetries:    2,
-			TryTimeout:    4 * time.Second,
-			RetryDelay:    100 * time.Millisecond,
-			MaxRetryDelay: time.Second,
-		},
-	}})
+	host := strings.ToLower(id.Host)
+	client, err := keyvault.NewClient(host, cfg.Credential, cfg.HTTPClient, tryTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("key encryption key %q: %w", cfg.KeyID, err)
 	}
 	return &KeyVaultKEK{
 		client:  client,
-		keyURL:  vault + "/keys/" + name,
-		name:    name,
-		version: version,
+		keyURL:  "https://" + host + "/keys/" + id.Name,
+		name:    id.Name,
+		version: id.Version,
 		deks:    newDEKCache(cachedDEKs, dekMaxAge, cfg.Now),
 	}, nil
-}
-
-// parseKeyID splits a key id into the vault's URL, the key's name and its
-// version, which may be empty.
-func parseKeyID(id string) (vault, name, version string, err error) {
-	u, err := url.Parse(id)
-	if err != nil {
-		return "", "", "", errors.New("not a URL")
-	}
-	if u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", "", "", errors.New("not of the form https://VAULT/keys/NAME[/VERSION]")
-	}
-	segments := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
-	if len(segments) == 2 {
-		segments = append(segments, "")
-	}
-	if len(segments) != 3 || segments[0] != "keys" || !keyName.MatchString(segments[1]) ||
-		segments[2] != "" && !keyVersion.MatchString(segments[2]) {
-		return "", "", "", errors.New("not of the form https://VAULT/keys/NAME[/VERSION]")
-	}
-	return "https://" + strings.ToLower(u.Host), segments[1], segments[2], nil
 }
 
 // Wrap encrypts dek with RSA-OAEP-256 under the key's public half.
@@ -158,7 +122,7 @@ func (k *KeyVaultKEK) Wrap(ctx context.Context, random io.Reader, dek []byte) (i
 // Unwrap has the vault decrypt a DEK, unless it did so within the last hour.
 func (k *KeyVaultKEK) Unwrap(ctx context.Context, id string, wrapped []byte) ([]byte, error) {
 	version, ok := strings.CutPrefix(id, k.keyURL+"/")
-	if !ok || !keyVersion.MatchString(version) {
+	if !ok || !keyvault.IsVersion(version) {
 		return nil, fmt.Errorf("sealed under %q, but the configured key is %q: %w", id, k.keyURL, ErrUnknownKEK)
 	}
 	cacheKey := wrappedDEK(id, wrapped)
@@ -209,7 +173,7 @@ func (k *KeyVaultKEK) checkPublic(bundle azkeys.KeyBundle) (*publicKey, error) {
 		return nil, errors.New("answer holds no key")
 	}
 	version, ok := strings.CutPrefix(string(*jwk.KID), k.keyURL+"/")
-	if !ok || !keyVersion.MatchString(version) || k.version != "" && version != k.version {
+	if !ok || !keyvault.IsVersion(version) || k.version != "" && version != k.version {
 		return nil, fmt.Errorf("answer holds another key, %q", *jwk.KID)
 	}
 	if *jwk.Kty != azkeys.KeyTypeRSA && *jwk.Kty != azkeys.KeyTypeRSAHSM {
@@ -223,11 +187,11 @@ func (k *KeyVaultKEK) checkPublic(bundle azkeys.KeyBundle) (*publicKey, error) {
 	}) {
 		return nil, errors.New("key does not allow unwrapKey")
 	}
-	n, e := new(big.Int).SetBytes(jwk.N), new(big.Int).SetBytes(jwk.E)
-	if n.BitLen() < minRSABits || !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 {
-		return nil, fmt.Errorf("RSA key of %d bits, want at least %d", n.BitLen(), minRSABits)
+	public, err := keyvault.RSAPublicKey(jwk)
+	if err != nil {
+		return nil, err
 	}
-	return &publicKey{id: string(*jwk.KID), rsa: &rsa.PublicKey{N: n, E: int(e.Int64())}}, nil
+	return &publicKey{id: string(*jwk.KID), rsa: public}, nil
 }
 
 // unwrapError tells a refused or lost key from a vault that cannot serve now.
@@ -235,22 +199,16 @@ func unwrapError(err error) error {
 	if resp, ok := errors.AsType[*azcore.ResponseError](err); ok {
 		switch resp.StatusCode {
 		case http.StatusBadRequest:
-			return fmt.Errorf("vault answered 400 %s: %w", resp.ErrorCode, ErrRefused)
+			return fmt.Errorf("%w: %w", ErrRefused, keyvault.Brief(err))
 		case http.StatusNotFound:
-			return fmt.Errorf("vault answered 404 %s: %w", resp.ErrorCode, ErrUnknownKEK)
+			return fmt.Errorf("%w: %w", ErrUnknownKEK, keyvault.Brief(err))
 		}
 	}
 	return unavailable(err)
 }
 
-// unavailable wraps err as ErrUnavailable. Of a response it keeps status and code:
-// the SDK's error text is a dump of the whole exchange.
-func unavailable(err error) error {
-	if resp, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		return fmt.Errorf("vault answered %d %s: %w", resp.StatusCode, resp.ErrorCode, ErrUnavailable)
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
+// unavailable wraps err as ErrUnavailable.
+func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, keyvault.Brief(err)) }
 
 // once runs call for all concurrent callers with the same key. The call outlives
 // any one of them: a caller that gives up does not fail those who still wait.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 	"time"
-
-	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Work says what kind of work an entry of the board is about.
@@ -220,15 +218,21 @@ func (v *Vault) releaseEntry(j *releaseJob) BoardEntry {
 	return e
 }
 
-// orderID is the CA's name for an operation, as it was at its end or as the
-// provider's state tells it now.
-func (v *Vault) orderID(op *Operation) string {
-	namer, ok := v.cfg.Issuers[op.Provider].(OrderNamer)
-	if !ok || op.State == nil {
-		return op.OrderID
+func (r *Revocation) entry() BoardEntry {
+	e := BoardEntry{
+		Work:     WorkRevocation,
+		Name:     r.Name,
+		Version:  r.Version,
+		Issuer:   r.Issuer,
+		Provider: r.Provider,
+		Status:   r.Status,
+		Answer:   r.Answer,
+		Attempts: r.Attempts,
+		Failures: r.Failures,
+		Created:  r.Requested,
 	}
-	return field.Cut(namer.OrderID(op.State), maxOrderID)
+	if r.Status == StatusInProgress {
+		e.Due = r.Due
+	}
+	return e
 }
-
-// maxOrderID bounds a CA's name for an order, in bytes.
-const maxOrderID = 512

@@ -223,3 +223,18 @@ func generalNames(extensions []pkix.Extension) (map[generalName]bool, error) {
 	}
 	return found, nil
 }
+
+func parseChain(der [][]byte) ([]*x509.Certificate, error) {
+	if len(der) == 0 {
+		return nil, errors.New("the chain is empty")
+	}
+	var chain []*x509.Certificate
+	for _, d := range der {
+		c, err := x509.ParseCertificate(d)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, c)
+	}
+	return chain, nil
+}

@@ -1,12 +1,9 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/x509"
-	"encoding/pem"
-	"errors"
 )
 
 // acceptIssued makes the chain of what an issuer returned for h's operation: leaf
@@ -126,27 +123,4 @@ func (ver *version) setLeaf(n Name, leaf *x509.Certificate) {
 	ver.Schema = schema
 	ver.Leaf, ver.Thumbprint, ver.Chain = leaf.Raw, thumbprint[:], chainBlob(n, ver.ID)
 	ver.NotBefore, ver.Expires = leaf.NotBefore, leaf.NotAfter
-}
-
-func encodePEM(chain []*x509.Certificate) []byte {
-	var b bytes.Buffer
-	for _, c := range chain {
-		pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a Buffer takes everything
-	}
-	return b.Bytes()
-}
-
-func parseChain(der [][]byte) ([]*x509.Certificate, error) {
-	if len(der) == 0 {
-		return nil, errors.New("the chain is empty")
-	}
-	var chain []*x509.Certificate
-	for _, d := range der {
-		c, err := x509.ParseCertificate(d)
-		if err != nil {
-			return nil, err
-		}
-		chain = append(chain, c)
-	}
-	return chain, nil
 }

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"time"
 
@@ -179,69 +178,4 @@ func (v *Vault) operationKey(ctx context.Context, n Name, h *head, p Policy, mad
 	}
 	*made = k
 	return k, nil
-}
-
-// keyRecord is the document of a key row.
-type keyRecord struct {
-	Schema int    `json:"schema"`
-	Sealed []byte `json:"sealed"` // PKCS #8
-}
-
-// sealedKey is the kind under which private keys are sealed.
-const sealedKey = "key"
-
-func (v *Vault) sealKey(ctx context.Context, n Name, id string, key crypto.Signer) (Row, error) {
-	der, err := marshalKey(key)
-	if err != nil {
-		return Row{}, err
-	}
-	defer clear(der)
-	sealed, err := v.cfg.Seal(ctx, sealedKey, n.key(), id, der)
-	if err != nil {
-		return Row{}, err
-	}
-	return row(keyRowKey(n, id), "", keyRecord{schema, sealed}), nil
-}
-
-// privateKey reads and opens a private key.
-func (v *Vault) privateKey(ctx context.Context, n Name, id string) (crypto.Signer, error) {
-	var r keyRecord
-	if _, err := v.get(ctx, keyRowKey(n, id), &r); err != nil {
-		return nil, err
-	}
-	der, err := v.cfg.Open(ctx, sealedKey, n.key(), id, r.Sealed)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(der)
-	return parseKey(der)
-}
-
-// later is now, or a second after old when the clock has not moved on: on the
-// wire times are whole seconds, and "updated" must grow.
-func later(now, old time.Time) time.Time {
-	if next := old.Add(time.Second); now.Before(next) {
-		return next
-	}
-	return now
-}
-
-func latestOf(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
-
-// checkTags bounds tags as Key Vault does: 15 of at most 256 characters each.
-func checkTags(tags map[string]string) error {
-	if len(tags) > 15 {
-		return field.Errorf("tags", "%d entries: must be at most 15", len(tags))
-	}
-	for k, val := range tags {
-		if k == "" || len([]rune(k)) > 256 || len([]rune(val)) > 256 {
-			return field.Errorf("tags", "%q: must be a name of 1 to 256 characters with a value of at most 256", k)
-		}
-	}
-	return nil
 }

@@ -127,17 +127,3 @@ func (v *Vault) tellFailed(tx *Tx, h *head) {
 	e.Code, e.Message = op.Error.Code, op.Error.Message
 	v.tell(tx, e)
 }
-
-func (p Policy) hasAction(action string) bool {
-	_, ok := p.action(action)
-	return ok
-}
-
-// action is the first of a policy's lifetime actions of this kind.
-func (p Policy) action(action string) (LifetimeAction, bool) {
-	i := slices.IndexFunc(p.LifetimeActions, func(a LifetimeAction) bool { return a.Action == action })
-	if i < 0 {
-		return LifetimeAction{}, false
-	}
-	return p.LifetimeActions[i], true
-}

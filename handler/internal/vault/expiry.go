@@ -62,21 +62,6 @@ func nearExpiry(p Policy, ver *version) time.Time {
 	return at
 }
 
-// when is the time of the action in the life of the version.
-func (ver *version) when(a LifetimeAction) time.Time {
-	if a.Percentage > 0 {
-		return partOfLife(ver, a.Percentage, 100)
-	}
-	return ver.Expires.AddDate(0, 0, -a.DaysBefore)
-}
-
-// partOfLife is when part/whole of a version's life is over, in whole seconds as
-// certificates have them.
-func partOfLife(ver *version, part, whole int) time.Time {
-	seconds := ver.Expires.Unix() - ver.NotBefore.Unix()
-	return time.Unix(ver.NotBefore.Unix()+seconds*int64(part)/int64(whole), 0).UTC()
-}
-
 // tellExpiry does a piece of work of expiryDue.
 func (v *Vault) tellExpiry(ctx context.Context, n Name, kind string) error {
 	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Operation is the pending object of a certificate: one request for one new
@@ -159,3 +161,16 @@ func (op *Operation) cancelPending() bool {
 func (op *Operation) matches(requestID string) bool {
 	return op != nil && (requestID == "" || strings.EqualFold(requestID, op.RequestID))
 }
+
+// orderID is the CA's name for an operation, as it was at its end or as the
+// provider's state tells it now.
+func (v *Vault) orderID(op *Operation) string {
+	namer, ok := v.cfg.Issuers[op.Provider].(OrderNamer)
+	if !ok || op.State == nil {
+		return op.OrderID
+	}
+	return field.Cut(namer.OrderID(op.State), maxOrderID)
+}
+
+// maxOrderID bounds a CA's name for an order, in bytes.
+const maxOrderID = 512

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -128,4 +129,18 @@ type IssuerParams struct {
 	Name            *string
 	CertificateType *string
 	Transparency    *bool
+}
+
+func (p Policy) hasAction(action string) bool {
+	_, ok := p.action(action)
+	return ok
+}
+
+// action is the first of a policy's lifetime actions of this kind.
+func (p Policy) action(action string) (LifetimeAction, bool) {
+	i := slices.IndexFunc(p.LifetimeActions, func(a LifetimeAction) bool { return a.Action == action })
+	if i < 0 {
+		return LifetimeAction{}, false
+	}
+	return p.LifetimeActions[i], true
 }

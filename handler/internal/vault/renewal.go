@@ -91,8 +91,6 @@ func (ver *version) renewalTime(a LifetimeAction) time.Time {
 	return at.Add(time.Duration(ver.fraction() * float64(spread))).Truncate(time.Millisecond)
 }
 
-func (ver *version) life() time.Duration { return ver.Expires.Sub(ver.NotBefore) }
-
 // fraction is a number from 0 to 1 that the version has for good.
 func (ver *version) fraction() float64 {
 	var b [8]byte

@@ -52,25 +52,6 @@ func (r *Revocation) due() []due {
 	return []due{{classPurge, r.Expires, r.id(), kindRevoke, ""}}
 }
 
-func (r *Revocation) entry() BoardEntry {
-	e := BoardEntry{
-		Work:     WorkRevocation,
-		Name:     r.Name,
-		Version:  r.Version,
-		Issuer:   r.Issuer,
-		Provider: r.Provider,
-		Status:   r.Status,
-		Answer:   r.Answer,
-		Attempts: r.Attempts,
-		Failures: r.Failures,
-		Created:  r.Requested,
-	}
-	if r.Status == StatusInProgress {
-		e.Due = r.Due
-	}
-	return e
-}
-
 // Revoke asks the issuer that obtained a version to revoke it, for a CRLReason of
 // RFC 5280 section 5.3.1. What was asked for before goes on, and is tried again
 // if it was given up. The version itself stays as it is, enabled or not: who

@@ -7,7 +7,6 @@ import (
 	"crypto/sha3"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -81,22 +80,6 @@ func (v *Vault) completed(ctx context.Context, n Name, id string, notFound Reaso
 		err = &Error{Reason: notFound, Name: name}
 	}
 	return h, ver, err
-}
-
-// chain reads a version's certificates, leaf first.
-func (v *Vault) chain(ctx context.Context, ver *version) ([]*x509.Certificate, error) {
-	data, err := v.cfg.Store.GetBlob(ctx, ver.Chain)
-	if errors.Is(err, ErrNotFound) {
-		return nil, fmt.Errorf("reading the chain of version %q: %w", ver.ID, err)
-	}
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	var der [][]byte
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		der = append(der, block.Bytes)
-	}
-	return parseChain(der)
 }
 
 // encodeSecret makes the value of a backing secret, without a key when key is

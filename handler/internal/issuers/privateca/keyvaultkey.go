@@ -11,20 +11,17 @@ import (
 	"io"
 	"math/big"
 	"net/http"
-	"net/url"
-	"regexp"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azkeys"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
+	"github.com/certwright/certwright/handler/internal/keyvault"
 )
 
 // KeyVaultConfig describes a CA's key in Azure Key Vault or Managed HSM. KeyID and
@@ -51,37 +48,29 @@ type KeyVaultKey struct {
 	public            atomic.Pointer[crypto.PublicKey]
 }
 
-var keyID = regexp.MustCompile(`^https://[^/?#@]+/keys/([0-9A-Za-z-]{1,127})/([0-9a-f]{32})$`)
-
 // NewKeyVaultKey returns the key that cfg describes. It makes no calls.
 func NewKeyVaultKey(cfg KeyVaultConfig) (*KeyVaultKey, error) {
-	parts := keyID.FindStringSubmatch(cfg.KeyID)
-	u, err := url.Parse(cfg.KeyID)
+	id, err := keyvault.ParseID(cfg.KeyID)
 	switch {
-	case err != nil || parts == nil:
+	case err != nil || id.Version == "":
 		return nil, fmt.Errorf("CA key %q is not of the form https://VAULT/keys/NAME/VERSION", cfg.KeyID)
 	case cfg.Credential == nil:
 		return nil, fmt.Errorf("CA key %q: no credential", cfg.KeyID)
 	}
 	if cfg.HTTPClient == nil {
-		if cfg.HTTPClient, err = egress.NewClient(egress.Config{Hosts: []string{u.Host}}); err != nil {
+		if cfg.HTTPClient, err = egress.NewClient(egress.Config{Hosts: []string{id.Host}}); err != nil {
 			return nil, fmt.Errorf("CA key %q: %w", cfg.KeyID, err)
 		}
 	}
-	client, err := azkeys.NewClient("https://"+u.Host, cfg.Credential, &azkeys.ClientOptions{ClientOptions: azcore.ClientOptions{
-		Transport: cfg.HTTPClient,
-		Retry: policy.RetryOptions{ // within a step's deadline
-			MaxRetries:    2,
-			TryTimeout:    5 * time.Second,
-			RetryDelay:    100 * time.Millisecond,
-			MaxRetryDelay: time.Second,
-		},
-	}})
+	client, err := keyvault.NewClient(id.Host, cfg.Credential, cfg.HTTPClient, tryTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("CA key %q: %w", cfg.KeyID, err)
 	}
-	return &KeyVaultKey{id: cfg.KeyID, name: parts[1], version: parts[2], client: client}, nil
+	return &KeyVaultKey{id: cfg.KeyID, name: id.Name, version: id.Version, client: client}, nil
 }
+
+// tryTimeout bounds one try of a call, so that three are within a step's deadline.
+const tryTimeout = 5 * time.Second
 
 // Signer returns the key for use while ctx lasts: Config.Key.
 func (k *KeyVaultKey) Signer(ctx context.Context) (crypto.Signer, error) {
@@ -89,7 +78,7 @@ func (k *KeyVaultKey) Signer(ctx context.Context) (crypto.Signer, error) {
 	if public == nil {
 		resp, err := k.client.GetKey(ctx, k.name, k.version, nil)
 		if err != nil {
-			return nil, fmt.Errorf("fetching the public key of %q: %w", k.id, brief(err))
+			return nil, fmt.Errorf("fetching the public key of %q: %w", k.id, keyvault.Brief(err))
 		}
 		key, err := publicKey(resp.Key)
 		if err != nil {
@@ -115,11 +104,7 @@ func publicKey(jwk *azkeys.JSONWebKey) (crypto.PublicKey, error) {
 	}
 	switch *jwk.Kty {
 	case azkeys.KeyTypeRSA, azkeys.KeyTypeRSAHSM:
-		n, e := new(big.Int).SetBytes(jwk.N), new(big.Int).SetBytes(jwk.E)
-		if n.BitLen() < minRSABits || !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 {
-			return nil, fmt.Errorf("an RSA key of %d bits, want at least %d", n.BitLen(), minRSABits)
-		}
-		return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
+		return keyvault.RSAPublicKey(jwk)
 	case azkeys.KeyTypeEC, azkeys.KeyTypeECHSM:
 		if jwk.Crv == nil || keyVaultCurves[*jwk.Crv] == nil {
 			return nil, errors.New("an EC key on a curve that certificates are not signed with")
@@ -158,7 +143,7 @@ func (s *keyVaultSigner) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts
 	}
 	resp, err := s.client.Sign(s.ctx, s.name, s.version, azkeys.SignParameters{Algorithm: to.Ptr(algorithm), Value: digest}, nil)
 	if err != nil {
-		return nil, fmt.Errorf("signing with %q: %w", s.id, brief(err))
+		return nil, fmt.Errorf("signing with %q: %w", s.id, keyvault.Brief(err))
 	}
 	if _, ok := s.public.(*ecdsa.PublicKey); ok {
 		return derSignature(resp.Result)
@@ -199,13 +184,4 @@ func derSignature(raw []byte) ([]byte, error) {
 		b.AddASN1BigInt(new(big.Int).SetBytes(raw[len(raw)/2:]))
 	})
 	return b.Bytes()
-}
-
-// brief keeps status and code of a response: the SDK's error text is a dump of
-// the whole exchange.
-func brief(err error) error {
-	if resp, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		return fmt.Errorf("the vault answered %d %s", resp.StatusCode, strings.TrimSpace(resp.ErrorCode))
-	}
-	return err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/acme"
+	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -33,7 +34,7 @@ func TestThroughACME(t *testing.T) {
 	}))
 	t.Cleanup(hook.Close)
 	dns, err := acme.NewDNS(acme.DNSConfig{
-		Hooks:       []acme.Hook{{Zones: []string{"dns.test"}, URL: hook.URL, Token: "a-token-for-this-test-only", Roots: pool(hook.Certificate())}},
+		Hooks:       []acme.Hook{{Zones: []string{"dns.test"}, URL: hook.URL, Token: "a-token-for-this-test-only", Roots: signertest.Pool(hook.Certificate())}},
 		Nameservers: []string{challenges.DNS()},
 	})
 	if err != nil {
@@ -50,7 +51,7 @@ func TestThroughACME(t *testing.T) {
 			t.Parallel()
 			clock, accounts := start, new(accounts)
 			cfg := acme.Config{
-				Directory:   acme.Directory{URL: ca.DirectoryURL(), Roots: pool(ca.Root())},
+				Directory:   acme.Directory{URL: ca.DirectoryURL(), Roots: signertest.Pool(ca.Root())},
 				LoadAccount: accounts.load, SaveAccount: accounts.save,
 				Now: func() time.Time { return clock },
 			}

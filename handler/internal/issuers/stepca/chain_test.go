@@ -23,7 +23,7 @@ func TestCertificates(t *testing.T) {
 	if err != nil || len(certs) != 2 || !bytes.Equal(certs[1], ca.Root().Raw) {
 		t.Fatalf("%d certificates, %v", len(certs), err)
 	}
-	if calls := f.take(); !slices.Equal(calls, []string{"/1.0/intermediates 201", "/1.0/roots 201"}) {
+	if calls := f.Take(); !slices.Equal(calls, []string{"/1.0/intermediates 201", "/1.0/roots 201"}) {
 		t.Errorf("calls %q", calls)
 	}
 	_, out := i.Step(t.Context(), req, nil)
@@ -54,7 +54,7 @@ func TestCertificatesCannotBeHad(t *testing.T) {
 		{[]fault.Func{garble, refuse}, 0, "malformed answer to /1.0/intermediates"},
 	} {
 		f := newFront(t)
-		f.set(func() { f.faults = test.faults })
+		f.Set(func() { f.Faults = test.faults })
 		certs, err := f.issuer(stepca.Config{}).Certificates(t.Context(), vault.IssuerObject{})
 		if len(certs) != test.want || (err == nil) != (test.why == "") || err != nil && !strings.Contains(err.Error(), test.why) {
 			t.Errorf("%d certificates, %v, want %d, %s", len(certs), err, test.want, test.why)

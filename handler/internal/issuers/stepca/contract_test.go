@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
@@ -20,7 +21,7 @@ func TestContract(t *testing.T) {
 	}
 	secret := secret(t)
 	vaulttest.IssuerContract(t, func(t testing.TB, n *vaulttest.Network) vaulttest.Rig {
-		url := n.Serve(vaulttest.Forward(target, pool(ca.Root())))
+		url := n.Serve(vaulttest.Forward(target, signertest.Pool(ca.Root())))
 		return vaulttest.Rig{
 			New: func(*vaulttest.Process) (vault.Issuer, error) {
 				return stepca.New(stepca.Config{URL: url, Roots: n.Roots()})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
+	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -54,7 +55,7 @@ func TestAnswers(t *testing.T) {
 		{"a key", crt(`"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"`), retry, "", "certificate 1 is not one", 0},
 		{"two in one", crt(`"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n x"`), retry, "", "certificate 1 is not one", 0},
 		{"garbage inside", crt(`"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"`), retry, "", "certificate 1: ", 0},
-		{"no PEM behind", crt(fmt.Sprintf("%q", encode(ca.Root().Raw)) + `,"ca":"x"`), retry, "", "certificate 2 is not one", 0},
+		{"no PEM behind", crt(fmt.Sprintf("%q", signertest.PEM(ca.Root().Raw)) + `,"ca":"x"`), retry, "", "certificate 2 is not one", 0},
 		{"too many", fault.Reply(201, asJSON, `{"certChain":["","","","","","","","","","",""]}`), retry, "", "11 certificates", 0},
 
 		{"unauthorized", says(401, "The request lacked necessary authorization to be completed."), failed, vault.CodeIssuerError, "lacked necessary authorization", 0},
@@ -77,7 +78,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f, req := newFront(t), request(t)
-			f.faults = []fault.Func{c.f}
+			f.Faults = []fault.Func{c.f}
 			i := f.issuer(stepca.Config{})
 			state, out := i.Step(t.Context(), req, nil)
 			text := out.Detail + out.Message
@@ -102,7 +103,7 @@ func TestAnswers(t *testing.T) {
 func TestTokensAreNotTold(t *testing.T) {
 	t.Parallel()
 	f := newFront(t)
-	f.faults = []fault.Func{func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	f.Faults = []fault.Func{func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -124,7 +125,7 @@ func TestSlowAnswer(t *testing.T) {
 	t.Parallel()
 	f := newFront(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	f.faults = []fault.Func{func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+	f.Faults = []fault.Func{func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		cancel() // the deadline, once the server has the request
 		<-r.Context().Done()
 	}}
@@ -147,7 +148,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 		"broken in between":  {[]fault.Func{says(500, "broken"), fault.Lost, fault.After("1", says(429, "slowly"))}, 2},
 	} {
 		f, req := newFront(t), request(t)
-		f.faults = c.faults
+		f.Faults = c.faults
 		for n := range len(c.faults) + 1 { // each time another process
 			want := retry
 			if n == len(c.faults) {

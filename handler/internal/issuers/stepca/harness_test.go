@@ -1,32 +1,23 @@
 package stepca_test
 
 import (
-	"bytes"
-	"context"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/issuers/fault"
+	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
 	"github.com/certwright/certwright/handler/internal/vault"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
@@ -35,16 +26,10 @@ import (
 // start is the time of the tests' issuers; the server's clock is the real one.
 var start = time.Now().UTC().Truncate(time.Second)
 
-// front stands before the real server, records what passes and has faults.
+// front stands before the real server.
 type front struct {
-	t    testing.TB
-	http *httptest.Server
-	next http.Handler
-
-	mu     sync.Mutex
-	calls  []string         // "path status" of the server's answers
-	bodies []map[string]any // of the requests, faults included
-	faults []fault.Func     // one for each request to come
+	signertest.Front
+	t testing.TB
 }
 
 func newFront(t testing.TB) *front {
@@ -53,69 +38,29 @@ func newFront(t testing.TB) *front {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool(ca.Root())}}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: signertest.Pool(ca.Root())}}
 	t.Cleanup(transport.CloseIdleConnections)
 	f := &front{t: t}
-	f.next = &httputil.ReverseProxy{
+	f.Serve(t, &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:      transport,
 		ModifyResponse: f.record,
 		ErrorLog:       log.New(io.Discard, "", 0),
-	}
-	f.http = httptest.NewUnstartedServer(http.HandlerFunc(f.serve))
-	f.http.EnableHTTP2 = true
-	f.http.Config.ErrorLog = log.New(io.Discard, "", 0)
-	f.http.StartTLS()
-	t.Cleanup(f.http.Close)
+	})
 	return f
 }
 
 func (f *front) record(r *http.Response) error {
-	f.set(func() { f.calls = append(f.calls, fmt.Sprintf("%s %d", r.Request.URL.Path, r.StatusCode)) })
+	f.Set(func() { f.Calls = append(f.Calls, fmt.Sprintf("%s %d", r.Request.URL.Path, r.StatusCode)) })
 	return nil
-}
-
-// serve lets the next fault have a request.
-func (f *front) serve(w http.ResponseWriter, r *http.Request) {
-	content, err := io.ReadAll(r.Body)
-	if err != nil {
-		f.t.Errorf("reading a request: %v", err)
-	}
-	r.Body = io.NopCloser(bytes.NewReader(content))
-	var body map[string]any
-	if err := json.Unmarshal(content, &body); err != nil && r.Method != http.MethodGet {
-		f.t.Errorf("%s: the body is no JSON: %v", r.URL, err)
-	}
-	var answer fault.Func
-	f.set(func() {
-		f.bodies = append(f.bodies, body)
-		answer = fault.Pop(&f.faults)
-	})
-	answer(w, r, f.next)
-}
-
-// set changes the front.
-func (f *front) set(change func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	change()
-}
-
-// take returns the server's answers since the last call of it.
-func (f *front) take() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	calls := f.calls
-	f.calls = nil
-	return calls
 }
 
 // made is the number of certificates that were signed since the last take.
 func (f *front) made() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.Lock()
+	defer f.Unlock()
 	n := 0
-	for _, call := range f.calls {
+	for _, call := range f.Calls {
 		if call == "/1.0/sign 201" {
 			n++
 		}
@@ -125,10 +70,10 @@ func (f *front) made() int {
 
 // tokens are the tokens that were sent.
 func (f *front) tokens() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.Lock()
+	defer f.Unlock()
 	var list []string
-	for _, body := range f.bodies {
+	for _, body := range f.Bodies {
 		token, _ := body["ott"].(string)
 		list = append(list, token)
 	}
@@ -139,8 +84,8 @@ func (f *front) tokens() []string {
 // clock.
 func (f *front) issuer(cfg stepca.Config) *stepca.Issuer {
 	f.t.Helper()
-	cfg.URL = f.http.URL + cfg.URL
-	cfg.Roots = pool(f.http.Certificate())
+	cfg.URL = f.HTTP.URL + cfg.URL
+	cfg.Roots = signertest.Pool(f.HTTP.Certificate())
 	if cfg.Now == nil {
 		cfg.Now = func() time.Time { return start }
 	}
@@ -157,37 +102,10 @@ func request(t testing.TB) vault.Request {
 	return requestFor(t, "example.com", vault.SANs{DNSNames: []string{"example.com", "www.example.com"}})
 }
 
-// requestFor is an operation for names. Its private key must not be asked for.
+// requestFor is an operation for names.
 func requestFor(t testing.TB, cn string, sans vault.SANs) vault.Request {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: cn}, DNSNames: sans.DNSNames, EmailAddresses: sans.Emails}
-	for _, text := range sans.IPAddresses {
-		template.IPAddresses = append(template.IPAddresses, net.ParseIP(text))
-	}
-	for _, text := range sans.URIs {
-		u, err := url.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		template.URIs = append(template.URIs, u)
-	}
-	csr, err := x509.CreateCertificateRequest(rand.Reader, template, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return vault.Request{
-		ID: "0123456789abcdef0123456789abcdef", Certificate: "web", CSR: csr, Created: start.Add(-time.Minute), Attempts: 1,
-		Policy: vault.Policy{X509: vault.X509Properties{SANs: &sans, ValidityMonths: 12}},
-		Issuer: issuerObject(ca),
-		Key: func(context.Context) (crypto.Signer, error) {
-			t.Error("the private key was opened")
-			return nil, io.EOF
-		},
-	}
+	return signertest.Request(t, issuerObject(ca), start, cn, sans)
 }
 
 // issuerObject has the credentials of a server's provisioner.
@@ -214,41 +132,16 @@ func verified(t testing.TB, out vault.Outcome, csrDER []byte) *x509.Certificate 
 	if out.Kind != vault.OutcomeIssued {
 		t.Fatalf("%s: %s", out.Kind, out.Detail+out.Message)
 	}
-	leaf, err := x509.ParseCertificate(out.Chain[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	csr, err := x509.ParseCertificateRequest(csrDER)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(leaf.RawSubjectPublicKeyInfo, csr.RawSubjectPublicKeyInfo) {
+	chain := signertest.Parse(t, out.Chain)
+	leaf := chain[0]
+	if !signertest.SameKey(t, leaf, csrDER) {
 		t.Error("the certificate has another key than the CSR")
 	}
-	intermediates := x509.NewCertPool()
-	for _, der := range out.Chain[1:] {
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		intermediates.AddCert(c)
-	}
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: pool(ca.Root()), Intermediates: intermediates}); err != nil {
+	intermediates := signertest.Pool(chain[1:]...)
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: signertest.Pool(ca.Root()), Intermediates: intermediates}); err != nil {
 		t.Error(err)
 	}
 	return leaf
-}
-
-func encode(der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-}
-
-func pool(roots ...*x509.Certificate) *x509.CertPool {
-	p := x509.NewCertPool()
-	for _, root := range roots {
-		p.AddCert(root)
-	}
-	return p
 }
 
 // otherKey is a new key under the name of another: a JWK in JSON.

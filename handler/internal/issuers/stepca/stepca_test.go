@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
+	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
 	"github.com/certwright/certwright/handler/internal/vault"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
@@ -90,7 +91,7 @@ func TestIssued(t *testing.T) {
 			if diff := cmp.Diff(c.want, got); diff != "" || leaf.Subject.CommonName != c.wantCN {
 				t.Errorf("common name %q, alternative names (-want +got):\n%s", leaf.Subject.CommonName, diff)
 			}
-			if diff := cmp.Diff([]string{"/1.0/sign 201"}, f.take()); diff != "" {
+			if diff := cmp.Diff([]string{"/1.0/sign 201"}, f.Take()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -128,7 +129,7 @@ func TestServersLimit(t *testing.T) {
 	req := request(t)
 	req.Issuer = issuerObject(server)
 	for most, kind := range map[time.Duration]vault.OutcomeKind{0: vault.OutcomeFailed, 24 * time.Hour: vault.OutcomeIssued} {
-		i, err := stepca.New(stepca.Config{URL: server.URL(), Roots: pool(server.Root()), MaxValidity: most})
+		i, err := stepca.New(stepca.Config{URL: server.URL(), Roots: signertest.Pool(server.Root()), MaxValidity: most})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,19 +146,19 @@ func TestTokenIsBound(t *testing.T) {
 	t.Parallel()
 	f, req, other := newFront(t), request(t), request(t)
 	i := f.issuer(stepca.Config{})
-	f.faults = []fault.Func{fault.Dropped}
+	f.Faults = []fault.Func{fault.Dropped}
 	if _, out := i.Step(t.Context(), req, nil); out.Kind != retry {
 		t.Fatalf("%+v", out)
 	}
-	taken := f.bodies[0]
+	taken := f.Bodies[0]
 	post := func(body map[string]any) (int, string) {
 		t.Helper()
 		content, err := json.Marshal(body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		client := f.http.Client()
-		resp, err := client.Post(f.http.URL+"/1.0/sign", asJSON, strings.NewReader(string(content)))
+		client := f.HTTP.Client()
+		resp, err := client.Post(f.HTTP.URL+"/1.0/sign", asJSON, strings.NewReader(string(content)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,11 +170,11 @@ func TestTokenIsBound(t *testing.T) {
 		return resp.StatusCode, string(text)
 	}
 	foreign := maps.Clone(taken)
-	f.set(func() { f.faults = []fault.Func{fault.Dropped} })
+	f.Set(func() { f.Faults = []fault.Func{fault.Dropped} })
 	if _, out := i.Step(t.Context(), other, nil); out.Kind != retry {
 		t.Fatalf("%+v", out)
 	}
-	foreign["csr"] = f.bodies[1]["csr"] // of the same names, but another key
+	foreign["csr"] = f.Bodies[1]["csr"] // of the same names, but another key
 	if status, text := post(foreign); status != 403 || !strings.Contains(text, "fingerprint") {
 		t.Errorf("another CSR: %d %s", status, text)
 	}
@@ -211,7 +212,7 @@ func TestToken(t *testing.T) {
 	}
 	delete(claims, "cnf") // TestTokenIsBound
 	want := jwt.MapClaims{
-		"iss": local.Provisioner, "aud": f.http.URL + "/1.0/sign",
+		"iss": local.Provisioner, "aud": f.HTTP.URL + "/1.0/sign",
 		"sub": "example.com", "sans": []any{"example.com", "www.example.com"},
 		"nbf": float64(start.Add(-time.Minute).Unix()), "exp": float64(start.Add(5 * time.Minute).Unix()),
 		"jti": hex.EncodeToString(id),
@@ -279,7 +280,7 @@ func TestCheckIssuer(t *testing.T) {
 			t.Errorf("revoke: %v, want %q", err, want)
 		}
 	}
-	if calls := f.take(); calls != nil {
+	if calls := f.Take(); calls != nil {
 		t.Errorf("the server was called: %q", calls)
 	}
 }
@@ -319,7 +320,7 @@ func TestCSRThatCannotBeSent(t *testing.T) {
 			t.Errorf("%+v, want %q", out, want)
 		}
 	}
-	if calls := f.take(); calls != nil {
+	if calls := f.Take(); calls != nil {
 		t.Errorf("the server was called: %q", calls)
 	}
 }
@@ -341,7 +342,7 @@ func TestRevoke(t *testing.T) {
 			t.Errorf("revoked: %t, %v", revoked, err)
 		}
 	}
-	if diff := cmp.Diff([]string{"/1.0/sign 201", "/1.0/revoke 200", "/1.0/revoke 400"}, f.take()); diff != "" {
+	if diff := cmp.Diff([]string{"/1.0/sign 201", "/1.0/revoke 200", "/1.0/revoke 400"}, f.Take()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, c := range []struct {
@@ -354,7 +355,7 @@ func TestRevoke(t *testing.T) {
 		{fault.Reply(403, asJSON, `{"status":403,"message":"no"}`), "refuses /1.0/revoke: no", false},
 		{fault.Lost, "calling 127.0.0.1", false},
 	} {
-		f.set(func() { f.faults = []fault.Func{c.f} })
+		f.Set(func() { f.Faults = []fault.Func{c.f} })
 		err := i.Revoke(t.Context(), req.Issuer, leaf, 4)
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, errors.ErrUnsupported) != c.unsupported {
 			t.Errorf("%v, want %q", err, c.want)

@@ -20,10 +20,10 @@ func TestCertificates(t *testing.T) {
 	if err != nil || len(certs) != 2 || !slices.Equal(certs[0], s.chain[0].Raw) || !slices.Equal(certs[1], s.chain[1].Raw) {
 		t.Errorf("%d certificates, %v", len(certs), err)
 	}
-	if calls := s.take(); !slices.Equal(calls, []string{"corp/ca_chain 200"}) {
+	if calls := s.Take(); !slices.Equal(calls, []string{"corp/ca_chain 200"}) {
 		t.Errorf("calls %q", calls)
 	}
-	s.set(func() { s.unpublished = true })
+	s.Set(func() { s.unpublished = true })
 	if certs, err = s.issuer(vaultpki.Config{Namespace: "admin/team"}).Certificates(t.Context(), issuerObject); err != nil || len(certs) != 0 {
 		t.Errorf("a mount without a chain: %d certificates, %v", len(certs), err)
 	}
@@ -41,7 +41,7 @@ func TestCertificatesCannotBeHad(t *testing.T) {
 		},
 	} {
 		s := newServer(t)
-		s.faults = []fault.Func{f}
+		s.Faults = []fault.Func{f}
 		certs, err := s.issuer(vaultpki.Config{}).Certificates(t.Context(), issuerObject)
 		if err == nil || len(certs) != 0 || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d certificates, %v, want %s", len(certs), err, want)

@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 )
 
 // failure is an answer in the server's form for errors.
@@ -27,11 +29,11 @@ func fail(status int, errors ...string) *failure { return &failure{status, error
 
 // answer behaves like the server: its statuses and texts are those of Vault.
 func (s *server) answer(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.Lock()
+	defer s.Unlock()
 	path := strings.TrimPrefix(r.URL.Path, "/v1/")
 	if r.Method == http.MethodGet && strings.HasSuffix(path, "/ca_chain") {
-		s.calls = append(s.calls, path+" "+fmt.Sprint(s.publish(w, r)))
+		s.Calls = append(s.Calls, path+" "+fmt.Sprint(s.publish(w, r)))
 		return
 	}
 	var body map[string]any
@@ -47,8 +49,7 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 	} else {
 		json.NewEncoder(rec).Encode(data)
 	}
-	s.calls = append(s.calls, fmt.Sprintf("%s %d", path, rec.Code))
-	s.bodies = append(s.bodies, body)
+	s.Calls = append(s.Calls, fmt.Sprintf("%s %d", path, rec.Code))
 	for name, values := range rec.Header() {
 		w.Header()[name] = values
 	}
@@ -104,7 +105,7 @@ func (s *server) publish(w http.ResponseWriter, r *http.Request) int {
 		return http.StatusNoContent
 	}
 	w.Header().Set("Content-Type", "application/pem-certificate-chain")
-	fmt.Fprint(w, strings.TrimSpace(encode(s.chain[0].Raw))+"\n"+strings.TrimSpace(encode(s.chain[1].Raw)))
+	fmt.Fprint(w, strings.TrimSpace(signertest.PEM(s.chain[0].Raw))+"\n"+strings.TrimSpace(signertest.PEM(s.chain[1].Raw)))
 	return http.StatusOK
 }
 
@@ -181,12 +182,12 @@ func (s *server) sign(body map[string]any, role role) (map[string]any, *failure)
 		s.stored[serial] = leaf
 	}
 	data := map[string]any{
-		"certificate": encode(leaf.Raw), "issuing_ca": encode(issuing.Raw), "serial_number": serial, "expiration": leaf.NotAfter.Unix(),
+		"certificate": signertest.PEM(leaf.Raw), "issuing_ca": signertest.PEM(issuing.Raw), "serial_number": serial, "expiration": leaf.NotAfter.Unix(),
 	}
 	if role.bare {
 		delete(data, "issuing_ca")
 	} else if !role.rootOnly {
-		data["ca_chain"] = []string{encode(issuing.Raw), encode(s.chain[1].Raw)}
+		data["ca_chain"] = []string{signertest.PEM(issuing.Raw), signertest.PEM(s.chain[1].Raw)}
 	}
 	return map[string]any{"request_id": "4c1a", "lease_id": "", "data": data, "warnings": nil}, nil
 }

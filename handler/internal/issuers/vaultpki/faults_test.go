@@ -86,7 +86,7 @@ func TestAnswers(t *testing.T) {
 				if want == "sign" {
 					kind, code = c.sign, c.code
 				}
-				s.set(func() { s.faults = faults })
+				s.Set(func() { s.Faults = faults })
 				i := s.issuer(vaultpki.Config{})
 				state, out := i.Step(t.Context(), req, nil)
 				text := out.Detail + out.Message
@@ -117,7 +117,7 @@ func TestSlowAnswer(t *testing.T) {
 	for name, before := range map[string][]fault.Func{"login": nil, "sign": {fault.Pass}} {
 		s := newServer(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		s.faults = append(before, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		s.Faults = append(before, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 			cancel() // the deadline, once the server has the request
 			<-r.Context().Done()
 		})
@@ -144,7 +144,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 		"throttled in between": {[]fault.Func{fault.Pass, fault.After("1", errorsOf(429, "quota")), fault.Pass, fault.Lost}, 2},
 	} {
 		s, req := newServer(t), request(t)
-		s.faults = c.faults
+		s.Faults = c.faults
 		issued := false
 		for range len(c.faults) + 1 { // each time another process
 			_, out := s.issuer(vaultpki.Config{}).Step(t.Context(), req, nil)

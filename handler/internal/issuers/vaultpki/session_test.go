@@ -31,11 +31,11 @@ func TestTokenIsKept(t *testing.T) {
 		{5 * time.Minute, 2}, // of an hour
 		{time.Minute, 2},
 	} {
-		s.set(func() { s.elapsed += c.pause })
+		s.Set(func() { s.elapsed += c.pause })
 		if _, out := i.Step(t.Context(), req, nil); out.Kind != vault.OutcomeIssued {
 			t.Fatalf("%+v", out)
 		}
-		s.set(func() {
+		s.Set(func() {
 			if s.logins != c.logins {
 				t.Errorf("after %s: %d logins, want %d", s.elapsed, s.logins, c.logins)
 			}
@@ -54,7 +54,7 @@ func TestTokenWithoutEnd(t *testing.T) {
 			if _, out := i.Step(t.Context(), req, nil); out.Kind != vault.OutcomeIssued || s.logins != want {
 				t.Errorf("lease %d: %d logins, want %d; %+v", lease, s.logins, want, out)
 			}
-			s.set(func() { s.elapsed += 12 * time.Hour })
+			s.Set(func() { s.elapsed += 12 * time.Hour })
 		}
 	}
 }
@@ -68,10 +68,10 @@ func TestTokenIsRenewedWhenRefused(t *testing.T) {
 		if _, out := i.Step(t.Context(), req, nil); out.Kind != vault.OutcomeIssued {
 			t.Fatalf("%+v", out)
 		}
-		s.set(func() { clear(s.tokens) }) // as after a restart of a development server
+		s.Set(func() { clear(s.tokens) }) // as after a restart of a development server
 	}
 	want := []string{"auth/approle/login 200", "pki/sign/web 200", "pki/sign/web 403", "auth/approle/login 200", "pki/sign/web 200"}
-	if diff := cmp.Diff(want, s.take()); diff != "" {
+	if diff := cmp.Diff(want, s.Take()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -82,7 +82,7 @@ func TestPermissionDenied(t *testing.T) {
 	s := newServer(t)
 	i, req := s.issuer(vaultpki.Config{Role: "web", Roles: []string{"forbidden"}}), request(t)
 	req.Policy.Issuer.CertificateType = "forbidden"
-	want := vault.Failed(vault.CodeIssuerError, strings.TrimPrefix(s.http.URL, "https://")+
+	want := vault.Failed(vault.CodeIssuerError, strings.TrimPrefix(s.HTTP.URL, "https://")+
 		" refuses pki/sign/forbidden: 1 error occurred: * permission denied")
 	for _, calls := range [][]string{
 		{"auth/approle/login 200", "pki/sign/forbidden 403"},
@@ -91,7 +91,7 @@ func TestPermissionDenied(t *testing.T) {
 		if _, out := i.Step(t.Context(), req, nil); !cmp.Equal(out, want) {
 			t.Errorf("%+v, want %+v", out, want)
 		}
-		if diff := cmp.Diff(calls, s.take()); diff != "" {
+		if diff := cmp.Diff(calls, s.Take()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
@@ -138,7 +138,7 @@ func TestOneLoginForMany(t *testing.T) {
 	}
 	wg.Wait()
 	logins := 0
-	for _, call := range s.take() {
+	for _, call := range s.Take() {
 		if strings.HasPrefix(call, "auth/") {
 			logins++
 		}
@@ -154,7 +154,7 @@ func TestWaitingForALogin(t *testing.T) {
 	s := newServer(t)
 	i, req := s.issuer(vaultpki.Config{}), request(t)
 	reached, release := make(chan struct{}), make(chan struct{})
-	s.faults = []fault.Func{func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	s.Faults = []fault.Func{func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		close(reached)
 		<-release
 		next.ServeHTTP(w, r)
@@ -192,7 +192,7 @@ func TestSecretsAreNotTold(t *testing.T) {
 	}
 	var texts []string
 	for _, faults := range [][]fault.Func{{echo}, {fault.Pass, echo}} {
-		s.set(func() { s.faults = faults })
+		s.Set(func() { s.Faults = faults })
 		_, out := i.Step(t.Context(), request(t), nil)
 		texts = append(texts, out.Message+out.Detail)
 	}

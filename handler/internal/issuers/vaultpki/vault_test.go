@@ -2,17 +2,13 @@ package vaultpki_test
 
 import (
 	"bytes"
-	"context"
-	"log/slog"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
+	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // In a vault: an operation goes from create to certificate in one tick, a lost
@@ -21,45 +17,19 @@ import (
 func TestVaultIssues(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	var elapsed atomic.Int64
-	var output bytes.Buffer
-	plain := func(_ context.Context, kind, name, id string, data []byte) ([]byte, error) {
-		return bytes.Clone(data), nil
-	}
-	issuer := s.issuer(vaultpki.Config{})
-	v, err := vault.New(vault.Config{
-		Store: new(vaulttest.Memory), Seal: plain, Open: plain,
-		Now:     func() time.Time { return start.Add(time.Duration(elapsed.Load())) },
-		Sleep:   func(_ context.Context, d time.Duration) error { elapsed.Add(int64(d)); return nil },
-		Log:     slog.New(slog.NewTextHandler(&output, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Issuers: map[string]vault.Issuer{"self": issuer, "corp": issuer},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca, err := vault.ParseIssuerName("ca")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := v.SetIssuer(t.Context(), ca, vault.IssuerSet{Provider: new("Corp")}); err == nil {
+	story := signertest.NewStory(t, start, s.issuer(vaultpki.Config{}))
+	if err := story.SetCA(nil, nil); err == nil {
 		t.Error("an issuer object without role id was accepted")
 	}
-	_, err = v.SetIssuer(t.Context(), ca, vault.IssuerSet{Provider: new("Corp"), AccountID: new(roleID), Password: new(secretID)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	name, err := vault.ParseName("web")
-	if err != nil {
+	if err := story.SetCA(new(roleID), new(secretID)); err != nil {
 		t.Fatal(err)
 	}
 	create := func(cty string) error {
-		_, err := v.Create(t.Context(), name, vault.CreateParams{Policy: &vault.PolicyParams{
-			Key:         &vault.KeyParams{Type: new("EC"), Curve: new("P-256")},
+		return story.CreateWeb(vault.PolicyParams{
 			ContentType: new(vault.ContentPEM),
 			X509:        &vault.X509Params{Subject: new("CN=example.com"), SANs: &vault.SANs{DNSNames: []string{"example.com"}}},
-			Issuer:      &vault.IssuerParams{Name: new("ca"), CertificateType: new(cty)},
-		}})
-		return err
+			Issuer:      &vault.IssuerParams{CertificateType: new(cty)},
+		})
 	}
 	if err := create("admin"); err == nil || !strings.Contains(err.Error(), "is not a role that may be chosen") {
 		t.Errorf("create with a foreign role: %v", err)
@@ -67,23 +37,19 @@ func TestVaultIssues(t *testing.T) {
 	if err := create("web"); err != nil {
 		t.Fatal(err)
 	}
-	s.set(func() { s.faults, s.roles["web"] = []fault.Func{fault.Pass, fault.Lost}, role{bare: true} })
-	for range 2 {
-		elapsed.Add(int64(time.Minute))
-		if _, err := v.Advance(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c, err := v.Certificate(t.Context(), name)
+	s.Set(func() { s.Faults, s.roles["web"] = []fault.Func{fault.Pass, fault.Lost}, role{bare: true} })
+	story.Tick()
+	story.Tick()
+	c, err := story.Certificate(t.Context(), story.Web())
 	if err != nil || s.made() != 2 || !bytes.Equal(c.Leaf, s.last().Raw) {
 		t.Errorf("%d certificates were made, accepted %x: %v", s.made(), c.Leaf, err)
 	}
-	secret, err := v.Secret(t.Context(), name, "", nil)
+	secret, err := story.Secret(t.Context(), story.Web(), "", nil)
 	if count := bytes.Count(secret.Value, []byte("BEGIN CERTIFICATE")); err != nil || count != 3 {
 		t.Errorf("the chain has %d certificates: %v", count, err)
 	}
 	for _, text := range []string{secretID, "hvs."} {
-		if strings.Contains(output.String(), text) {
+		if strings.Contains(story.Log.String(), text) {
 			t.Errorf("the log has %q", text)
 		}
 	}

@@ -82,7 +82,7 @@ func TestIssued(t *testing.T) {
 			if !sameKey(t, out.Chain, req.CSR) || !linked(t, out.Chain) {
 				t.Error("the chain is not the CSR's, leaf first")
 			}
-			if diff := cmp.Diff(c.want, s.take()); diff != "" {
+			if diff := cmp.Diff(c.want, s.Take()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -122,7 +122,7 @@ func TestNamesBesideTheCSR(t *testing.T) {
 			if out.Kind != vault.OutcomeIssued {
 				t.Fatalf("%+v", out)
 			}
-			got := s.bodies[1]
+			got := s.Bodies[1]
 			for member, value := range map[string]any{"csr": got["csr"], "common_name": "example.com", "ttl": "31536000s", "format": "pem"} {
 				c.want[member] = value
 			}
@@ -200,7 +200,7 @@ func TestCheckIssuer(t *testing.T) {
 			t.Errorf("%+v, want %s named", out, want)
 		}
 	}
-	if calls := s.take(); calls != nil {
+	if calls := s.Take(); calls != nil {
 		t.Errorf("the server was called: %q", calls)
 	}
 }
@@ -251,7 +251,7 @@ func TestStepThatWouldBeRefusedAtCreate(t *testing.T) {
 			t.Errorf("%+v, want %q", out, want)
 		}
 	}
-	if calls := s.take(); calls != nil {
+	if calls := s.Take(); calls != nil {
 		t.Errorf("the server was called: %q", calls)
 	}
 }
@@ -277,7 +277,7 @@ func TestRevoke(t *testing.T) {
 			if diff := cmp.Diff([]string{want, want}, s.revoked); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if _, known := s.bodies[len(s.bodies)-1]["reason"]; known {
+			if _, known := s.Bodies[len(s.Bodies)-1]["reason"]; known {
 				t.Error("a reason was sent")
 			}
 		})
@@ -298,7 +298,7 @@ func TestRevokeFailures(t *testing.T) {
 	if err := i.Revoke(t.Context(), vault.IssuerObject{Name: "ca"}, leaf, 0); err == nil || !strings.Contains(err.Error(), "credentials.account_id") {
 		t.Errorf("without credentials: %v", err)
 	}
-	s.set(func() { s.faults = []fault.Func{fault.Reply(503, asJSON, `{"errors":["Vault is sealed"]}`)} })
+	s.Set(func() { s.Faults = []fault.Func{fault.Reply(503, asJSON, `{"errors":["Vault is sealed"]}`)} })
 	if err := i.Revoke(t.Context(), issuerObject, leaf, 0); err == nil || !strings.Contains(err.Error(), "Vault is sealed") {
 		t.Errorf("sealed: %v", err)
 	}

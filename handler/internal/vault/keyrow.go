@@ -1,0 +1,43 @@
+package vault
+
+import (
+	"context"
+	"crypto"
+)
+
+// keyRecord is the document of a key row.
+type keyRecord struct {
+	Schema int    `json:"schema"`
+	Sealed []byte `json:"sealed"` // PKCS #8
+}
+
+// sealedKey is the kind under which private keys are sealed.
+const sealedKey = "key"
+
+// sealKey makes the row of a private key.
+func (v *Vault) sealKey(ctx context.Context, n Name, id string, key crypto.Signer) (Row, error) {
+	der, err := marshalKey(key)
+	if err != nil {
+		return Row{}, err
+	}
+	defer clear(der)
+	sealed, err := v.cfg.Seal(ctx, sealedKey, n.key(), id, der)
+	if err != nil {
+		return Row{}, err
+	}
+	return row(keyRowKey(n, id), "", keyRecord{schema, sealed}), nil
+}
+
+// privateKey reads and opens a private key.
+func (v *Vault) privateKey(ctx context.Context, n Name, id string) (crypto.Signer, error) {
+	var r keyRecord
+	if _, err := v.get(ctx, keyRowKey(n, id), &r); err != nil {
+		return nil, err
+	}
+	der, err := v.cfg.Open(ctx, sealedKey, n.key(), id, r.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(der)
+	return parseKey(der)
+}

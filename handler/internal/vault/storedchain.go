@@ -1,0 +1,35 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+)
+
+// encodePEM is a chain as its blob has it.
+func encodePEM(chain []*x509.Certificate) []byte {
+	var b bytes.Buffer
+	for _, c := range chain {
+		pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a Buffer takes everything
+	}
+	return b.Bytes()
+}
+
+// chain reads a version's certificates, leaf first.
+func (v *Vault) chain(ctx context.Context, ver *version) ([]*x509.Certificate, error) {
+	data, err := v.cfg.Store.GetBlob(ctx, ver.Chain)
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("reading the chain of version %q: %w", ver.ID, err)
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var der [][]byte
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		der = append(der, block.Bytes)
+	}
+	return parseChain(der)
+}
