@@ -22,7 +22,15 @@ endif
 # Runs a program in the settings of the local cloud that runs.
 AS_CLIENT = $(LOCALCLOUD) status >/dev/null && . .local/env &&
 
-.PHONY: help build package run stop status token test quickstart quickstart-js quickstart-go examples \
+# What `make lint` runs is built from source, in these versions, once.
+TOOLS      := .local/bin
+DEADCODE   := golang.org/x/tools/cmd/deadcode@v0.52.0
+GOLANGCI   := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+tool        = $(TOOLS)/$(subst @,-,$(notdir $(1)))
+WORKFLOWS  := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
+
+.PHONY: help build package run stop status token check test quickstart quickstart-js quickstart-go examples \
 	conformance bench fmt lint clean localcloud
 
 help: ## list the targets
@@ -46,9 +54,9 @@ status: localcloud ## say whether a local cloud runs, and where
 token: localcloud ## print a bearer token for curl
 	@$(LOCALCLOUD) token
 
-test: $(VENV) $(MODULES) ## run every check and test, from nothing
-	$(GO) vet ./...
-	$(if $(RACE),$(GO) test -run 'Interleav|Year' ./handler/internal/vault) # in full; the race detector leaves time for samples only
+check: lint ## run every check that is not a test
+
+test: $(VENV) $(MODULES) ## run every test, from nothing
 	$(GO) test $(RACE) ./...
 
 conformance: ## run the whole API with all official clients; writes docs/conformance.md
@@ -72,9 +80,12 @@ bench: ## measure the handler
 fmt: ## format the Go sources
 	gofmt -w handler scripts
 
-lint: ## report what is not formatted or suspicious
+lint: $(call tool,$(DEADCODE)) $(call tool,$(GOLANGCI)) $(if $(WORKFLOWS),$(call tool,$(ACTIONLINT))) ## report what is not formatted, suspicious or unused
 	@test -z "$$(gofmt -l handler scripts | tee /dev/stderr)"
 	$(GO) vet ./...
+	$(call tool,$(GOLANGCI)) run ./...
+	@unused=$$($(call tool,$(DEADCODE)) -test ./...) && test -z "$$unused" || { echo "$$unused"; exit 1; }
+	$(if $(WORKFLOWS),$(call tool,$(ACTIONLINT)) $(WORKFLOWS))
 
 clean: ## remove everything that was built or installed; keeps keys and data
 	rm -rf dist .venv $(EXAMPLES)/js/node_modules .local/bin .local/app .local/azurite .local/tools .local/schemathesis
@@ -83,6 +94,21 @@ clean: ## remove everything that was built or installed; keeps keys and data
 localcloud:
 	@mkdir -p -m 700 .local
 	@$(GO) build -o $(LOCALCLOUD) ./scripts/localcloud
+
+# A tool's file name has its version, so that a new version is a new file.
+$(TOOLS)/deadcode-%:
+	$(call install,$(DEADCODE))
+$(TOOLS)/golangci-lint-%:
+	$(call install,$(GOLANGCI))
+$(TOOLS)/actionlint-%:
+	$(call install,$(ACTIONLINT))
+
+# The go command checks what it downloads against the checksum database.
+define install
+	@mkdir -p -m 700 .local
+	@echo "building $(1), once" && GOBIN=$(CURDIR)/.local/tools/build GOFLAGS= CGO_ENABLED=0 $(GO) install $(1)
+	@mkdir -p $(TOOLS) && mv .local/tools/build/$(notdir $(firstword $(subst @, ,$(1)))) $@
+endef
 
 $(VENV): $(EXAMPLES)/python/requirements.txt
 	@$(PYTHON) -m venv .venv || { echo "python3 -m venv does not work; on Debian: apt-get install python3-venv"; exit 1; }

@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/localcloud/frontdoor"
+	"github.com/certwright/certwright/handler/localcloud/identity"
+	"github.com/certwright/certwright/handler/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/azurite"
 	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/frontdoor"
 	"github.com/certwright/certwright/scripts/localcloud/functionshost"
-	"github.com/certwright/certwright/scripts/localcloud/identity"
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
 )
 
 // never is a schedule that does not fire while tests run.
@@ -50,7 +50,7 @@ var sharedBackend = once(func(ctx context.Context) (*backend, error) {
 	}
 	shared.atEnd(storage.Stop)
 	state := checkout.Checkout{Root: filepath.Join(dir, "backend")}
-	directory, err := identity.Open(state)
+	directory, err := identity.Open(state.State())
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ var sharedBackend = once(func(ctx context.Context) (*backend, error) {
 	shared.atEnd(loopback.Serve(listener, endpoint, nil, slog.New(slog.DiscardHandler)).Stop)
 	key := make([]byte, 32)
 	rand.Read(key)
-	if err := state.Write("kek", []byte(base64.StdEncoding.EncodeToString(key))); err != nil {
+	if err := state.State().Write("kek", []byte(base64.StdEncoding.EncodeToString(key))); err != nil {
 		return nil, err
 	}
 	token, err := identity.RequestToken(ctx, address+identity.TokenPath, directory.Header(), vaultResource)

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
+	"github.com/certwright/certwright/handler/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/supervise"
 	"github.com/certwright/certwright/scripts/package/bundle"
 )

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/localcloud/identity"
 	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/identity"
 	"github.com/certwright/certwright/scripts/localcloud/supervise"
 )
 

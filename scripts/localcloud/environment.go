@@ -70,7 +70,7 @@ func writeEnvironment(c checkout.Checkout, e endpoints) (string, error) {
 		fmt.Fprintf(&b, "export %s=%s\n", v.name, quote(v.value))
 	}
 	fmt.Fprintf(&b, "unset %s\n", strings.Join(foreign, " "))
-	return c.Local(environmentName), c.Write(environmentName, []byte(b.String()))
+	return c.Local(environmentName), c.State().Write(environmentName, []byte(b.String()))
 }
 
 // removeEnvironment removes the file of settings, of this process or of one that

@@ -13,8 +13,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/certwright/certwright/handler/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/functionshost"
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/supervise"
 )
 

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/certwright/certwright/handler/localcloud/identity"
 	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/identity"
 )
 
 // lockName is the file that a running local cloud holds locked, with an
@@ -115,7 +115,7 @@ func token(ctx context.Context, args []string, std streams) error {
 	if err != nil {
 		return err
 	}
-	directory, err := identity.Open(p.state)
+	directory, err := identity.Open(p.state.State())
 	if err != nil {
 		return err
 	}

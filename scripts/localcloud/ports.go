@@ -8,7 +8,7 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
+	"github.com/certwright/certwright/handler/localcloud/loopback"
 )
 
 // port is a port of 127.0.0.1 that the user can choose; 0 is any free one.

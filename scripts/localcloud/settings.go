@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/certwright/certwright/scripts/localcloud/identity"
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
+	"github.com/certwright/certwright/handler/localcloud/identity"
+	"github.com/certwright/certwright/handler/localcloud/loopback"
 )
 
 // kekName is the file of the key-encryption key.

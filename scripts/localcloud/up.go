@@ -16,13 +16,13 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/certwright/certwright/handler/localcloud/connectproxy"
+	"github.com/certwright/certwright/handler/localcloud/frontdoor"
+	"github.com/certwright/certwright/handler/localcloud/identity"
+	"github.com/certwright/certwright/handler/localcloud/localca"
+	"github.com/certwright/certwright/handler/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/azurite"
 	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/connectproxy"
-	"github.com/certwright/certwright/scripts/localcloud/frontdoor"
-	"github.com/certwright/certwright/scripts/localcloud/identity"
-	"github.com/certwright/certwright/scripts/localcloud/localca"
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/supervise"
 	"github.com/certwright/certwright/scripts/package/bundle"
 )
@@ -194,20 +194,20 @@ func (c *cloud) startStorage(ctx context.Context) error {
 // openKeys opens the directory, the authority and the key-encryption key.
 func (c *cloud) openKeys() error {
 	now := time.Now()
-	authority, err := localca.Open(c.place.state, now)
+	authority, err := localca.Open(c.place.state.State(), now)
 	if err != nil {
 		return err
 	}
 	if c.leaf, err = authority.Leaf(now); err != nil {
 		return err
 	}
-	if c.bundle, err = authority.WriteBundle(c.place.state, os.Getenv("SSL_CERT_FILE")); err != nil {
+	if c.bundle, err = authority.WriteBundle(c.place.state.State(), os.Getenv("SSL_CERT_FILE")); err != nil {
 		return err
 	}
-	if c.directory, err = identity.Open(c.place.state); err != nil {
+	if c.directory, err = identity.Open(c.place.state.State()); err != nil {
 		return err
 	}
-	_, err = c.place.state.ReadOrCreate(kekName, func() ([]byte, error) {
+	_, err = c.place.state.State().ReadOrCreate(kekName, func() ([]byte, error) {
 		key := make([]byte, 32)
 		rand.Read(key)
 		return []byte(base64.StdEncoding.EncodeToString(key)), nil
@@ -223,7 +223,7 @@ func (c *cloud) stage(ctx context.Context) error {
 	if c.app != "" {
 		return nil
 	}
-	if _, err := c.place.state.MakeLocal(); err != nil {
+	if _, err := c.place.state.State().Make(); err != nil {
 		return err
 	}
 	c.app = c.place.state.Local("app")
@@ -242,7 +242,7 @@ func (c *cloud) serve() error {
 	if err := c.group.Add("the identity endpoint", identityServer); err != nil {
 		return err
 	}
-	timers, err := c.place.state.MakeLocal("timers")
+	timers, err := c.place.state.State().Make("timers")
 	if err != nil {
 		return err
 	}

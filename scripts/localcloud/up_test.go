@@ -14,8 +14,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
 )
 
 // output runs a command of localcloud to its end.

@@ -47,7 +47,7 @@ func escape(text string) string {
 	b.Grow(2 * len(text))
 	for _, r := range text {
 		if r < utf8.RuneSelf {
-			b.WriteByte(byte(r))
+			b.WriteRune(r)
 			continue
 		}
 		for _, unit := range utf16.AppendRune(nil, r) {

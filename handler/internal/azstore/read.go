@@ -45,7 +45,7 @@ func (s *Store) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
 	}
 	pages := s.table.NewListEntitiesPager(&aztables.ListEntitiesOptions{
 		Filter: to.Ptr(s.filter(r)),
-		Top:    to.Ptr(int32(min(r.Limit, pageSize))),
+		Top:    to.Ptr(int32(min(r.Limit, pageSize))), //nolint:gosec // at most pageSize
 		// Full metadata is what promises the ETags.
 		Format: to.Ptr(aztables.MetadataFormatFull),
 	})

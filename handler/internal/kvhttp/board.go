@@ -2,10 +2,6 @@ package kvhttp
 
 import (
 	"context"
-	"regexp"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -17,7 +13,7 @@ func listOperations(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	filter, err := c.boardFilter()
+	filter, err := boardFilter(c.query)
 	if err != nil {
 		return reply{}, err
 	}
@@ -26,49 +22,6 @@ func listOperations(ctx context.Context, c *call) (reply, error) {
 		return reply{}, err
 	}
 	return showPage(c, "operations", p, entries, after, c.boardEntry), nil
-}
-
-// boardFilter reads which entries are asked for.
-func (c *call) boardFilter() (vault.BoardFilter, error) {
-	f := vault.BoardFilter{Issuer: c.query.Get("issuer"), Status: vault.Status(c.query.Get("status"))}
-	switch f.Status {
-	case "", vault.StatusInProgress, vault.StatusFailed:
-	default:
-		return f, badRequest("The status query parameter must be %s or %s.", vault.StatusInProgress, vault.StatusFailed)
-	}
-	if s := c.query.Get("stuckFor"); s != "" {
-		d, ok := parseDuration(s)
-		if !ok {
-			return f, badRequest("The stuckFor query parameter must be a duration in ISO 8601, such as PT30M or P2D, of at most 100 years.")
-		}
-		f.StuckFor = d
-	}
-	return f, nil
-}
-
-var isoDuration = regexp.MustCompile(`^P(?:(\d{1,9})W)?(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?$`)
-
-// maxDuration bounds durations in queries.
-const maxDuration = 100 * 365 * 24 * time.Hour
-
-// parseDuration reads a duration in ISO 8601 of weeks, days, hours, minutes and
-// seconds; months and years have no length of their own.
-func parseDuration(s string) (time.Duration, bool) {
-	m := isoDuration.FindStringSubmatch(s)
-	if m == nil || strings.HasSuffix(s, "P") || strings.HasSuffix(s, "T") {
-		return 0, false
-	}
-	var seconds int64
-	for i, unit := range []int64{7 * 24 * 3600, 24 * 3600, 3600, 60, 1} {
-		if m[i+1] != "" {
-			n, err := strconv.ParseInt(m[i+1], 10, 64)
-			if err != nil {
-				return 0, false
-			}
-			seconds += n * unit
-		}
-	}
-	return time.Duration(seconds) * time.Second, seconds <= int64(maxDuration/time.Second)
 }
 
 // boardAction is what a caller does about one entry of the board, which the name and
@@ -139,14 +92,11 @@ func pauseIssuer(ctx context.Context, c *call) (reply, error) {
 	if err := c.decodeOptional(&in); err != nil {
 		return reply{}, err
 	}
-	until, err := timeParam("until", in.Until)
+	until, reason, err := in.params()
 	if err != nil {
 		return reply{}, err
 	}
-	if until == nil {
-		until = new(time.Time)
-	}
-	return c.showIssuerState(c.vault.PauseIssuer(ctx, c.name, *until, in.reason()))
+	return c.showIssuerState(c.vault.PauseIssuer(ctx, c.name, until, reason))
 }
 
 func resumeIssuer(ctx context.Context, c *call) (reply, error) {

@@ -101,7 +101,7 @@ func backupCertificate(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(backup{urlBase64(blob)}), nil
+	return ok(showBackup(blob)), nil
 }
 
 func restoreCertificate(ctx context.Context, c *call) (reply, error) {
@@ -109,9 +109,9 @@ func restoreCertificate(ctx context.Context, c *call) (reply, error) {
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}
-	blob, err := parseURLBase64("value", in.Value)
+	blob, err := in.blob()
 	if err != nil {
-		return reply{}, &vault.Error{Reason: vault.MalformedBackup, Detail: "Backup blob is corrupt."}
+		return reply{}, err
 	}
 	return c.showCertificate(c.vault.Restore(ctx, blob))
 }

@@ -19,7 +19,7 @@
 // result.
 // The wire files hold the JSON types and their conversions, errors.go all
 // failures, backing.go what secrets and keys have in common, urls.go and links.go
-// the addresses, page.go the paging.
+// the addresses, page.go the paging, requestlog.go what the log says.
 //
 // openapi.json describes all this in OpenAPI 3.1. It is made from the route table
 // and the wire types by openapi_test.go, which also fails when it is stale.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -108,6 +109,11 @@ func internalError(cause error) *failure {
 		message: "An internal error occurred. Use the x-ms-request-id of this answer to find it in the log.",
 		cause:   cause,
 	}
+}
+
+// panicked makes a route's panic a failure whose cause says where it was.
+func panicked(p any) *failure {
+	return internalError(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 }
 
 func unavailable(cause error) *failure {
@@ -255,38 +261,9 @@ var refusals = map[vault.Reason]failure{
 	},
 }
 
-// conflicts says what each route that changes something does to what, for the
-// message of a conflict.
-var conflicts = map[string][2]string{
-	"CreateCertificate":          {"creating", "certificate"},
-	"ImportCertificate":          {"importing", "certificate"},
-	"MergeCertificate":           {"merging", "pending certificate"},
-	"UpdateCertificateOperation": {"updating", "pending certificate"},
-	"DeleteCertificateOperation": {"deleting", "pending certificate"},
-	"DeleteCertificate":          {"deleting", "certificate"},
-	"UpdateCertificate":          {"updating", "certificate"},
-	"UpdateCertificateVersion":   {"updating", "certificate"},
-	"UpdateCertificatePolicy":    {"updating", "certificate"},
-	"BackupCertificate":          {"backing up", "certificate"},
-	"RestoreCertificate":         {"restoring", "certificate"},
-	"RecoverDeletedCertificate":  {"recovering", "soft-deleted certificate"},
-	"PurgeDeletedCertificate":    {"purging", "soft-deleted certificate"},
-	"RevokeCertificate":          {"revoking", "certificate"},
-	"AdvanceOperation":           {"advancing", "pending certificate"},
-	"RetryOperation":             {"retrying", "pending certificate"},
-	"GiveUpOperation":            {"giving up", "pending certificate"},
-	"ForgetOperation":            {"forgetting", "release"},
-	"RetryEvent":                 {"retrying", "event"},
-	"PauseIssuer":                {"pausing", "certificate issuer"},
-	"ResumeIssuer":               {"resuming", "certificate issuer"},
-	"SetCertificateIssuer":       {"setting", "certificate issuer"},
-	"UpdateCertificateIssuer":    {"updating", "certificate issuer"},
-	"DeleteCertificateIssuer":    {"deleting", "certificate issuer"},
-}
-
-// asFailure is how err is answered on the route of this name. What nobody
-// foresaw is answered in general terms; its text goes to the log.
-func asFailure(err error, route string) *failure {
+// asFailure is how err is answered on a route with these words for a conflict. What
+// nobody foresaw is answered in general terms; its text goes to the log.
+func asFailure(err error, words conflict) *failure {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
 	}
@@ -304,8 +281,7 @@ func asFailure(err error, route string) *failure {
 	if !ok {
 		return internalError(err)
 	}
-	doing := conflicts[route]
-	known.message = strings.NewReplacer("{name}", e.Name, "{issuer}", e.Issuer, "{detail}", e.Detail, "{doing}", doing[0], "{object}", doing[1]).Replace(known.message)
+	known.message = strings.NewReplacer("{name}", e.Name, "{issuer}", e.Issuer, "{detail}", e.Detail, "{doing}", words.doing, "{object}", words.object).Replace(known.message)
 	known.cause = e.Err
 	return &known
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -197,7 +198,7 @@ func TestAsFailure(t *testing.T) {
 	last := vault.Reason(0)
 	for r := vault.CertificateNotFound; isReason(r); r++ {
 		last = r
-		f := asFailure(fmt.Errorf("doing it: %w", &vault.Error{Reason: r, Name: "n", Issuer: "i", Detail: "d", Err: cause}), "DeleteCertificateOperation")
+		f := asFailure(fmt.Errorf("doing it: %w", &vault.Error{Reason: r, Name: "n", Issuer: "i", Detail: "d", Err: cause}), conflictOf(t, "DeleteCertificateOperation"))
 		if f.status == http.StatusInternalServerError || strings.ContainsAny(f.message, "{}") || strings.Contains(f.message, "inside") {
 			t.Errorf("reason %d: got %v", r, f)
 		}
@@ -209,21 +210,31 @@ func TestAsFailure(t *testing.T) {
 		t.Fatalf("the last reason is %d, less than %d", last, vault.Unavailable)
 	}
 	for _, err := range []error{cause, &vault.Error{Reason: last + 1, Err: cause}, vault.ErrNotFound} {
-		if f := asFailure(err, ""); f.status != http.StatusInternalServerError || strings.Contains(f.message, "inside") || !errors.Is(f, err) {
+		if f := asFailure(err, never); f.status != http.StatusInternalServerError || strings.Contains(f.message, "inside") || !errors.Is(f, err) {
 			t.Errorf("error %v: got %v with cause %v, want a general 500", err, f, f.cause)
 		}
 	}
-	if f := asFailure(fmt.Errorf("doing it: %w", &field.Error{Field: "tags", Detail: "d", Err: cause}), ""); f.Error() != "400 BadParameter: Property tags has invalid value: d" || !errors.Is(f, cause) {
+	if f := asFailure(fmt.Errorf("doing it: %w", &field.Error{Field: "tags", Detail: "d", Err: cause}), never); f.Error() != "400 BadParameter: Property tags has invalid value: d" || !errors.Is(f, cause) {
 		t.Errorf("a field's error: got %v with cause %v", f, f.cause)
 	}
-	got := asFailure(&vault.Error{Reason: vault.BeingDeleted, Name: "n"}, "CreateCertificate")
+	got := asFailure(&vault.Error{Reason: vault.BeingDeleted, Name: "n"}, conflictOf(t, "CreateCertificate"))
 	if want := "409 Conflict: Certificate n is currently being deleted and cannot be re-created; retry later."; got.Error() != want || got.inner != "ObjectIsBeingDeleted" {
 		t.Errorf("got %q, inner %q, want %q", got, got.inner, want)
 	}
-	got = asFailure(&vault.Error{Reason: vault.ConcurrentChange, Name: "n"}, "DeleteCertificateOperation")
+	got = asFailure(&vault.Error{Reason: vault.ConcurrentChange, Name: "n"}, conflictOf(t, "DeleteCertificateOperation"))
 	if want := "409 Conflict: There was a conflict while deleting the pending certificate 'n'. This can happen when multiple operations are performed in parallel against the pending certificate. To avoid this error, perform operations against the pending certificate in a sequential manner."; got.Error() != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// conflictOf is the words of the route of this name.
+func conflictOf(t *testing.T, name string) conflict {
+	t.Helper()
+	i := slices.IndexFunc(routes, func(r route) bool { return r.name == name })
+	if i < 0 {
+		t.Fatalf("there is not a route %s", name)
+	}
+	return routes[i].conflict
 }
 
 // isReason reports whether there is such a reason: those that there are have a

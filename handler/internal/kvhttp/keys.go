@@ -31,7 +31,7 @@ func sign(ctx context.Context, c *call) (reply, error) {
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}
-	digest, err := parseURLBase64("value", in.Value)
+	digest, err := in.digest()
 	if err != nil {
 		return reply{}, err
 	}
@@ -39,7 +39,7 @@ func sign(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(keyOperationResult{KeyID: c.links.keyVersion(k.Name, k.Version), Value: urlBase64(signature)}), nil
+	return ok(c.signature(k, signature)), nil
 }
 
 func verify(ctx context.Context, c *call) (reply, error) {
@@ -51,11 +51,7 @@ func verify(ctx context.Context, c *call) (reply, error) {
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}
-	digest, err := parseURLBase64("digest", in.Digest)
-	if err != nil {
-		return reply{}, err
-	}
-	signature, err := parseURLBase64("value", in.Signature)
+	digest, signature, err := in.params()
 	if err != nil {
 		return reply{}, err
 	}

@@ -143,8 +143,7 @@ var failures = map[int]string{
 func (r *route) fails(status int) bool {
 	switch status {
 	case http.StatusConflict:
-		_, changes := conflicts[r.name]
-		return changes
+		return r.conflict != never
 	case http.StatusRequestEntityTooLarge:
 		return r.body > 0
 	default:

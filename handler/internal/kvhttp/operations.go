@@ -40,10 +40,11 @@ func updateOperation(ctx context.Context, c *call) (reply, error) {
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}
-	if in.CancellationRequested == nil {
-		return reply{}, badProperty("cancellation_requested", "must be present")
+	cancel, err := in.cancel()
+	if err != nil {
+		return reply{}, err
 	}
-	op, err := c.vault.Cancel(ctx, c.name, c.query.Get("request_id"), *in.CancellationRequested)
+	op, err := c.vault.Cancel(ctx, c.name, c.query.Get("request_id"), cancel)
 	if err != nil {
 		return reply{}, err
 	}

@@ -224,13 +224,11 @@ func TestUnrouted(t *testing.T) {
 func TestConflictWords(t *testing.T) {
 	t.Parallel()
 	for _, r := range routes {
-		if _, ok := conflicts[r.name]; ok != (r.method != "GET" && strings.HasPrefix(string(r.permission), "certificates/") && r.permission != auth.CertificatesManageContacts) {
+		if ok := r.conflict != never; ok != (r.method != "GET" && strings.HasPrefix(string(r.permission), "certificates/") && r.permission != auth.CertificatesManageContacts) {
 			t.Errorf("route %s %s: words for a conflict: %v", r.method, r.name, ok)
 		}
-	}
-	for name := range conflicts {
-		if !slices.ContainsFunc(routes, func(r route) bool { return r.name == name }) {
-			t.Errorf("conflicts has words for %q, which is no route", name)
+		if (r.conflict.doing == "") != (r.conflict.object == "") {
+			t.Errorf("route %s %s: half the words for a conflict: %+v", r.method, r.name, r.conflict)
 		}
 	}
 }

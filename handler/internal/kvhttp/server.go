@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -91,7 +93,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer is serve with every error, and a panic, made an answer.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, e *event) (rep reply) {
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, e *logEntry) (rep reply) {
 	defer func() {
 		if p := recover(); p != nil {
 			rep = e.failed(panicked(p)).reply()
@@ -99,14 +101,37 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, e *event) (rep r
 	}()
 	rep, err := s.serve(w, r, e)
 	if err != nil {
-		return e.failed(asFailure(err, e.route)).reply()
+		return e.failed(asFailure(err, e.route.conflict)).reply()
 	}
 	return rep
 }
 
+// send writes an answer with the headers that all of Key Vault's answers have.
+func (s *Server) send(w http.ResponseWriter, rep reply, e *logEntry) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Pragma", "no-cache")
+	h.Set("Expires", "-1")
+	h.Set("Strict-Transport-Security", "max-age=31536000;includeSubDomains")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("x-ms-keyvault-region", s.cfg.Region)
+	h.Set("x-ms-keyvault-service-version", s.cfg.Version)
+	h.Set("x-ms-request-id", e.requestID)
+	if e.clientRequestID != "" {
+		h.Set("x-ms-client-request-id", e.clientRequestID)
+	}
+	maps.Copy(h, rep.header)
+	if len(rep.body) > 0 {
+		h.Set("Content-Type", "application/json; charset=utf-8")
+		h.Set("Content-Length", strconv.Itoa(len(rep.body)))
+	}
+	w.WriteHeader(rep.status)
+	w.Write(rep.body) // a client that has gone away is no concern of ours
+}
+
 // serve takes a request through its stations, in the order of the package
 // comment.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *event) (reply, error) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *logEntry) (reply, error) {
 	caller, err := s.authenticate(r)
 	if err != nil {
 		return reply{}, err
@@ -131,7 +156,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *event) (reply,
 	if err != nil {
 		return reply{}, err
 	}
-	e.route = route.name
+	e.route = *route
 	base := s.urls.selectBy(funchost.ClientHost(r))
 	if !caller.Can(route.permission) {
 		return reply{}, s.forbidden(caller, route.permission, base)

@@ -2,6 +2,7 @@ package kvhttp
 
 import (
 	"encoding/base64"
+	"strings"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -57,6 +58,14 @@ func unixTime(t *time.Time) *int64 {
 	return new(t.Unix())
 }
 
+// timeOrNone is nil for the zero time.
+func timeOrNone(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	return unixTime(&t)
+}
+
 // list is a page of a collection.
 type list[T any] struct {
 	Value    []T     `json:"value"`
@@ -71,3 +80,12 @@ type link struct {
 func stdBase64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 func urlBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// parseURLBase64 reads base64url of a field of a body, with or without padding.
+func parseURLBase64(field, s string) ([]byte, error) {
+	out, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+	if err != nil {
+		return nil, badProperty(field, "must be base64url")
+	}
+	return out, nil
+}

@@ -1,6 +1,10 @@
 package kvhttp
 
 import (
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -62,12 +66,47 @@ func (v view) boardEntry(e vault.BoardEntry) boardEntry {
 	return out
 }
 
-// timeOrNone is nil for the zero time.
-func timeOrNone(t time.Time) *int64 {
-	if t.IsZero() {
-		return nil
+// boardFilter reads which entries are asked for.
+func boardFilter(query url.Values) (vault.BoardFilter, error) {
+	f := vault.BoardFilter{Issuer: query.Get("issuer"), Status: vault.Status(query.Get("status"))}
+	switch f.Status {
+	case "", vault.StatusInProgress, vault.StatusFailed:
+	default:
+		return f, badRequest("The status query parameter must be %s or %s.", vault.StatusInProgress, vault.StatusFailed)
 	}
-	return unixTime(&t)
+	if s := query.Get("stuckFor"); s != "" {
+		d, ok := parseDuration(s)
+		if !ok {
+			return f, badRequest("The stuckFor query parameter must be a duration in ISO 8601, such as PT30M or P2D, of at most 100 years.")
+		}
+		f.StuckFor = d
+	}
+	return f, nil
+}
+
+var isoDuration = regexp.MustCompile(`^P(?:(\d{1,9})W)?(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?$`)
+
+// maxDuration bounds durations in queries.
+const maxDuration = 100 * 365 * 24 * time.Hour
+
+// parseDuration reads a duration in ISO 8601 of weeks, days, hours, minutes and
+// seconds; months and years have no length of their own.
+func parseDuration(s string) (time.Duration, bool) {
+	m := isoDuration.FindStringSubmatch(s)
+	if m == nil || strings.HasSuffix(s, "P") || strings.HasSuffix(s, "T") {
+		return 0, false
+	}
+	var seconds int64
+	for i, unit := range []int64{7 * 24 * 3600, 24 * 3600, 3600, 60, 1} {
+		if m[i+1] != "" {
+			n, err := strconv.ParseInt(m[i+1], 10, 64)
+			if err != nil {
+				return 0, false
+			}
+			seconds += n * unit
+		}
+	}
+	return time.Duration(seconds) * time.Second, seconds <= int64(maxDuration/time.Second)
 }
 
 // issuerState is whether work goes on at an issuer.
@@ -91,11 +130,16 @@ type pauseParams struct {
 	Reason *string `json:"reason"`
 }
 
-func (p pauseParams) reason() string {
-	if p.Reason == nil {
-		return ""
+// params are the end of the pause, the zero time for none, and why it is made.
+func (p pauseParams) params() (until time.Time, reason string, err error) {
+	if p.Reason != nil {
+		reason = *p.Reason
 	}
-	return *p.Reason
+	end, err := timeParam("until", p.Until)
+	if end != nil {
+		until = *end
+	}
+	return until, reason, err
 }
 
 func (v view) issuerState(o vault.IssuerState) issuerState {

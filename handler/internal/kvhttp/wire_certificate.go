@@ -101,6 +101,16 @@ type backup struct {
 	Value string `json:"value"` // base64url
 }
 
+func showBackup(blob []byte) backup { return backup{urlBase64(blob)} }
+
+func (b backup) blob() ([]byte, error) {
+	blob, err := parseURLBase64("value", b.Value)
+	if err != nil {
+		return nil, &vault.Error{Reason: vault.MalformedBackup, Detail: "Backup blob is corrupt."}
+	}
+	return blob, nil
+}
+
 // view is how a client is shown the vault: under which URL, in which version of
 // the API.
 type view struct {

@@ -3,10 +3,8 @@ package kvhttp
 import (
 	"crypto/ecdsa"
 	"crypto/rsa"
-	"encoding/base64"
 	"fmt"
 	"math/big"
-	"strings"
 
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -52,6 +50,18 @@ type verifyParams struct {
 	Signature string `json:"value"`  // base64url
 }
 
+// digest is what is to be signed.
+func (p signParams) digest() ([]byte, error) { return parseURLBase64("value", p.Value) }
+
+// params are the digest that was signed and its signature.
+func (p verifyParams) params() (digest, signature []byte, err error) {
+	if digest, err = parseURLBase64("digest", p.Digest); err != nil {
+		return nil, nil, err
+	}
+	signature, err = parseURLBase64("value", p.Signature)
+	return digest, signature, err
+}
+
 // keyOperationResult is what an operation made.
 type keyOperationResult struct {
 	KeyID string `json:"kid"`
@@ -60,6 +70,11 @@ type keyOperationResult struct {
 
 type keyVerifyResult struct {
 	Value bool `json:"value"`
+}
+
+// signature shows what a key signed.
+func (v view) signature(k vault.Key, signature []byte) keyOperationResult {
+	return keyOperationResult{KeyID: v.links.keyVersion(k.Name, k.Version), Value: urlBase64(signature)}
 }
 
 func (v view) key(k vault.Key) key {
@@ -106,13 +121,4 @@ func (v view) keyVersionItem(c vault.Certificate) keyItem {
 		Tags:       c.Tags,
 		Managed:    true,
 	}
-}
-
-// parseURLBase64 reads base64url of a field of a body, with or without padding.
-func parseURLBase64(field, s string) ([]byte, error) {
-	out, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
-	if err != nil {
-		return nil, badProperty(field, "must be base64url")
-	}
-	return out, nil
 }

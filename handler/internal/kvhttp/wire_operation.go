@@ -25,6 +25,14 @@ type operationUpdate struct {
 	CancellationRequested *bool `json:"cancellation_requested"`
 }
 
+// cancel is whether the caller wants the operation cancelled.
+func (u operationUpdate) cancel() (bool, error) {
+	if u.CancellationRequested == nil {
+		return false, badProperty("cancellation_requested", "must be present")
+	}
+	return *u.CancellationRequested, nil
+}
+
 // operation shows a pending object.
 func (v view) operation(op vault.Operation) operation {
 	out := operation{

@@ -29,9 +29,9 @@ func encodeHeader(kekID string, wrapped, nonce []byte) ([]byte, error) {
 		return nil, fmt.Errorf("wrapped key of %d bytes, want 1 to %d", n, maxWrapped)
 	}
 	b := []byte{formatV1}
-	b = binary.BigEndian.AppendUint16(b, uint16(len(kekID)))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(kekID))) //nolint:gosec // at most maxKEKID
 	b = append(b, kekID...)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(wrapped)))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(wrapped))) //nolint:gosec // at most maxWrapped
 	b = append(b, wrapped...)
 	return append(b, nonce...), nil
 }

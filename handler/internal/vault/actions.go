@@ -47,7 +47,7 @@ func (v *Vault) AdvanceOperation(ctx context.Context, n Name, requestID string) 
 		op.Due = now
 		return nil
 	})
-	if err == errTooEarly {
+	if errors.Is(err, errTooEarly) {
 		return found, nil
 	}
 	if err != nil {
@@ -112,7 +112,7 @@ func (v *Vault) RetryOperation(ctx context.Context, n Name, requestID, clientReq
 		retry = v.operationEntry(h)
 		return nil
 	})
-	if err != nil && err != errResent {
+	if err != nil && !errors.Is(err, errResent) {
 		return BoardEntry{}, err
 	}
 	return retry, nil

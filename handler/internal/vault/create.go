@@ -84,7 +84,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		created = h.operation()
 		return nil
 	})
-	if err != nil && err != errResent {
+	if err != nil && !errors.Is(err, errResent) {
 		return Operation{}, err
 	}
 	return created, nil

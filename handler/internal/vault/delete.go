@@ -152,7 +152,7 @@ func (v *Vault) purgeDue(ctx context.Context, n Name) error {
 		}
 		return nil
 	})
-	if err != nil && err != errPurging {
+	if err != nil && !errors.Is(err, errPurging) {
 		return err
 	}
 	return v.finishPurge(ctx, n)

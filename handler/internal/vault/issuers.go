@@ -374,7 +374,7 @@ func (e issuerLost) Error() string { return string(e) }
 
 // asOutcome is what an error before a provider's step means for its operation.
 func asOutcome(err error) Outcome {
-	if lost, ok := err.(issuerLost); ok {
+	if lost, ok := errors.AsType[issuerLost](err); ok {
 		return Failed(CodeIssuerError, string(lost))
 	}
 	return Retry(time.Time{}, err)

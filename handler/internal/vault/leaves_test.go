@@ -9,7 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"sync"
 	"time"
@@ -64,9 +63,13 @@ var leaves = struct {
 
 // leaf is the certificate of a key that goes by label.
 func leaf(key *ecdsa.PublicKey, label string) []byte {
+	point, err := key.Bytes()
+	if err != nil {
+		panic(err)
+	}
 	leaves.Lock()
 	defer leaves.Unlock()
-	id := fmt.Sprint(key.X, label)
+	id := string(point) + label
 	if der, ok := leaves.der[id]; ok {
 		return der
 	}

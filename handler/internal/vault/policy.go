@@ -2,7 +2,6 @@ package vault
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -82,11 +81,6 @@ type IssuerParameters struct {
 	Name            string `json:"name"`                      // Self, Unknown or an issuer object, as written
 	CertificateType string `json:"certificateType,omitempty"` // cty: the issuer's product or profile
 	Transparency    *bool  `json:"transparency,omitempty"`
-}
-
-// isObject reports whether the name is that of an issuer object.
-func (p IssuerParameters) isObject() bool {
-	return !strings.EqualFold(p.Name, IssuerSelf) && !strings.EqualFold(p.Name, IssuerUnknown)
 }
 
 // Names of issuers that are no objects. They are compared without case.

@@ -81,9 +81,9 @@ func (v *Vault) releaseLost(ctx context.Context, n Name, op *Operation, state js
 		return nil
 	})
 	switch {
-	case err == nil || err == errSame:
+	case err == nil || errors.Is(err, errSame):
 		return
-	case err == errLost:
+	case errors.Is(err, errLost):
 		err = v.releaseAfterEnd(ctx, n, op, state)
 	}
 	if err != nil {

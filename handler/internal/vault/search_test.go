@@ -111,7 +111,7 @@ func independent(a, b vaulttest.Call) bool {
 //
 // Under the race detector, which makes a schedule cost ten times as much and has
 // little to find where one worker runs at a time, it tries only one at random,
-// and only where one worker is a tick, which has goroutines.
+// and only where one worker is a tick, which has goroutines. TestInFull makes up for it.
 func search(t testing.TB, from snapshot, scripts ...script) {
 	t.Helper()
 	try := func(s vaulttest.Search) bool {

@@ -229,7 +229,7 @@ func (t *tick) item(ctx context.Context, d due) (err error) {
 		if h.Deletion != nil || h.Operation == nil || !h.Operation.needsAdvance() {
 			return errLost
 		}
-		h, out, err := t.v.advance(ctx, Name{h.Name}, h, t.issuers)
+		_, out, err := t.v.advance(ctx, Name{h.Name}, h, t.issuers)
 		if err == nil {
 			t.judge(ctx, d, out)
 		}

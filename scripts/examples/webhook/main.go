@@ -145,7 +145,7 @@ func (s *server) post(r *http.Request, body []byte) (any, error) {
 	switch {
 	case err == nil && known.CSR != in.CSR:
 		return nil, refusal{http.StatusUnprocessableEntity, "another request has this requestId"}
-	case err == errUnknown:
+	case errors.Is(err, errUnknown):
 		csr, err := parseCSR(in.CSR)
 		if err != nil {
 			return nil, refusal{http.StatusBadRequest, "csr: " + err.Error()}

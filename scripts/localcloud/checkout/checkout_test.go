@@ -35,38 +35,6 @@ func TestFindLooksUpwards(t *testing.T) {
 	}
 }
 
-func TestFilesAreTheOwnersOnly(t *testing.T) {
-	t.Parallel()
-	c := checkout.Checkout{Root: t.TempDir()}
-	if err := c.Write("keys/kek", []byte("secret")); err != nil {
-		t.Fatal(err)
-	}
-	for path, want := range map[string]os.FileMode{"": 0o700, "keys": 0o700, "keys/kek": 0o600} {
-		info, err := os.Stat(c.Local(path))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := info.Mode().Perm(); got != want {
-			t.Errorf(".local/%s has mode %o, want %o", path, got, want)
-		}
-	}
-}
-
-func TestReadOrCreateGeneratesOnce(t *testing.T) {
-	t.Parallel()
-	c := checkout.Checkout{Root: t.TempDir()}
-	calls := 0
-	for range 2 {
-		content, err := c.ReadOrCreate("kek", func() ([]byte, error) { calls++; return []byte("secret"), nil })
-		if err != nil || string(content) != "secret" {
-			t.Fatalf("ReadOrCreate = %q, %v", content, err)
-		}
-	}
-	if calls != 1 {
-		t.Errorf("generated %d times, want once", calls)
-	}
-}
-
 func TestLockExcludes(t *testing.T) {
 	t.Parallel()
 	c := checkout.Checkout{Root: t.TempDir()}

@@ -23,7 +23,7 @@ type Lock struct {
 
 // TryLock takes the lock on a file below `.local`, or returns ErrLocked.
 func (c Checkout) TryLock(name string) (*Lock, error) {
-	if _, err := c.MakeLocal(filepath.Dir(name)); err != nil {
+	if _, err := c.State().Make(filepath.Dir(name)); err != nil {
 		return nil, err
 	}
 	file, err := os.OpenFile(c.Local(name), os.O_RDWR|os.O_CREATE, 0o600)

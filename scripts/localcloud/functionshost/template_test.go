@@ -36,11 +36,11 @@ func TestConstraints(t *testing.T) {
 		{"regex(b)", []string{"abc", "ABC"}, []string{"ac"}},
 		{"regex(^a:(b|c)$)", []string{"a:b"}, []string{"a:d"}},
 	} {
-		template, err := parseTemplate("{x?:" + test.constraint + "}")
-		if err == nil {
+		if _, err := parseTemplate("{x?:" + test.constraint + "}"); err == nil {
 			t.Errorf("an optional mark before the constraint was taken")
 		}
-		if template, err = parseTemplate("{x:" + test.constraint + "}"); err != nil {
+		template, err := parseTemplate("{x:" + test.constraint + "}")
+		if err != nil {
 			t.Errorf("%s: %v", test.constraint, err)
 			continue
 		}

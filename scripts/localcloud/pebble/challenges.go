@@ -14,8 +14,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/supervise"
 )
 

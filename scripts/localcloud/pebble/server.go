@@ -16,8 +16,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/certwright/certwright/handler/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
 	"github.com/certwright/certwright/scripts/localcloud/supervise"
 )
 

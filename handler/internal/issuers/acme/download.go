@@ -19,7 +19,7 @@ func (s *step) download(ctx context.Context, order acmez.Order) (vault.Outcome, 
 	offers, err := s.client.GetCertificateChain(withoutRenewalInfo(ctx), s.account, order.Certificate)
 	if err != nil {
 		// Without its type: there is a certificate, so no problem is the last word.
-		return vault.Outcome{}, fmt.Errorf("downloading the certificate: %v", err)
+		return vault.Outcome{}, fmt.Errorf("downloading the certificate: %v", err) //nolint:errorlint // see above
 	}
 	var first [][]byte
 	for _, offer := range offers {

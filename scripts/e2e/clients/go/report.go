@@ -79,11 +79,11 @@ func plain(value any) any {
 func refused(err error, status int, code string, saying ...string) error {
 	answer, ok := errors.AsType[*azcore.ResponseError](err)
 	if !ok || answer.StatusCode != status || answer.ErrorCode != code {
-		return fmt.Errorf("got %v, want it refused with %d %s", err, status, code)
+		return fmt.Errorf("got %w, want it refused with %d %s", err, status, code)
 	}
 	for _, text := range saying {
 		if !strings.Contains(strings.ToLower(answer.Error()), strings.ToLower(text)) {
-			return fmt.Errorf("got %v, want it to say %q", err, text)
+			return fmt.Errorf("got %w, want it to say %q", err, text)
 		}
 	}
 	return nil

@@ -189,7 +189,6 @@ func (c *cron) nextRepeat(base time.Time) time.Time {
 			return t
 		}
 		// The moment of the change itself may match on its new wall clock.
-		_, offset = end.Zone()
 		wall = c.nextWall(wallClock(end).Add(-time.Second))
 		if wall.Equal(wallClock(end)) {
 			return end.In(loc)

@@ -12,17 +12,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/localca"
+	"github.com/certwright/certwright/handler/localcloud/localca"
+	"github.com/certwright/certwright/handler/localcloud/state"
 )
 
 var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 const day = 24 * time.Hour
 
-func open(t *testing.T, c checkout.Checkout, at time.Time) *localca.Authority {
+func open(t *testing.T, folder state.Folder, at time.Time) *localca.Authority {
 	t.Helper()
-	a, err := localca.Open(c, at)
+	a, err := localca.Open(folder, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func pool(a *localca.Authority) *x509.CertPool {
 
 func TestLeafServesItsNamesOnly(t *testing.T) {
 	t.Parallel()
-	a := open(t, checkout.Checkout{Root: t.TempDir()}, now)
+	a := open(t, state.Folder(t.TempDir()), now)
 	leaf, err := a.Leaf(now)
 	if err != nil {
 		t.Fatal(err)
@@ -68,9 +68,9 @@ func TestLeafServesItsNamesOnly(t *testing.T) {
 // Whoever holds the authority's key cannot use it against other names.
 func TestNameConstraintsBindTheKey(t *testing.T) {
 	t.Parallel()
-	c := checkout.Checkout{Root: t.TempDir()}
-	a := open(t, c, now)
-	file := c.Local("ca", "authority.pem")
+	folder := state.Folder(t.TempDir())
+	a := open(t, folder, now)
+	file := folder.Path("ca", "authority.pem")
 	pair, err := tls.LoadX509KeyPair(file, file)
 	if err != nil {
 		t.Fatal(err)
@@ -121,19 +121,19 @@ func TestNameConstraintsBindTheKey(t *testing.T) {
 
 func TestAuthorityIsKeptUntilNearItsEnd(t *testing.T) {
 	t.Parallel()
-	c := checkout.Checkout{Root: t.TempDir()}
-	first := open(t, c, now).Certificate()
-	if again := open(t, c, now.Add(19*day)).Certificate(); !again.Equal(first) {
+	folder := state.Folder(t.TempDir())
+	first := open(t, folder, now).Certificate()
+	if again := open(t, folder, now.Add(19*day)).Certificate(); !again.Equal(first) {
 		t.Error("the authority changed while it had 11 days left")
 	}
-	renewed := open(t, c, now.Add(21*day)).Certificate()
+	renewed := open(t, folder, now.Add(21*day)).Certificate()
 	if renewed.Equal(first) {
 		t.Error("the authority was kept with 9 days left")
 	}
 	if want := now.Add(51 * day); !renewed.NotAfter.Equal(want) {
 		t.Errorf("the renewed authority ends %v, want %v", renewed.NotAfter, want)
 	}
-	info, err := os.Stat(c.Local("ca", "authority.pem"))
+	info, err := os.Stat(folder.Path("ca", "authority.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,24 +144,24 @@ func TestAuthorityIsKeptUntilNearItsEnd(t *testing.T) {
 
 func TestDamagedFileIsNamed(t *testing.T) {
 	t.Parallel()
-	c := checkout.Checkout{Root: t.TempDir()}
-	if err := c.Write("ca/authority.pem", []byte("not PEM")); err != nil {
+	folder := state.Folder(t.TempDir())
+	if err := folder.Write("ca/authority.pem", []byte("not PEM")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := localca.Open(c, now); err == nil || !strings.Contains(err.Error(), "authority.pem") {
+	if _, err := localca.Open(folder, now); err == nil || !strings.Contains(err.Error(), "authority.pem") {
 		t.Errorf("opening a damaged authority: %v, want an error that names the file", err)
 	}
 }
 
 func TestBundleHoldsRootsAndAuthority(t *testing.T) {
 	t.Parallel()
-	c := checkout.Checkout{Root: t.TempDir()}
-	a := open(t, c, now)
+	folder := state.Folder(t.TempDir())
+	a := open(t, folder, now)
 	roots := filepath.Join(t.TempDir(), "roots.pem")
 	if err := os.WriteFile(roots, []byte("# the system's\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	path, err := a.WriteBundle(c, roots)
+	path, err := a.WriteBundle(folder, roots)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,8 +181,8 @@ func TestBundleHoldsRootsAndAuthority(t *testing.T) {
 	}
 	// In a shell with the local cloud's settings the bundle itself is chosen. A
 	// renewed authority takes the old one's place, and the roots stay.
-	renewed := open(t, c, now.Add(25*day))
-	if _, err := renewed.WriteBundle(c, path); err != nil {
+	renewed := open(t, folder, now.Add(25*day))
+	if _, err := renewed.WriteBundle(folder, path); err != nil {
 		t.Fatal(err)
 	}
 	again, err := os.ReadFile(path)

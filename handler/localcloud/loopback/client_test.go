@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
+	"github.com/certwright/certwright/handler/localcloud/loopback"
 )
 
 func TestGet(t *testing.T) {

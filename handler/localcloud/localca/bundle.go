@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/certwright/certwright/scripts/localcloud/checkout"
+	"github.com/certwright/certwright/handler/localcloud/state"
 )
 
 const bundleName = "ca/bundle.pem"
@@ -27,8 +27,8 @@ var systemRoots = []string{
 // (SSL_CERT_FILE), else empty: the system's. In a shell with the local cloud's
 // settings it is the bundle itself, whose roots are then kept. A system without
 // roots gets the authority alone.
-func (a *Authority) WriteBundle(c checkout.Checkout, chosen string) (string, error) {
-	bundle := c.Local(bundleName)
+func (a *Authority) WriteBundle(folder state.Folder, chosen string) (string, error) {
+	bundle := folder.Path(bundleName)
 	candidates := systemRoots
 	if chosen != "" {
 		candidates = []string{chosen}
@@ -41,7 +41,7 @@ func (a *Authority) WriteBundle(c checkout.Checkout, chosen string) (string, err
 		roots = roots[:max(0, bytes.LastIndex(roots, []byte("-----BEGIN CERTIFICATE-----")))]
 	}
 	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
-	return bundle, c.Write(bundleName, bytes.Join([][]byte{bytes.TrimSpace(roots), authority}, []byte("\n")))
+	return bundle, folder.Write(bundleName, bytes.Join([][]byte{bytes.TrimSpace(roots), authority}, []byte("\n")))
 }
 
 func firstFile(paths []string) ([]byte, error) {

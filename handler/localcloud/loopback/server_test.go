@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/localca"
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
+	"github.com/certwright/certwright/handler/localcloud/localca"
+	"github.com/certwright/certwright/handler/localcloud/loopback"
+	"github.com/certwright/certwright/handler/localcloud/state"
 )
 
 func listen(t *testing.T) net.Listener {
@@ -40,7 +40,7 @@ func TestTakenPortIsNamed(t *testing.T) {
 
 func TestTLSVersions(t *testing.T) {
 	t.Parallel()
-	authority, err := localca.Open(checkout.Checkout{Root: t.TempDir()}, time.Now())
+	authority, err := localca.Open(state.Folder(t.TempDir()), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

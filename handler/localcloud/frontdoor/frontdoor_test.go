@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/certwright/certwright/scripts/localcloud/frontdoor"
+	"github.com/certwright/certwright/handler/localcloud/frontdoor"
 )
 
 // serve starts a front door before upstream and returns its address.

@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/connectproxy"
-	"github.com/certwright/certwright/scripts/localcloud/localca"
-	"github.com/certwright/certwright/scripts/localcloud/loopback"
+	"github.com/certwright/certwright/handler/localcloud/connectproxy"
+	"github.com/certwright/certwright/handler/localcloud/localca"
+	"github.com/certwright/certwright/handler/localcloud/loopback"
+	"github.com/certwright/certwright/handler/localcloud/state"
 )
 
 // buffer is a log that several goroutines write.
@@ -189,7 +189,7 @@ func TestStoppedServerClosesTunnels(t *testing.T) {
 // proxy under the name of any vault.
 func TestVerifyingClientReachesTheFrontDoor(t *testing.T) {
 	t.Parallel()
-	authority, err := localca.Open(checkout.Checkout{Root: t.TempDir()}, time.Now())
+	authority, err := localca.Open(state.Folder(t.TempDir()), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

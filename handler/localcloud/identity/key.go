@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/certwright/certwright/scripts/localcloud/checkout"
+	"github.com/certwright/certwright/handler/localcloud/state"
 )
 
 const (
@@ -22,9 +22,9 @@ const (
 	keyBits    = 2048
 )
 
-// Directory is the working copy's stand-in for an Entra tenant with one
+// Directory is the local cloud's stand-in for an Entra tenant with one
 // managed identity. All its ids follow from its random key, so that no two
-// working copies share one.
+// local clouds share one.
 type Directory struct {
 	key *rsa.PrivateKey
 	// header is the secret that App Service gives its applications in
@@ -32,17 +32,17 @@ type Directory struct {
 	header string
 }
 
-// Open returns the working copy's directory, made anew when missing.
-func Open(c checkout.Checkout) (*Directory, error) {
-	content, err := c.ReadOrCreate(keyName, generateKey)
+// Open returns the directory whose key is in folder, made anew when missing.
+func Open(folder state.Folder) (*Directory, error) {
+	content, err := folder.ReadOrCreate(keyName, generateKey)
 	if err != nil {
 		return nil, fmt.Errorf("opening the local directory: %w", err)
 	}
 	key, err := parseKey(content)
 	if err != nil {
-		return nil, fmt.Errorf("reading the token signing key %q: %w", c.Local(keyName), err)
+		return nil, fmt.Errorf("reading the token signing key %q: %w", folder.Path(keyName), err)
 	}
-	header, err := c.ReadOrCreate(headerName, generateHeader)
+	header, err := folder.ReadOrCreate(headerName, generateHeader)
 	if err != nil {
 		return nil, fmt.Errorf("opening the local directory: %w", err)
 	}

@@ -19,14 +19,14 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/certwright/certwright/scripts/localcloud/checkout"
-	"github.com/certwright/certwright/scripts/localcloud/identity"
+	"github.com/certwright/certwright/handler/localcloud/identity"
+	"github.com/certwright/certwright/handler/localcloud/state"
 )
 
 // serve starts an endpoint for a fresh directory, with a clock at now.
 func serve(t *testing.T, now time.Time) (*identity.Directory, string) {
 	t.Helper()
-	directory, err := identity.Open(checkout.Checkout{Root: t.TempDir()})
+	directory, err := identity.Open(state.Folder(t.TempDir()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,21 +193,21 @@ func TestRequestToken(t *testing.T) {
 
 func TestDirectoryStaysAndIsSecret(t *testing.T) {
 	t.Parallel()
-	c := checkout.Checkout{Root: t.TempDir()}
-	first, err := identity.Open(c)
+	folder := state.Folder(t.TempDir())
+	first, err := identity.Open(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := identity.Open(c)
+	second, err := identity.Open(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := identity.Open(checkout.Checkout{Root: t.TempDir()})
+	other, err := identity.Open(state.Folder(t.TempDir()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if first.TenantID() != second.TenantID() || first.KeyID() != second.KeyID() || first.Header() != second.Header() {
-		t.Error("a working copy's directory changed between two starts")
+		t.Error("a folder's directory changed between two starts")
 	}
 	if first.TenantID() == other.TenantID() || first.KeyID() == other.KeyID() || first.Header() == other.Header() {
 		t.Error("two working copies share a directory")
@@ -216,7 +216,7 @@ func TestDirectoryStaysAndIsSecret(t *testing.T) {
 		t.Error("the ids of a directory are not distinct")
 	}
 	for _, name := range []string{"key.pem", "header"} {
-		info, err := os.Stat(c.Local("identity", name))
+		info, err := os.Stat(folder.Path("identity", name))
 		if err != nil {
 			t.Fatal(err)
 		}

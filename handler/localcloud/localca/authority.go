@@ -1,4 +1,4 @@
-// Package localca is the certificate authority of one working copy. It vouches
+// Package localca is the certificate authority of one local cloud. It vouches
 // for the local cloud's front door and, by critical name constraints, can vouch
 // for nothing but this machine and Key Vault's names. Programs trust it through
 // a bundle file; it is not meant to be installed in a system's store.
@@ -20,7 +20,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/certwright/certwright/scripts/localcloud/checkout"
+	"github.com/certwright/certwright/handler/localcloud/state"
 )
 
 const (
@@ -41,17 +41,17 @@ type Authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// Open returns the working copy's authority, making it anew when it is missing
+// Open returns the authority that folder holds, making it anew when it is missing
 // or ends soon.
-func Open(c checkout.Checkout, now time.Time) (*Authority, error) {
-	content, err := os.ReadFile(c.Local(fileName))
+func Open(folder state.Folder, now time.Time) (*Authority, error) {
+	content, err := os.ReadFile(folder.Path(fileName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the local authority: %w", err)
 	}
 	if err == nil {
 		a, err := parse(content)
 		if err != nil {
-			return nil, fmt.Errorf("reading the local authority %q: %w", c.Local(fileName), err)
+			return nil, fmt.Errorf("reading the local authority %q: %w", folder.Path(fileName), err)
 		}
 		if now.Add(renewBefore).Before(a.certificate.NotAfter) {
 			return a, nil
@@ -65,7 +65,7 @@ func Open(c checkout.Checkout, now time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the local authority: %w", err)
 	}
-	return a, c.Write(fileName, content)
+	return a, folder.Write(fileName, content)
 }
 
 func create(now time.Time) (*Authority, error) {
