@@ -2,9 +2,9 @@ package vault
 
 import (
 	"crypto"
-	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"net"
 	"net/url"
@@ -13,84 +13,40 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/certtest"
 
-	"pgregory.net/rapid"
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
-// testCA signs certificates in tests.
-type testCA struct {
-	cert *x509.Certificate
-	key  crypto.Signer
-}
-
-// newTestCA makes a CA below parent, a root when parent is nil.
-func newTestCA(t rapid.TB, name string, parent *testCA) *testCA {
-	t.Helper()
-	key := mustKey(KeyProperties{Type: KeyEC, Curve: "P-256"})
-	template := &x509.Certificate{
-		Subject:               pkix.Name{CommonName: name},
-		NotBefore:             testTime.Add(-time.Hour),
-		NotAfter:              testTime.AddDate(10, 0, 0),
-		KeyUsage:              x509.KeyUsageCertSign,
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-	}
-	if parent == nil {
-		parent = &testCA{template, key}
-	}
-	return &testCA{parent.issue(t, template, key.Public()), key}
-}
-
-func (ca *testCA) issue(t rapid.TB, template *x509.Certificate, pub crypto.PublicKey) *x509.Certificate {
-	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, pub, ca.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
-}
-
-// leafTemplate is a certificate for one host, valid at testTime.
-func leafTemplate(host string) *x509.Certificate {
-	return &x509.Certificate{
-		Subject:   pkix.Name{CommonName: host},
-		NotBefore: testTime,
-		NotAfter:  testTime.AddDate(0, 3, 0),
-	}
-}
+var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
 
 func TestOrderChain(t *testing.T) {
 	t.Parallel()
-	pub := testKeys["P-256"]().Public()
-	root := newTestCA(t, "Root", nil)
-	middle := newTestCA(t, "Intermediate", root)
-	issuing := newTestCA(t, "Issuing", middle)
-	leaf := issuing.issue(t, leafTemplate("example.com"), pub)
-	older := leafTemplate("example.com")
+	pub := certtest.Keys["P-256"]().Public()
+	root := certtest.NewCA(t, "Root", nil)
+	middle := certtest.NewCA(t, "Intermediate", root)
+	issuing := certtest.NewCA(t, "Issuing", middle)
+	leaf := issuing.Issue(t, certtest.Leaf("example.com"), pub)
+	older := certtest.Leaf("example.com")
 	older.NotBefore = older.NotBefore.Add(-time.Second)
-	old := issuing.issue(t, older, pub)
-	caTemplate := leafTemplate("CA of the same key")
-	caTemplate.IsCA, caTemplate.BasicConstraintsValid, caTemplate.NotBefore = true, true, testTime.Add(time.Hour)
-	asCA := root.issue(t, caTemplate, pub)
-	stranger := newTestCA(t, "Stranger", nil).cert
-	namesake := newTestCA(t, "Issuing", root).cert // another key
-	renewed := newTestCA(t, "Root", nil).cert
-	selfSigned := (&testCA{leafTemplate("self"), testKeys["P-256"]()}).issue(t, leafTemplate("self"), pub)
+	old := issuing.Issue(t, older, pub)
+	caTemplate := certtest.Leaf("CA of the same key")
+	caTemplate.IsCA, caTemplate.BasicConstraintsValid, caTemplate.NotBefore = true, true, certtest.Time.Add(time.Hour)
+	asCA := root.Issue(t, caTemplate, pub)
+	stranger := certtest.NewCA(t, "Stranger", nil).Cert
+	namesake := certtest.NewCA(t, "Issuing", root).Cert // another key
+	renewed := certtest.NewCA(t, "Root", nil).Cert
+	selfSigned := (&certtest.CA{Cert: certtest.Leaf("self"), Key: certtest.Keys["P-256"]()}).Issue(t, certtest.Leaf("self"), pub)
 
 	for _, c := range []struct {
 		name string
 		want []*x509.Certificate
 	}{
 		{"leaf alone", []*x509.Certificate{leaf}},
-		{"whole chain", []*x509.Certificate{leaf, issuing.cert, middle.cert, root.cert}},
-		{"without root", []*x509.Certificate{leaf, issuing.cert, middle.cert}},
+		{"whole chain", []*x509.Certificate{leaf, issuing.Cert, middle.Cert, root.Cert}},
+		{"without root", []*x509.Certificate{leaf, issuing.Cert, middle.Cert}},
 		{"self-signed", []*x509.Certificate{selfSigned}},
-		{"a gap", []*x509.Certificate{leaf, issuing.cert, root.cert}},
+		{"a gap", []*x509.Certificate{leaf, issuing.Cert, root.Cert}},
 	} {
 		permute(c.want, func(in []*x509.Certificate) {
 			if got, err := orderChain(in, pub); err != nil || !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
@@ -101,28 +57,28 @@ func TestOrderChain(t *testing.T) {
 	// Of what is not in the chain, the given order stays.
 	for _, c := range []struct{ in, want []*x509.Certificate }{
 		{
-			[]*x509.Certificate{stranger, root.cert, asCA, leaf, issuing.cert, old, middle.cert},
-			[]*x509.Certificate{leaf, issuing.cert, middle.cert, root.cert, stranger, asCA, old},
+			[]*x509.Certificate{stranger, root.Cert, asCA, leaf, issuing.Cert, old, middle.Cert},
+			[]*x509.Certificate{leaf, issuing.Cert, middle.Cert, root.Cert, stranger, asCA, old},
 		},
 		{
 			[]*x509.Certificate{asCA, old, leaf},
 			[]*x509.Certificate{leaf, asCA, old},
 		},
 		{
-			[]*x509.Certificate{namesake, issuing.cert, leaf},
-			[]*x509.Certificate{leaf, issuing.cert, namesake},
+			[]*x509.Certificate{namesake, issuing.Cert, leaf},
+			[]*x509.Certificate{leaf, issuing.Cert, namesake},
 		},
 		{
 			[]*x509.Certificate{namesake, leaf},
 			[]*x509.Certificate{leaf, namesake},
 		},
 		{
-			[]*x509.Certificate{root.cert, asCA},
-			[]*x509.Certificate{asCA, root.cert},
+			[]*x509.Certificate{root.Cert, asCA},
+			[]*x509.Certificate{asCA, root.Cert},
 		},
 		{ // a renewed root has its predecessor's name
-			[]*x509.Certificate{stranger, renewed, root.cert, asCA},
-			[]*x509.Certificate{asCA, root.cert, stranger, renewed},
+			[]*x509.Certificate{stranger, renewed, root.Cert, asCA},
+			[]*x509.Certificate{asCA, root.Cert, stranger, renewed},
 		},
 	} {
 		before := slices.Clone(c.in)
@@ -134,7 +90,7 @@ func TestOrderChain(t *testing.T) {
 		}
 	}
 	// Of two leaves that differ in nothing but their bytes, the order does not decide.
-	twin := issuing.issue(t, leafTemplate("example.com"), pub)
+	twin := issuing.Issue(t, certtest.Leaf("example.com"), pub)
 	a, err := orderChain([]*x509.Certificate{leaf, twin}, pub)
 	if err != nil {
 		t.Fatal(err)
@@ -146,14 +102,14 @@ func TestOrderChain(t *testing.T) {
 
 func TestOrderChainMismatch(t *testing.T) {
 	t.Parallel()
-	root := newTestCA(t, "Root", nil)
-	leaf := root.issue(t, leafTemplate("example.com"), testKeys["P-384"]().Public())
-	pub := testKeys["P-256"]().Public()
+	root := certtest.NewCA(t, "Root", nil)
+	leaf := root.Issue(t, certtest.Leaf("example.com"), certtest.Keys["P-384"]().Public())
+	pub := certtest.Keys["P-256"]().Public()
 	spki, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, in := range [][]*x509.Certificate{{leaf}, {root.cert, leaf}} {
+	for _, in := range [][]*x509.Certificate{{leaf}, {root.Cert, leaf}} {
 		_, err = orderChain(in, pub)
 		var e *field.Error
 		if !errors.As(err, &e) || e.Field != "" {
@@ -169,10 +125,10 @@ func TestOrderChainMismatch(t *testing.T) {
 
 func TestCheckIssued(t *testing.T) {
 	t.Parallel()
-	key := testKeys["P-256"]()
-	root := newTestCA(t, "Root", nil)
-	issuing := newTestCA(t, "Issuing", root)
-	other := newTestCA(t, "Issuing", root)
+	key := certtest.Keys["P-256"]()
+	root := certtest.NewCA(t, "Root", nil)
+	issuing := certtest.NewCA(t, "Issuing", root)
+	other := certtest.NewCA(t, "Issuing", root)
 	p, err := NewPolicy(PolicyParams{X509: &X509Params{
 		Subject: new("CN=WWW.Example.com, O=Contoso"),
 		SANs: &SANs{
@@ -182,7 +138,7 @@ func TestCheckIssued(t *testing.T) {
 			URIs:        []string{"https://example.com/A"},
 			IPAddresses: []string{"2001:0db8::1", "192.0.2.1"},
 		},
-	}}, testTime)
+	}}, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,21 +154,30 @@ func TestCheckIssued(t *testing.T) {
 		return u
 	}
 	upn := func(name string) pkix.Extension {
-		extensions, err := X509Properties{SANs: &SANs{UPNs: []string{name}}}.extensions()
+		p, err := NewPolicy(PolicyParams{X509: &X509Params{SANs: &SANs{UPNs: []string{name}}}}, certtest.Time)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return extensions[0]
+		der, err := newCSR(p, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request, err := x509.ParseCertificateRequest(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(request.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(subjectAltName) })
+		return request.Extensions[i]
 	}
 	issue := func(edit func(*x509.Certificate)) []*x509.Certificate {
-		template := &x509.Certificate{NotBefore: testTime, NotAfter: testTime.AddDate(0, 3, 0)}
+		template := &x509.Certificate{NotBefore: certtest.Time, NotAfter: certtest.Time.AddDate(0, 3, 0)}
 		edit(template)
-		return []*x509.Certificate{issuing.issue(t, template, key.Public()), issuing.cert, root.cert}
+		return []*x509.Certificate{issuing.Issue(t, template, key.Public()), issuing.Cert, root.Cert}
 	}
 	self := func(signer crypto.Signer) []*x509.Certificate {
-		ca := &testCA{&x509.Certificate{Subject: pkix.Name{CommonName: "www.example.com"}}, signer}
-		template := leafTemplate("www.example.com")
-		return []*x509.Certificate{ca.issue(t, template, key.Public())}
+		ca := &certtest.CA{Cert: &x509.Certificate{Subject: pkix.Name{CommonName: "www.example.com"}}, Key: signer}
+		template := certtest.Leaf("www.example.com")
+		return []*x509.Certificate{ca.Issue(t, template, key.Public())}
 	}
 	for _, c := range []struct {
 		name  string
@@ -235,12 +200,12 @@ func TestCheckIssued(t *testing.T) {
 		{"leaf and its issuer", issue(func(*x509.Certificate) {})[:2], ""},
 		{"leaf alone", issue(func(*x509.Certificate) {})[:1], ""},
 		{"signed by itself", self(key), ""},
-		{"within the skew, early", issue(func(c *x509.Certificate) { c.NotBefore = testTime.Add(5 * time.Minute) }), ""},
-		{"within the skew, late", issue(func(c *x509.Certificate) { c.NotAfter = testTime.Add(-5 * time.Minute) }), ""},
+		{"within the skew, early", issue(func(c *x509.Certificate) { c.NotBefore = certtest.Time.Add(5 * time.Minute) }), ""},
+		{"within the skew, late", issue(func(c *x509.Certificate) { c.NotAfter = certtest.Time.Add(-5 * time.Minute) }), ""},
 
 		{"empty", nil, "the chain has 0 certificates"},
 		{"long", slices.Repeat(issue(func(*x509.Certificate) {})[:1], 11), "the chain has 11 certificates"},
-		{"another key", []*x509.Certificate{issuing.issue(t, leafTemplate("www.example.com"), testKeys["P-384"]().Public())}, "public key"},
+		{"another key", []*x509.Certificate{issuing.Issue(t, certtest.Leaf("www.example.com"), certtest.Keys["P-384"]().Public())}, "public key"},
 		{"another DNS name", issue(func(c *x509.Certificate) { c.DNSNames = []string{"a.example.com", "c.example.com"} }), `"c.example.com"`},
 		{"below the wildcard", issue(func(c *x509.Certificate) { c.DNSNames = []string{"x.b.example.com"} }), `"x.b.example.com"`},
 		{"another email", issue(func(c *x509.Certificate) { c.EmailAddresses = []string{"eve@example.com"} }), `"eve@example.com"`},
@@ -249,26 +214,26 @@ func TestCheckIssued(t *testing.T) {
 		{"another address", issue(func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.ParseIP("192.0.2.2")} }), `"192.0.2.2"`},
 		{"an email as DNS name", issue(func(c *x509.Certificate) { c.DNSNames = []string{"ada@example.com"} }), `"ada@example.com"`},
 		{"another common name", issue(func(c *x509.Certificate) { c.Subject.CommonName = "c.example.com" }), `"c.example.com"`},
-		{"early", issue(func(c *x509.Certificate) { c.NotBefore = testTime.Add(5*time.Minute + time.Second) }), "not valid before"},
-		{"late", issue(func(c *x509.Certificate) { c.NotAfter = testTime.Add(-5*time.Minute - time.Second) }), "expired"},
-		{"namesake of the issuer", []*x509.Certificate{issue(func(*x509.Certificate) {})[0], other.cert, root.cert}, `certificate 1 of its chain is not signed by the next, "CN=Issuing"`},
-		{"a gap", []*x509.Certificate{issue(func(*x509.Certificate) {})[0], root.cert}, "certificate 1 of its chain"},
-		{"more than the chain", append(issue(func(*x509.Certificate) {}), other.cert), "certificate 3 of its chain"},
-		{"not signed by itself", self(testKeys["P-384"]()), "not signed by itself"},
+		{"early", issue(func(c *x509.Certificate) { c.NotBefore = certtest.Time.Add(5*time.Minute + time.Second) }), "not valid before"},
+		{"late", issue(func(c *x509.Certificate) { c.NotAfter = certtest.Time.Add(-5*time.Minute - time.Second) }), "expired"},
+		{"namesake of the issuer", []*x509.Certificate{issue(func(*x509.Certificate) {})[0], other.Cert, root.Cert}, `certificate 1 of its chain is not signed by the next, "CN=Issuing"`},
+		{"a gap", []*x509.Certificate{issue(func(*x509.Certificate) {})[0], root.Cert}, "certificate 1 of its chain"},
+		{"more than the chain", append(issue(func(*x509.Certificate) {}), other.Cert), "certificate 3 of its chain"},
+		{"not signed by itself", self(certtest.Keys["P-384"]()), "not signed by itself"},
 	} {
-		err := checkIssued(c.chain, csr, testTime)
+		err := checkIssued(c.chain, csr, certtest.Time)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
-	if err := checkIssued(issue(func(*x509.Certificate) {}), []byte("CSR"), testTime); err == nil {
+	if err := checkIssued(issue(func(*x509.Certificate) {}), []byte("CSR"), certtest.Time); err == nil {
 		t.Error("took a CSR that is none")
 	}
 	broken := issue(func(c *x509.Certificate) {
-		c.ExtraExtensions = []pkix.Extension{{Id: oidSubjectAltName, Value: []byte{0x30, 0}}}
+		c.ExtraExtensions = []pkix.Extension{{Id: subjectAltName, Value: []byte{0x30, 0}}}
 	})
-	broken[0].Extensions = []pkix.Extension{{Id: oidSubjectAltName, Value: []byte{0x30, 3, 0x82, 5, 'a'}}}
-	if err := checkIssued(broken, csr, testTime); err == nil {
+	broken[0].Extensions = []pkix.Extension{{Id: subjectAltName, Value: []byte{0x30, 3, 0x82, 5, 'a'}}}
+	if err := checkIssued(broken, csr, certtest.Time); err == nil {
 		t.Error("took alternative names that cannot be read")
 	}
 }
@@ -276,8 +241,8 @@ func TestCheckIssued(t *testing.T) {
 // A common name that is an IP address may come back as an alternative name.
 func TestCheckIssuedAddressAsCommonName(t *testing.T) {
 	t.Parallel()
-	key := testKeys["P-256"]()
-	p, err := NewPolicy(PolicyParams{X509: &X509Params{Subject: new("CN=192.0.2.1")}}, testTime)
+	key := certtest.Keys["P-256"]()
+	p, err := NewPolicy(PolicyParams{X509: &X509Params{Subject: new("CN=192.0.2.1")}}, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,9 +250,9 @@ func TestCheckIssuedAddressAsCommonName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := leafTemplate("192.0.2.1")
+	template := certtest.Leaf("192.0.2.1")
 	template.IPAddresses = []net.IP{net.ParseIP("192.0.2.1")}
-	if err := checkIssued([]*x509.Certificate{newTestCA(t, "Root", nil).issue(t, template, key.Public())}, csr, testTime); err != nil {
+	if err := checkIssued([]*x509.Certificate{certtest.NewCA(t, "Root", nil).Issue(t, template, key.Public())}, csr, certtest.Time); err != nil {
 		t.Error(err)
 	}
 }

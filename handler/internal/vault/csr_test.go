@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/certtest"
+
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -30,7 +32,7 @@ func fullPolicy(t testing.TB) Policy {
 		EKUs:     []string{"1.3.6.1.5.5.7.3.1", "1.3.6.1.4.1.311.10.3.4"},
 		KeyUsage: keyUsages,
 		CA:       new(true),
-	}}, testTime)
+	}}, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +41,7 @@ func fullPolicy(t testing.TB) Policy {
 
 func TestNewCSROpenSSL(t *testing.T) {
 	t.Parallel()
-	text := requestText(t, fullPolicy(t), testKeys["RSA"]())
+	text := requestText(t, fullPolicy(t), certtest.Keys["RSA"]())
 	contains(t, text,
 		`Subject: CN=www.contoso.com, OU=Azure, O=Contoso\, Ltd., L=Zürich, C=CH, emailAddress=pki@contoso.com`,
 		"Signature Algorithm: sha256WithRSAEncryption",
@@ -54,11 +56,11 @@ func TestNewCSROpenSSL(t *testing.T) {
 
 func TestNewCSRDefaults(t *testing.T) {
 	t.Parallel()
-	p, err := NewPolicy(sent(nil), testTime)
+	p, err := NewPolicy(sent(nil), certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := requestText(t, p, testKeys["RSA"]())
+	text := requestText(t, p, certtest.Keys["RSA"]())
 	contains(t, text,
 		"Subject: CN=example.com\n",
 		"X509v3 Key Usage: critical\nDigital Signature, Key Encipherment\n",
@@ -76,11 +78,11 @@ func TestNewCSRWithoutSubject(t *testing.T) {
 	t.Parallel()
 	p, err := NewPolicy(PolicyParams{X509: &X509Params{
 		SANs: &SANs{DNSNames: []string{"example.com"}}, EKUs: []string{}, KeyUsage: []string{},
-	}}, testTime)
+	}}, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := requestText(t, p, testKeys["P-256"]())
+	text := requestText(t, p, certtest.Keys["P-256"]())
 	contains(t, text, "Subject:\n", "X509v3 Subject Alternative Name: critical\nDNS:example.com\n")
 	if strings.Contains(text, "Key Usage") {
 		t.Errorf("key usages without any in the policy:\n%s", text)
@@ -89,7 +91,7 @@ func TestNewCSRWithoutSubject(t *testing.T) {
 
 func TestNewCSRSignatures(t *testing.T) {
 	t.Parallel()
-	p, err := NewPolicy(sent(nil), testTime)
+	p, err := NewPolicy(sent(nil), certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +101,7 @@ func TestNewCSRSignatures(t *testing.T) {
 		"P-384": "ecdsa-with-SHA384",
 		"P-521": "ecdsa-with-SHA512",
 	} {
-		contains(t, requestText(t, p, testKeys[name]()), "Signature Algorithm: "+want)
+		contains(t, requestText(t, p, certtest.Keys[name]()), "Signature Algorithm: "+want)
 	}
 }
 
@@ -109,7 +111,7 @@ func TestNewCSRAgreesWithPolicy(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p := policies().Draw(t, "policy")
-		der, err := newCSR(p, testKeys["P-256"]())
+		der, err := newCSR(p, certtest.Keys["P-256"]())
 		if err != nil {
 			t.Fatalf("%+v: %v", p.X509, err)
 		}
@@ -273,7 +275,7 @@ func policies() *rapid.Generator[Policy] {
 		if *x.Subject == "" && x.SANs.count() == 0 {
 			x.SANs.DNSNames = []string{"example.com"}
 		}
-		p, err := NewPolicy(PolicyParams{X509: x}, testTime)
+		p, err := NewPolicy(PolicyParams{X509: x}, certtest.Time)
 		if err != nil {
 			t.Fatalf("%+v, %+v: %v", x, x.SANs, err)
 		}
@@ -290,7 +292,7 @@ func requestText(t testing.TB, p Policy, key crypto.Signer) string {
 		t.Fatal(err)
 	}
 	in := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
-	return unindent(openssl(t, in, "req", "-verify", "-noout", "-text", "-nameopt", "sep_comma_plus_space,utf8,esc_2253,sname"))
+	return unindent(certtest.OpenSSL(t, in, "req", "-verify", "-noout", "-text", "-nameopt", "sep_comma_plus_space,utf8,esc_2253,sname"))
 }
 
 func unindent(text []byte) string {

@@ -13,28 +13,30 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/certtest"
+
 	"github.com/certwright/certwright/handler/internal/field"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
-// importedPair is a certificate to import, made from a template.
-func importedPair(t rapid.TB, template *x509.Certificate) (keyPair, *x509.Certificate) {
+// imported is a certificate to import, made from a template.
+func imported(t rapid.TB, template *x509.Certificate) (KeyProperties, *x509.Certificate) {
 	t.Helper()
-	key := testKeys["P-256"]()
-	leaf := newTestCA(t, "Root", nil).issue(t, template, key.Public())
-	pair, err := newKeyPair(key, []*x509.Certificate{leaf}, ContentPEM)
+	key := certtest.Keys["P-256"]()
+	leaf := certtest.NewCA(t, "Root", nil).Issue(t, template, key.Public())
+	properties, err := keyPropertiesOf(key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pair, leaf
+	return properties, leaf
 }
 
 func TestImportedPolicyDefaults(t *testing.T) {
 	t.Parallel()
-	pair, leaf := importedPair(t, leafTemplate("example.com"))
-	got, err := ImportedPolicy(nil, leaf, pair.properties, pair.contentType, testTime)
+	key, leaf := imported(t, certtest.Leaf("example.com"))
+	got, err := ImportedPolicy(nil, leaf, key, ContentPEM, certtest.Time)
 	want := Policy{
 		Key:         KeyProperties{Exportable: true, Type: KeyEC, Size: 256, Curve: "P-256"},
 		ContentType: ContentPEM,
@@ -47,8 +49,8 @@ func TestImportedPolicyDefaults(t *testing.T) {
 		LifetimeActions: []LifetimeAction{{Percentage: 80, Action: ActionEmailContacts}},
 		Issuer:          IssuerParameters{Name: IssuerUnknown},
 		Enabled:         true,
-		Created:         testTime,
-		Updated:         testTime,
+		Created:         certtest.Time,
+		Updated:         certtest.Time,
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v, differs by\n%s", err, diff)
@@ -59,7 +61,7 @@ func TestImportedPolicyDefaults(t *testing.T) {
 // what it shows is not, even if it could not be in a policy.
 func TestImportedPolicyAsSent(t *testing.T) {
 	t.Parallel()
-	pair, leaf := importedPair(t, leafTemplate("example.com"))
+	key, leaf := imported(t, certtest.Leaf("example.com"))
 	got, err := ImportedPolicy(&PolicyParams{
 		Key:             &KeyParams{Exportable: new(false), Reuse: new(true), Type: new("RSA"), Size: new(7)},
 		ContentType:     new(ContentPKCS12),
@@ -67,7 +69,7 @@ func TestImportedPolicyAsSent(t *testing.T) {
 		LifetimeActions: []LifetimeAction{{DaysBefore: 81, Action: "autorenew"}},
 		Issuer:          &IssuerParams{Name: new("self"), CertificateType: new("OV-SSL")},
 		Enabled:         new(false),
-	}, leaf, pair.properties, pair.contentType, testTime)
+	}, leaf, key, ContentPEM, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func TestImportedPolicyAsSent(t *testing.T) {
 		{LifetimeActions: []LifetimeAction{{DaysBefore: 82, Action: ActionAutoRenew}}}, // of 3 months
 	} {
 		var e *field.Error
-		if _, err := ImportedPolicy(&sent, leaf, pair.properties, pair.contentType, testTime); !errors.As(err, &e) {
+		if _, err := ImportedPolicy(&sent, leaf, key, ContentPEM, certtest.Time); !errors.As(err, &e) {
 			t.Errorf("%+v: %v, want BadParameter", sent, err)
 		}
 	}
@@ -97,9 +99,9 @@ func TestImportedPolicyAsSent(t *testing.T) {
 
 func TestImportedPolicyHSM(t *testing.T) {
 	t.Parallel()
-	pair, leaf := importedPair(t, leafTemplate("example.com"))
+	key, leaf := imported(t, certtest.Leaf("example.com"))
 	for sent, want := range map[string]string{"EC-HSM": KeyECHSM, "ec-hsm": KeyECHSM, "RSA-HSM": KeyEC, "": KeyEC} {
-		got, err := ImportedPolicy(&PolicyParams{Key: &KeyParams{Type: &sent, Exportable: new(true)}}, leaf, pair.properties, pair.contentType, testTime)
+		got, err := ImportedPolicy(&PolicyParams{Key: &KeyParams{Type: &sent, Exportable: new(true)}}, leaf, key, ContentPEM, certtest.Time)
 		if err != nil || got.Key.Type != want || got.Key.Exportable != (want == KeyEC) {
 			t.Errorf("%q: %+v, %v, want %s", sent, got.Key, err, want)
 		}
@@ -179,9 +181,9 @@ func TestX509PropertiesOfForeignNames(t *testing.T) {
 		{san(registered, other), nil},
 		{san(registered, dns, other), &SANs{DNSNames: []string{"a_b.example.com"}}},
 	} {
-		template := leafTemplate("example.com")
+		template := certtest.Leaf("example.com")
 		template.ExtraExtensions = []pkix.Extension{c.extension}
-		_, leaf := importedPair(t, template)
+		_, leaf := imported(t, template)
 		x, err := x509PropertiesOf(leaf)
 		if diff := cmp.Diff(c.want, x.SANs); err != nil || diff != "" {
 			t.Errorf("%v, differs by\n%s", err, diff)
@@ -193,8 +195,8 @@ func TestX509PropertiesOfForeignNames(t *testing.T) {
 // policy when it is imported.
 func TestX509PropertiesOfPolicies(t *testing.T) {
 	t.Parallel()
-	key := testKeys["P-256"]()
-	ca := newTestCA(t, "Root", nil)
+	key := certtest.Keys["P-256"]()
+	ca := certtest.NewCA(t, "Root", nil)
 	rapid.Check(t, func(t *rapid.T) {
 		p := policies().Draw(t, "policy").X509
 		der, err := newCSR(Policy{X509: p}, key)
@@ -205,12 +207,12 @@ func TestX509PropertiesOfPolicies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		template, err := Template(csr, p, testTime, []byte{1}, rand.Reader)
+		template, err := Template(csr, p, certtest.Time, []byte{1}, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		template.SerialNumber = big.NewInt(1)
-		got, err := x509PropertiesOf(ca.issue(t, template, key.Public()))
+		got, err := x509PropertiesOf(ca.Issue(t, template, key.Public()))
 		if err != nil {
 			t.Fatal(err)
 		}

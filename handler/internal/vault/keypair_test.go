@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/certtest"
+
 	"github.com/certwright/certwright/handler/internal/field"
 
 	"software.sslmate.com/src/go-pkcs12"
@@ -57,17 +59,17 @@ func opensslPFX(t testing.TB, password, text string, args ...string) []byte {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return openssl(t, nil, append([]string{"pkcs12", "-export", "-in", file, "-passout", "pass:" + password}, args...)...)
+	return certtest.OpenSSL(t, nil, append([]string{"pkcs12", "-export", "-in", file, "-passout", "pass:" + password}, args...)...)
 }
 
 func TestParseImport(t *testing.T) {
 	t.Parallel()
-	root := newTestCA(t, "Root", nil)
-	issuing := newTestCA(t, "Issuing", root)
-	rsaKey, ecKey := testKeys["RSA"](), testKeys["P-256"]()
-	rsaLeaf := issuing.issue(t, leafTemplate("rsa.example.com"), rsaKey.Public())
-	ecLeaf := issuing.issue(t, leafTemplate("ec.example.com"), ecKey.Public())
-	rsaPEM := keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.cert, root.cert)
+	root := certtest.NewCA(t, "Root", nil)
+	issuing := certtest.NewCA(t, "Issuing", root)
+	rsaKey, ecKey := certtest.Keys["RSA"](), certtest.Keys["P-256"]()
+	rsaLeaf := issuing.Issue(t, certtest.Leaf("rsa.example.com"), rsaKey.Public())
+	ecLeaf := issuing.Issue(t, certtest.Leaf("ec.example.com"), ecKey.Public())
+	rsaPEM := keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.Cert, root.Cert)
 	std := base64.StdEncoding.EncodeToString
 	wrapped := func(b []byte) string {
 		var lines strings.Builder
@@ -77,7 +79,7 @@ func TestParseImport(t *testing.T) {
 		}
 		return lines.String()
 	}
-	legacy := pfx(t, pkcs12.LegacyDES, "", rsaKey, rsaLeaf, issuing.cert, root.cert)
+	legacy := pfx(t, pkcs12.LegacyDES, "", rsaKey, rsaLeaf, issuing.Cert, root.Cert)
 	for name, c := range map[string]struct {
 		value, password string
 		leaf            *x509.Certificate
@@ -86,10 +88,10 @@ func TestParseImport(t *testing.T) {
 		"PKCS #12, 3DES, no password":     {std(legacy), "", rsaLeaf, ContentPKCS12},
 		"PKCS #12, base64 in lines":       {wrapped(legacy), "", rsaLeaf, ContentPKCS12},
 		"PKCS #12, base64url":             {base64.RawURLEncoding.EncodeToString(legacy), "", rsaLeaf, ContentPKCS12},
-		"PKCS #12, RC2":                   {std(pfx(t, pkcs12.LegacyRC2, "pw", rsaKey, rsaLeaf, issuing.cert, root.cert)), "pw", rsaLeaf, ContentPKCS12},
-		"PKCS #12, AES":                   {std(pfx(t, pkcs12.Modern2023, "pässword", ecKey, ecLeaf, issuing.cert, root.cert)), "pässword", ecLeaf, ContentPKCS12},
-		"PKCS #12, PBMAC1":                {std(pfx(t, pkcs12.Modern2026, "pw", ecKey, ecLeaf, issuing.cert, root.cert)), "pw", ecLeaf, ContentPKCS12},
-		"PKCS #12, the leaf last":         {std(pfx(t, pkcs12.LegacyDES, "", rsaKey, root.cert, issuing.cert, rsaLeaf)), "", rsaLeaf, ContentPKCS12},
+		"PKCS #12, RC2":                   {std(pfx(t, pkcs12.LegacyRC2, "pw", rsaKey, rsaLeaf, issuing.Cert, root.Cert)), "pw", rsaLeaf, ContentPKCS12},
+		"PKCS #12, AES":                   {std(pfx(t, pkcs12.Modern2023, "pässword", ecKey, ecLeaf, issuing.Cert, root.Cert)), "pässword", ecLeaf, ContentPKCS12},
+		"PKCS #12, PBMAC1":                {std(pfx(t, pkcs12.Modern2026, "pw", ecKey, ecLeaf, issuing.Cert, root.Cert)), "pw", ecLeaf, ContentPKCS12},
+		"PKCS #12, the leaf last":         {std(pfx(t, pkcs12.LegacyDES, "", rsaKey, root.Cert, issuing.Cert, rsaLeaf)), "", rsaLeaf, ContentPKCS12},
 		"PKCS #12 of OpenSSL":             {std(opensslPFX(t, "pw", rsaPEM)), "pw", rsaLeaf, ContentPKCS12},
 		"PKCS #12 of OpenSSL, 3DES":       {std(opensslPFX(t, "", rsaPEM, "-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1")), "", rsaLeaf, ContentPKCS12},
 		"PKCS #12 of OpenSSL, bare":       {std(opensslPFX(t, "", rsaPEM, "-keypbe", "NONE", "-certpbe", "NONE", "-nomac")), "", rsaLeaf, ContentPKCS12},
@@ -97,23 +99,23 @@ func TestParseImport(t *testing.T) {
 		"PEM, a password for nothing":     {rsaPEM, "pw", rsaLeaf, ContentPEM},
 		"PEM, base64":                     {std([]byte(rsaPEM)), "", rsaLeaf, ContentPEM},
 		"PEM, lines of Windows":           {strings.ReplaceAll(rsaPEM, "\n", "\r\n"), "", rsaLeaf, ContentPEM},
-		"PEM, certificates reversed":      {pemOf(root.cert, issuing.cert, rsaLeaf) + keyPEM(t, "PRIVATE KEY", rsaKey), "", rsaLeaf, ContentPEM},
-		"PEM, the key in the middle":      {pemOf(issuing.cert, rsaLeaf) + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(root.cert), "", rsaLeaf, ContentPEM},
-		"PEM, a certificate twice":        {rsaPEM + pemOf(issuing.cert, rsaLeaf), "", rsaLeaf, ContentPEM},
-		"PEM, PKCS #1":                    {keyPEM(t, "RSA PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.cert, root.cert), "", rsaLeaf, ContentPEM},
-		"PEM, SEC 1":                      {keyPEM(t, "EC PRIVATE KEY", ecKey) + pemOf(ecLeaf, issuing.cert, root.cert), "", ecLeaf, ContentPEM},
-		"PEM, SEC 1 of OpenSSL":           {string(openssl(t, []byte(keyPEM(t, "PRIVATE KEY", ecKey)), "ec", "-param_enc", "named_curve")) + pemOf(ecLeaf, root.cert, issuing.cert), "", ecLeaf, ContentPEM},
-		"PEM, EC PARAMETERS before it":    {"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + keyPEM(t, "EC PRIVATE KEY", ecKey) + pemOf(ecLeaf, issuing.cert, root.cert), "", ecLeaf, ContentPEM},
-		"PEM, bag attributes of OpenSSL":  {string(openssl(t, legacy, "pkcs12", "-nodes", "-passin", "pass:")), "", rsaLeaf, ContentPEM},
-		"PEM, text before and between it": {"Hello\n" + pemOf(root.cert) + "\nsubject=CN\n" + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.cert), "", rsaLeaf, ContentPEM},
+		"PEM, certificates reversed":      {pemOf(root.Cert, issuing.Cert, rsaLeaf) + keyPEM(t, "PRIVATE KEY", rsaKey), "", rsaLeaf, ContentPEM},
+		"PEM, the key in the middle":      {pemOf(issuing.Cert, rsaLeaf) + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(root.Cert), "", rsaLeaf, ContentPEM},
+		"PEM, a certificate twice":        {rsaPEM + pemOf(issuing.Cert, rsaLeaf), "", rsaLeaf, ContentPEM},
+		"PEM, PKCS #1":                    {keyPEM(t, "RSA PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.Cert, root.Cert), "", rsaLeaf, ContentPEM},
+		"PEM, SEC 1":                      {keyPEM(t, "EC PRIVATE KEY", ecKey) + pemOf(ecLeaf, issuing.Cert, root.Cert), "", ecLeaf, ContentPEM},
+		"PEM, SEC 1 of OpenSSL":           {string(certtest.OpenSSL(t, []byte(keyPEM(t, "PRIVATE KEY", ecKey)), "ec", "-param_enc", "named_curve")) + pemOf(ecLeaf, root.Cert, issuing.Cert), "", ecLeaf, ContentPEM},
+		"PEM, EC PARAMETERS before it":    {"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + keyPEM(t, "EC PRIVATE KEY", ecKey) + pemOf(ecLeaf, issuing.Cert, root.Cert), "", ecLeaf, ContentPEM},
+		"PEM, bag attributes of OpenSSL":  {string(certtest.OpenSSL(t, legacy, "pkcs12", "-nodes", "-passin", "pass:")), "", rsaLeaf, ContentPEM},
+		"PEM, text before and between it": {"Hello\n" + pemOf(root.Cert) + "\nsubject=CN\n" + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.Cert), "", rsaLeaf, ContentPEM},
 	} {
 		pair, err := parseImport(c.value, c.password)
 		if err != nil {
 			t.Errorf("%s: %v (%v)", name, err, errors.Unwrap(err))
 			continue
 		}
-		chain, err := pair.chain(false, testTime)
-		want := []*x509.Certificate{c.leaf, issuing.cert, root.cert}
+		chain, err := pair.chain(false, certtest.Time)
+		want := []*x509.Certificate{c.leaf, issuing.Cert, root.Cert}
 		if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
 			t.Errorf("%s: chain %s, %v", name, namesOf(chain), err)
 		}
@@ -125,26 +127,26 @@ func TestParseImport(t *testing.T) {
 
 func TestParseImportRefuses(t *testing.T) {
 	t.Parallel()
-	ca := newTestCA(t, "Root", nil)
-	key, other := testKeys["P-256"](), testKeys["P-384"]()
-	leaf := ca.issue(t, leafTemplate("example.com"), key.Public())
+	ca := certtest.NewCA(t, "Root", nil)
+	key, other := certtest.Keys["P-256"](), certtest.Keys["P-384"]()
+	leaf := ca.Issue(t, certtest.Leaf("example.com"), key.Public())
 	_, ed25519Key, _ := ed25519.GenerateKey(nil)
-	edLeaf := ca.issue(t, leafTemplate("example.com"), ed25519Key.Public())
+	edLeaf := ca.Issue(t, certtest.Leaf("example.com"), ed25519Key.Public())
 	p224 := mustEC(t, elliptic.P224())
-	p224Leaf := ca.issue(t, leafTemplate("example.com"), p224.Public())
+	p224Leaf := ca.Issue(t, certtest.Leaf("example.com"), p224.Public())
 	pkcs8 := keyPEM(t, "PRIVATE KEY", key)
 	whole := opensslPFX(t, "", pkcs8+pemOf(leaf))
-	big := leafTemplate("example.com")
+	big := certtest.Leaf("example.com")
 	big.OCSPServer = []string{"http://" + strings.Repeat("a", maxCertificate)}
 	var many string
 	for range maxChain {
-		many += pemOf(newTestCA(t, "CA", nil).cert)
+		many += pemOf(certtest.NewCA(t, "CA", nil).Cert)
 	}
 	trust, err := pkcs12.LegacyDES.EncodeTrustStore([]*x509.Certificate{leaf}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	encrypted := string(openssl(t, []byte(pkcs8), "pkcs8", "-topk8", "-passout", "pass:pw"))
+	encrypted := string(certtest.OpenSSL(t, []byte(pkcs8), "pkcs8", "-topk8", "-passout", "pass:pw"))
 	const otherKey = "The public key of the end-entity certificate in the specified X.509 certificate content does not match the public part of the specified private key."
 	for name, c := range map[string]struct {
 		value, password, detail string
@@ -169,7 +171,7 @@ func TestParseImportRefuses(t *testing.T) {
 		"only a beginning":             {"-----BEGIN ", "", badPEM},
 		"a key of another kind":        {keyPEM(t, "PRIVATE KEY", ed25519Key) + pemOf(edLeaf), "", InvalidProperties + " a key is RSA or EC."},
 		"a curve of another kind":      {keyPEM(t, "PRIVATE KEY", p224) + pemOf(p224Leaf), "", InvalidProperties + " an EC key is on P-256, P-384 or P-521, not on P-224."},
-		"a large certificate":          {pkcs8 + pemOf(ca.issue(t, big, key.Public())), "", tooLong},
+		"a large certificate":          {pkcs8 + pemOf(ca.Issue(t, big, key.Public())), "", tooLong},
 		"a long chain":                 {pkcs8 + pemOf(leaf) + many, "", "11 certificates: must be at most 10"},
 		"base64 of base64 of PKCS #12": {std([]byte(std(whole))), "", badPKCS12},
 		"a certificate of another key": {keyPEM(t, "PRIVATE KEY", other) + pemOf(leaf), "", otherKey},
@@ -180,7 +182,7 @@ func TestParseImportRefuses(t *testing.T) {
 	} {
 		pair, err := parseImport(c.value, c.password)
 		if err == nil {
-			_, err = pair.chain(false, testTime)
+			_, err = pair.chain(false, certtest.Time)
 		}
 		var e *field.Error
 		if !errors.As(err, &e) || !strings.HasPrefix(e.Detail, c.detail) || e.Detail != c.detail && c.detail != otherKey {
@@ -198,13 +200,13 @@ func mustEC(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	return key
 }
 
-func rsaOf(t testing.TB, ca *testCA, bits int) string {
+func rsaOf(t testing.TB, ca *certtest.CA, bits int) string {
 	t.Helper()
 	key, err := rsa.GenerateKey(nil, bits)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return keyPEM(t, "PRIVATE KEY", key) + pemOf(ca.issue(t, leafTemplate("example.com"), key.Public()))
+	return keyPEM(t, "PRIVATE KEY", key) + pemOf(ca.Issue(t, certtest.Leaf("example.com"), key.Public()))
 }
 
 // twoKeys is a PKCS #12 file, without encryption, that holds a key twice.
@@ -247,20 +249,20 @@ func twoKeys(t testing.TB, key any, leaf *x509.Certificate) []byte {
 // the others as they were sent.
 func TestChainKeepsOrder(t *testing.T) {
 	t.Parallel()
-	root := newTestCA(t, "Root", nil)
-	issuing := newTestCA(t, "Issuing", root)
-	key := testKeys["P-256"]()
-	leaf := issuing.issue(t, leafTemplate("example.com"), key.Public())
-	pair, err := parseImport(keyPEM(t, "PRIVATE KEY", key)+pemOf(root.cert, leaf, issuing.cert), "")
+	root := certtest.NewCA(t, "Root", nil)
+	issuing := certtest.NewCA(t, "Issuing", root)
+	key := certtest.Keys["P-256"]()
+	leaf := issuing.Issue(t, certtest.Leaf("example.com"), key.Public())
+	pair, err := parseImport(keyPEM(t, "PRIVATE KEY", key)+pemOf(root.Cert, leaf, issuing.Cert), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for preserve, want := range map[bool][]*x509.Certificate{
-		false: {leaf, issuing.cert, root.cert},
-		true:  {leaf, root.cert, issuing.cert},
+		false: {leaf, issuing.Cert, root.Cert},
+		true:  {leaf, root.Cert, issuing.Cert},
 	} {
 		for range 2 { // chain must not disturb the pair
-			chain, err := pair.chain(preserve, testTime)
+			chain, err := pair.chain(preserve, certtest.Time)
 			if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
 				t.Errorf("preserve %v: %s, %v", preserve, namesOf(chain), err)
 			}
@@ -271,8 +273,8 @@ func TestChainKeepsOrder(t *testing.T) {
 // TestIterations: every iteration count in a file is bounded, wherever it is.
 func TestIterations(t *testing.T) {
 	t.Parallel()
-	key := testKeys["P-256"]()
-	leaf := newTestCA(t, "Root", nil).issue(t, leafTemplate("example.com"), key.Public())
+	key := certtest.Keys["P-256"]()
+	leaf := certtest.NewCA(t, "Root", nil).Issue(t, certtest.Leaf("example.com"), key.Public())
 	few := []byte{2, 3, 0x01, 0x00, 0x01} // INTEGER 65537
 	for name, enc := range map[string]*pkcs12.Encoder{"3DES": pkcs12.LegacyDES, "AES": pkcs12.Modern2023, "PBMAC1": pkcs12.Modern2026} {
 		der := pfx(t, enc.WithIterations(65537), "pw", key, leaf)
@@ -309,15 +311,15 @@ func TestIterations(t *testing.T) {
 }
 
 func FuzzParseImport(f *testing.F) {
-	ca := newTestCA(f, "Root", nil)
-	key := testKeys["P-256"]()
-	leaf := ca.issue(f, leafTemplate("example.com"), key.Public())
-	text := keyPEM(f, "EC PRIVATE KEY", key) + pemOf(leaf, ca.cert)
+	ca := certtest.NewCA(f, "Root", nil)
+	key := certtest.Keys["P-256"]()
+	leaf := ca.Issue(f, certtest.Leaf("example.com"), key.Public())
+	text := keyPEM(f, "EC PRIVATE KEY", key) + pemOf(leaf, ca.Cert)
 	for _, value := range []string{
 		"", "%", "-----BEGIN ", text, std([]byte(text)), keyPEM(f, "PRIVATE KEY", key), pemOf(leaf),
-		std(pfx(f, pkcs12.LegacyDES.WithIterations(1), "", key, leaf, ca.cert)),
+		std(pfx(f, pkcs12.LegacyDES.WithIterations(1), "", key, leaf, ca.Cert)),
 		std(pfx(f, pkcs12.Modern2023.WithIterations(1), "", key, leaf)),
-		std(pfx(f, pkcs12.Passwordless, "", key, leaf, ca.cert)),
+		std(pfx(f, pkcs12.Passwordless, "", key, leaf, ca.Cert)),
 	} {
 		f.Add(value, "")
 	}
@@ -326,7 +328,7 @@ func FuzzParseImport(f *testing.F) {
 		pair, err := parseImport(value, password)
 		var chain []*x509.Certificate
 		if err == nil {
-			chain, err = pair.chain(false, testTime)
+			chain, err = pair.chain(false, certtest.Time)
 		}
 		if err != nil {
 			var e *field.Error

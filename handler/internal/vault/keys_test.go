@@ -10,26 +10,10 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"os/exec"
-	"sync"
 	"testing"
+
+	"github.com/certwright/certwright/handler/internal/certtest"
 )
-
-// testKeys are made once; key pairs are what these tests take longest for.
-var testKeys = map[string]func() crypto.Signer{
-	"RSA":   sync.OnceValue(func() crypto.Signer { return mustKey(KeyProperties{Type: KeyRSA, Size: 2048}) }),
-	"P-256": sync.OnceValue(func() crypto.Signer { return mustKey(KeyProperties{Type: KeyEC, Curve: "P-256"}) }),
-	"P-384": sync.OnceValue(func() crypto.Signer { return mustKey(KeyProperties{Type: KeyEC, Curve: "P-384"}) }),
-	"P-521": sync.OnceValue(func() crypto.Signer { return mustKey(KeyProperties{Type: KeyEC, Curve: "P-521"}) }),
-}
-
-func mustKey(k KeyProperties) crypto.Signer {
-	key, err := GenerateKey(k)
-	if err != nil {
-		panic(err)
-	}
-	return key
-}
 
 func TestGenerateKey(t *testing.T) {
 	t.Parallel()
@@ -80,7 +64,7 @@ func TestGenerateKey(t *testing.T) {
 // OpenSSL reads what marshalKey writes, as PKCS #8.
 func TestMarshalKeyOpenSSL(t *testing.T) {
 	t.Parallel()
-	for name, key := range testKeys {
+	for name, key := range certtest.Keys {
 		der, err := marshalKey(key())
 		if err != nil {
 			t.Fatal(err)
@@ -90,7 +74,7 @@ func TestMarshalKeyOpenSSL(t *testing.T) {
 			t.Fatal(err)
 		}
 		in := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-		if got := openssl(t, in, "pkey", "-pubout", "-outform", "DER"); !bytes.Equal(got, spki) {
+		if got := certtest.OpenSSL(t, in, "pkey", "-pubout", "-outform", "DER"); !bytes.Equal(got, spki) {
 			t.Errorf("%s: OpenSSL reads another key", name)
 		}
 	}
@@ -116,7 +100,7 @@ func TestSamePublicKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := testKeys["P-256"]().Public()
+	key := certtest.Keys["P-256"]().Public()
 	for name, c := range map[string]struct {
 		a, b crypto.PublicKey
 		want bool
@@ -124,8 +108,8 @@ func TestSamePublicKey(t *testing.T) {
 		"same":        {key, key, true},
 		"other":       {key, other.Public(), false},
 		"other kind":  {key, ed, false},
-		"other curve": {key, testKeys["P-384"]().Public(), false},
-		"RSA":         {testKeys["RSA"]().Public(), key, false},
+		"other curve": {key, certtest.Keys["P-384"]().Public(), false},
+		"RSA":         {certtest.Keys["RSA"]().Public(), key, false},
 		"no key":      {nil, key, false},
 		"not a key":   {"key", key, false},
 	} {
@@ -133,18 +117,4 @@ func TestSamePublicKey(t *testing.T) {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
-}
-
-// openssl runs OpenSSL on input and returns what it prints.
-func openssl(t testing.TB, input []byte, args ...string) []byte {
-	t.Helper()
-	cmd := exec.Command("openssl", args...)
-	cmd.Stdin = bytes.NewReader(input)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("openssl %v: %v\n%s", args, err, stderr.Bytes())
-	}
-	return out
 }

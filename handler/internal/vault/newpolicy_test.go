@@ -6,14 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/certwright/certwright/handler/internal/certtest"
 
 	"github.com/certwright/certwright/handler/internal/field"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-var testTime = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // sent is a valid policy as sent, changed by edit.
 func sent(edit func(*PolicyParams)) PolicyParams {
@@ -38,8 +37,8 @@ func TestNewPolicyDefaults(t *testing.T) {
 		LifetimeActions: []LifetimeAction{{Percentage: 80, Action: "EmailContacts"}},
 		Issuer:          IssuerParameters{Name: "Unknown"},
 		Enabled:         true,
-		Created:         testTime,
-		Updated:         testTime,
+		Created:         certtest.Time,
+		Updated:         certtest.Time,
 	}
 	withIssuer := func(name, action string) Policy {
 		p := unknown
@@ -61,7 +60,7 @@ func TestNewPolicyDefaults(t *testing.T) {
 		{"an issuer object", PolicyParams{X509: subject, Issuer: &IssuerParams{Name: new("My-CA")}}, withIssuer("My-CA", "EmailContacts")},
 		{"0 months", PolicyParams{X509: &X509Params{Subject: new("CN=example.com"), ValidityMonths: new(0)}}, unknown},
 	} {
-		got, err := NewPolicy(c.in, testTime)
+		got, err := NewPolicy(c.in, certtest.Time)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -95,7 +94,7 @@ func TestNewPolicyKeepsWhatIsSent(t *testing.T) {
 		LifetimeActions: []LifetimeAction{{DaysBefore: 1200 * 27, Action: "autorenew"}, {Percentage: 99, Action: "EmailContacts"}},
 		Issuer:          &IssuerParams{Name: new("ca"), CertificateType: new("OV-SSL"), Transparency: new(false)},
 		Enabled:         new(false),
-	}, testTime)
+	}, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +112,8 @@ func TestNewPolicyKeepsWhatIsSent(t *testing.T) {
 		LifetimeActions: []LifetimeAction{{DaysBefore: 1200 * 27, Action: "AutoRenew"}, {Percentage: 99, Action: "EmailContacts"}},
 		Issuer:          IssuerParameters{Name: "ca", CertificateType: "OV-SSL", Transparency: new(false)},
 		Enabled:         false,
-		Created:         testTime,
-		Updated:         testTime,
+		Created:         certtest.Time,
+		Updated:         certtest.Time,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -133,7 +132,7 @@ func TestNewPolicyNoneAndEmpty(t *testing.T) {
 		p.X509.EKUs = []string{}
 		p.X509.KeyUsage = []string{}
 		p.LifetimeActions = []LifetimeAction{}
-	}), testTime)
+	}), certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +145,7 @@ func TestNewPolicyNoneAndEmpty(t *testing.T) {
 		{SANs: &SANs{DNSNames: []string{"a"}}},
 		{Subject: new(" "), SANs: &SANs{UPNs: []string{"a"}}},
 	} {
-		p, err := NewPolicy(PolicyParams{X509: x}, testTime)
+		p, err := NewPolicy(PolicyParams{X509: x}, certtest.Time)
 		if err != nil {
 			t.Errorf("%+v: %v", x, err)
 		} else if (p.X509.SANs == nil) != (x.SANs == nil) {
@@ -178,7 +177,7 @@ func TestNewPolicyKeys(t *testing.T) {
 		{KeyParams{Type: new("EC"), Size: new(521), Curve: new("p-521")}, ec("P-521", 521)},
 		{KeyParams{Type: new("EC-HSM"), Curve: new("P-384")}, KeyProperties{Type: "EC-HSM", Curve: "P-384", Size: 384}},
 	} {
-		p, err := NewPolicy(sent(func(p *PolicyParams) { p.Key = &c.in }), testTime)
+		p, err := NewPolicy(sent(func(p *PolicyParams) { p.Key = &c.in }), certtest.Time)
 		if err != nil {
 			t.Errorf("%+v: %v", c.in, err)
 		} else if diff := cmp.Diff(c.want, p.Key); diff != "" {
@@ -293,7 +292,7 @@ func TestNewPolicyRefuses(t *testing.T) {
 		{"policy.issuer.cty", func(p *PolicyParams) { p.Issuer.CertificateType = new("a\nb") }},
 	} {
 		in := sent(c.edit)
-		_, err := NewPolicy(in, testTime)
+		_, err := NewPolicy(in, certtest.Time)
 		var e *field.Error
 		if !errors.As(err, &e) || e.Field != c.field || e.Detail == "" {
 			t.Errorf("%s: %v, want a BadParameter of %s", describe(in), err, c.field)
@@ -308,7 +307,7 @@ func TestNewPolicyRefuses(t *testing.T) {
 func TestNewPolicyBadSubject(t *testing.T) {
 	t.Parallel()
 	for _, subject := range []string{"example.com", "CN=", "C=USA, CN=a", "CN=" + strings.Repeat("a", 1024)} {
-		_, err := NewPolicy(sent(func(p *PolicyParams) { p.X509.Subject = &subject }), testTime)
+		_, err := NewPolicy(sent(func(p *PolicyParams) { p.X509.Subject = &subject }), certtest.Time)
 		var e *field.Error
 		if !errors.As(err, &e) {
 			t.Fatalf("%q: %v", subject, err)

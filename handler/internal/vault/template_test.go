@@ -11,6 +11,8 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/certtest"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -52,7 +54,7 @@ func TestValidity(t *testing.T) {
 
 func TestTemplate(t *testing.T) {
 	t.Parallel()
-	key := testKeys["P-256"]()
+	key := certtest.Keys["P-256"]()
 	p := fullPolicy(t)
 	der, err := newCSR(p, key)
 	if err != nil {
@@ -67,7 +69,7 @@ func TestTemplate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, authority := range [][]byte{nil, []byte("the signer's key")} {
-		template, err := Template(csr, p.X509, testTime, authority, bytes.NewReader(bytes.Repeat([]byte{0xff}, 16)))
+		template, err := Template(csr, p.X509, certtest.Time, authority, bytes.NewReader(bytes.Repeat([]byte{0xff}, 16)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +98,7 @@ func TestTemplate(t *testing.T) {
 		if !bytes.Equal(cert.SubjectKeyId, own) || !bytes.Equal(cert.AuthorityKeyId, authority) {
 			t.Errorf("key identifiers %x below %x, want %x below %x", cert.SubjectKeyId, cert.AuthorityKeyId, own, authority)
 		}
-		notBefore, notAfter := p.X509.Validity(testTime)
+		notBefore, notAfter := p.X509.Validity(certtest.Time)
 		if !cert.NotBefore.Equal(notBefore) || !cert.NotAfter.Equal(notAfter) {
 			t.Errorf("valid %s to %s", cert.NotBefore, cert.NotAfter)
 		}
@@ -107,8 +109,8 @@ func TestTemplate(t *testing.T) {
 func TestTemplateOtherExtension(t *testing.T) {
 	t.Parallel()
 	other, usage := pkix.Extension{Id: []int{1, 2, 3}, Value: []byte{5, 0}}, pkix.Extension{Id: oidKeyUsage, Value: []byte{3, 2, 7, 0x80}}
-	csr := &x509.CertificateRequest{PublicKey: testKeys["P-256"]().Public(), Extensions: []pkix.Extension{other, usage}}
-	template, err := Template(csr, X509Properties{}, testTime, nil, rand.Reader)
+	csr := &x509.CertificateRequest{PublicKey: certtest.Keys["P-256"]().Public(), Extensions: []pkix.Extension{other, usage}}
+	template, err := Template(csr, X509Properties{}, certtest.Time, nil, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,11 +125,11 @@ func TestTemplateOtherExtension(t *testing.T) {
 // The key identifier is what crypto/x509 gives a CA.
 func TestKeyID(t *testing.T) {
 	t.Parallel()
-	for name, key := range testKeys {
-		ca := newTestCA(t, "Root", nil)
-		template := leafTemplate("CA")
+	for name, key := range certtest.Keys {
+		ca := certtest.NewCA(t, "Root", nil)
+		template := certtest.Leaf("CA")
 		template.IsCA, template.BasicConstraintsValid = true, true
-		want := ca.issue(t, template, key().Public()).SubjectKeyId
+		want := ca.Issue(t, template, key().Public()).SubjectKeyId
 		if got, err := KeyID(key().Public()); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %x, %v, want %x", name, got, err, want)
 		}
@@ -139,9 +141,9 @@ func TestKeyID(t *testing.T) {
 
 func TestTemplateSerial(t *testing.T) {
 	t.Parallel()
-	csr := &x509.CertificateRequest{PublicKey: testKeys["P-256"]().Public()}
+	csr := &x509.CertificateRequest{PublicKey: certtest.Keys["P-256"]().Public()}
 	for _, b := range []byte{0x00, 0x3f, 0x80, 0xff} {
-		template, err := Template(csr, X509Properties{}, testTime, nil, bytes.NewReader(bytes.Repeat([]byte{b}, 16)))
+		template, err := Template(csr, X509Properties{}, certtest.Time, nil, bytes.NewReader(bytes.Repeat([]byte{b}, 16)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +153,7 @@ func TestTemplateSerial(t *testing.T) {
 	}
 	broken := errors.New("no entropy")
 	for _, random := range []io.Reader{iotest.ErrReader(broken), bytes.NewReader(make([]byte, 15))} {
-		if _, err := Template(csr, X509Properties{}, testTime, nil, random); err == nil {
+		if _, err := Template(csr, X509Properties{}, certtest.Time, nil, random); err == nil {
 			t.Error("made a serial number of nothing")
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/certtest"
+
 	"github.com/certwright/certwright/handler/internal/field"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,11 +21,11 @@ func TestPolicyUpdate(t *testing.T) {
 		p.X509.ValidityMonths = new(24)
 		p.Issuer = &IssuerParams{Name: new("Self"), CertificateType: new("x")}
 		p.LifetimeActions = []LifetimeAction{{DaysBefore: 500, Action: "AutoRenew"}}
-	}), testTime)
+	}), certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	later := testTime.Add(time.Hour)
+	later := certtest.Time.Add(time.Hour)
 	for _, c := range []struct {
 		name string
 		in   PolicyParams
@@ -73,9 +75,9 @@ func TestPolicyUpdate(t *testing.T) {
 	}
 
 	t.Run("updated grows", func(t *testing.T) {
-		for _, now := range []time.Time{testTime, testTime.Add(-time.Hour), testTime.Add(time.Second / 2)} {
+		for _, now := range []time.Time{certtest.Time, certtest.Time.Add(-time.Hour), certtest.Time.Add(time.Second / 2)} {
 			got, err := old.Update(PolicyParams{}, now)
-			if err != nil || !got.Updated.Equal(testTime.Add(time.Second)) || !got.Created.Equal(testTime) {
+			if err != nil || !got.Updated.Equal(certtest.Time.Add(time.Second)) || !got.Created.Equal(certtest.Time) {
 				t.Errorf("at %s: created %s, updated %s, %v", now, got.Created, got.Updated, err)
 			}
 		}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/certtest"
+
 	"github.com/certwright/certwright/handler/internal/field"
 )
 
@@ -26,14 +28,14 @@ func pemOf(certs ...*x509.Certificate) string {
 // bundle makes a PKCS #7 bundle with OpenSSL.
 func bundle(t testing.TB, certs ...*x509.Certificate) []byte {
 	t.Helper()
-	return openssl(t, []byte(pemOf(certs...)), "crl2pkcs7", "-nocrl", "-certfile", "/dev/stdin", "-outform", "DER")
+	return certtest.OpenSSL(t, []byte(pemOf(certs...)), "crl2pkcs7", "-nocrl", "-certfile", "/dev/stdin", "-outform", "DER")
 }
 
 func TestParseX5C(t *testing.T) {
 	t.Parallel()
-	ca := newTestCA(t, "Root", nil)
-	leaf := ca.issue(t, leafTemplate("example.com"), testKeys["P-256"]().Public())
-	root := ca.cert
+	ca := certtest.NewCA(t, "Root", nil)
+	leaf := ca.Issue(t, certtest.Leaf("example.com"), certtest.Keys["P-256"]().Public())
+	root := ca.Cert
 	p7 := bundle(t, leaf, root)
 	// The same with lengths left open, as streaming encoders write it.
 	ber := slices.Concat([]byte{0x30, 0x80}, p7[4:], []byte{0, 0})
@@ -83,18 +85,22 @@ func TestParseX5C(t *testing.T) {
 
 func TestParseX5CRefuses(t *testing.T) {
 	t.Parallel()
-	ca := newTestCA(t, "Root", nil)
-	leaf := ca.issue(t, leafTemplate("example.com"), testKeys["P-256"]().Public())
-	koblitz := openssl(t, nil, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1",
+	ca := certtest.NewCA(t, "Root", nil)
+	leaf := ca.Issue(t, certtest.Leaf("example.com"), certtest.Keys["P-256"]().Public())
+	koblitz := certtest.OpenSSL(t, nil, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1",
 		"-nodes", "-keyout", "/dev/null", "-subj", "/CN=k", "-outform", "DER")
-	csr, err := newCSR(fullPolicy(t), testKeys["P-256"]())
+	asked, err := NewPolicy(PolicyParams{X509: &X509Params{Subject: new("CN=example.com")}}, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	empty := openssl(t, nil, "crl2pkcs7", "-nocrl", "-outform", "DER")
+	csr, err := newCSR(asked, certtest.Keys["P-256"]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := certtest.OpenSSL(t, nil, "crl2pkcs7", "-nocrl", "-outform", "DER")
 	var many []string
 	for range maxChain + 1 {
-		many = append(many, std(ca.issue(t, leafTemplate("example.com"), testKeys["P-256"]().Public()).Raw))
+		many = append(many, std(ca.Issue(t, certtest.Leaf("example.com"), certtest.Keys["P-256"]().Public()).Raw))
 	}
 	const none, badTag = "Property x5c has invalid value X5C must has at least one valid item", "ASN1 bad tag value met."
 	for _, c := range []struct {
@@ -135,11 +141,11 @@ func TestParseX5CRefuses(t *testing.T) {
 }
 
 func FuzzParseX5C(f *testing.F) {
-	ca := newTestCA(f, "Root", nil)
-	leaf := ca.issue(f, leafTemplate("example.com"), testKeys["P-256"]().Public())
-	p7 := bundle(f, leaf, ca.cert)
+	ca := certtest.NewCA(f, "Root", nil)
+	leaf := ca.Issue(f, certtest.Leaf("example.com"), certtest.Keys["P-256"]().Public())
+	p7 := bundle(f, leaf, ca.Cert)
 	for _, seed := range []string{
-		"", std(leaf.Raw), std([]byte(std(leaf.Raw))), pemOf(leaf, ca.cert), std([]byte(pemOf(leaf))), std(p7),
+		"", std(leaf.Raw), std([]byte(std(leaf.Raw))), pemOf(leaf, ca.Cert), std([]byte(pemOf(leaf))), std(p7),
 		std(slices.Concat([]byte{0x30, 0x80}, p7[4:], []byte{0, 0})),
 		string(pem.EncodeToMemory(&pem.Block{Type: "PKCS7", Bytes: p7})),
 		"-----BEGIN CERTIFICATE-----", "MIAGCSqGSIb3DQEHAqCA", "garbage!",

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	azpolicy "github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
@@ -99,7 +99,7 @@ const bearer = "eyJ0eXAiOiJKV1Qi"
 
 type accessToken struct{}
 
-func (accessToken) GetToken(context.Context, policy.TokenRequestOptions) (azcore.AccessToken, error) {
+func (accessToken) GetToken(context.Context, azpolicy.TokenRequestOptions) (azcore.AccessToken, error) {
 	return azcore.AccessToken{Token: bearer, ExpiresOn: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}, nil
 }
 
