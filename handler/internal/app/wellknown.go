@@ -12,6 +12,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/settings"
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -37,7 +38,7 @@ func (a *App) wellKnown(w http.ResponseWriter, r *http.Request, path string) {
 func (a *App) challenge(w http.ResponseWriter, r *http.Request, token string) {
 	keyAuthorization, err := a.challenges.Get(r.Context(), token)
 	switch {
-	case errors.Is(err, vault.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound):
 		http.NotFound(w, r)
 	case err != nil:
 		a.log.Error("challenge not read", "error", err)

@@ -10,7 +10,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
 	"github.com/certwright/certwright/handler/internal/azstore"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Where Azurite differs from Azure, a green test on Azurite proves nothing. Each
@@ -65,7 +65,7 @@ func TestAzuriteAcceptsTwoPartitionsInATransaction(t *testing.T) {
 // Azure answers EntityTooLarge above 1 MiB.
 func TestAzuriteAcceptsLargeEntities(t *testing.T) {
 	t.Parallel()
-	store, table := openBoth(t)
+	st, table := openBoth(t)
 	properties := map[string]any{}
 	for i := range 20 {
 		properties[fmt.Sprint("Doc", i)] = strings.Repeat("x", 32_000) // two bytes each
@@ -73,8 +73,8 @@ func TestAzuriteAcceptsLargeEntities(t *testing.T) {
 	if _, err := table.AddEntity(t.Context(), entity(t, "v1", "c:x", properties), nil); err != nil {
 		t.Errorf("Azurite has learnt to refuse it: %v", err)
 	}
-	large := vault.Tx{Actions: []vault.Action{action(vault.Add, "c:y", `"`+strings.Repeat("x", 20*32_000)+`"`)}}
-	if _, err := store.Commit(t.Context(), large); err == nil {
+	large := store.Tx{Actions: []store.Action{action(store.Add, "c:y", `"`+strings.Repeat("x", 20*32_000)+`"`)}}
+	if _, err := st.Commit(t.Context(), large); err == nil {
 		t.Error("the store wrote an entity of more than 1 MiB")
 	}
 }
@@ -82,12 +82,12 @@ func TestAzuriteAcceptsLargeEntities(t *testing.T) {
 // Azure allows 15 comparisons in a filter.
 func TestAzuriteAcceptsLongFilters(t *testing.T) {
 	t.Parallel()
-	store, table := openBoth(t)
+	st, table := openBoth(t)
 	filter := "PartitionKey eq 'v1'" + strings.Repeat(" and Label ne 'x'", 20)
 	if _, err := table.NewListEntitiesPager(&aztables.ListEntitiesOptions{Filter: &filter}).NextPage(t.Context()); err != nil {
 		t.Errorf("Azurite has learnt to refuse it: %v", err)
 	}
-	if _, err := store.Scan(t.Context(), vault.Range{From: "c:", To: "c;", Labels: make([]string, 13), Limit: 1}); err == nil {
+	if _, err := st.Scan(t.Context(), store.Range{From: "c:", To: "c;", Labels: make([]string, 13), Limit: 1}); err == nil {
 		t.Error("the store sent a filter of 16 comparisons")
 	}
 }
@@ -96,15 +96,15 @@ func TestAzuriteAcceptsLongFilters(t *testing.T) {
 // rows back. The store asks for the ETag.
 func TestUpdateWithoutIfMatchInserts(t *testing.T) {
 	t.Parallel()
-	store, table := openBoth(t)
+	st, table := openBoth(t)
 	if _, err := table.SubmitTransaction(t.Context(), []aztables.TransactionAction{
 		{ActionType: aztables.TransactionTypeUpdateReplace, Entity: entity(t, "v1", "c:x", nil)},
 		{ActionType: aztables.TransactionTypeUpdateReplace, Entity: entity(t, "v1", "c:y", nil)},
 	}, nil); err != nil {
 		t.Errorf("the SDK has learnt to refuse it: %v", err)
 	}
-	tx := vault.Tx{Actions: []vault.Action{action(vault.Replace, "c:z", `1`), action(vault.Put, "c:p", `1`)}}
-	if _, err := store.Commit(t.Context(), tx); err == nil {
+	tx := store.Tx{Actions: []store.Action{action(store.Replace, "c:z", `1`), action(store.Put, "c:p", `1`)}}
+	if _, err := st.Commit(t.Context(), tx); err == nil {
 		t.Error("the store replaced a row without an ETag")
 	}
 }

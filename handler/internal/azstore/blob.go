@@ -14,15 +14,15 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // chainType is the media type of a chain. RFC 8555 section 9.1.
 const chainType = "application/pem-certificate-chain"
 
-// PutBlob implements vault.Store.
+// PutBlob implements store.Store.
 func (s *Store) PutBlob(ctx context.Context, name string, data []byte) error {
-	if err := vault.CheckBlob(name, data); err != nil {
+	if err := store.CheckBlob(name, data); err != nil {
 		return err
 	}
 	err := s.withContainer(ctx, s.chains, func() error {
@@ -40,34 +40,34 @@ func (s *Store) PutBlob(ctx context.Context, name string, data []byte) error {
 	return explain(ctx, fmt.Sprintf("putting blob %q", name), err)
 }
 
-// GetBlob implements vault.Store. Nothing is found in a container that is
+// GetBlob implements store.Store. Nothing is found in a container that is
 // missing.
 func (s *Store) GetBlob(ctx context.Context, name string) ([]byte, error) {
-	if err := vault.CheckBlob(name, nil); err != nil {
+	if err := store.CheckBlob(name, nil); err != nil {
 		return nil, err
 	}
 	doing := fmt.Sprintf("getting blob %q", name)
 	answer, err := s.chains.NewBlobClient(name).DownloadStream(ctx, nil)
 	if failureOf(err).status == http.StatusNotFound {
-		return nil, fmt.Errorf("blob %q: %w", name, vault.ErrNotFound)
+		return nil, fmt.Errorf("blob %q: %w", name, store.ErrNotFound)
 	}
 	if err != nil {
 		return nil, explain(ctx, doing, err)
 	}
 	defer answer.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(answer.Body, vault.MaxBlob+1))
+	data, err := io.ReadAll(io.LimitReader(answer.Body, store.MaxBlob+1))
 	if err != nil {
 		return nil, explain(ctx, doing, err)
 	}
-	if len(data) > vault.MaxBlob {
-		return nil, fmt.Errorf("%s: it is larger than %d bytes", doing, vault.MaxBlob)
+	if len(data) > store.MaxBlob {
+		return nil, fmt.Errorf("%s: it is larger than %d bytes", doing, store.MaxBlob)
 	}
 	return data, nil
 }
 
-// DeleteBlob implements vault.Store.
+// DeleteBlob implements store.Store.
 func (s *Store) DeleteBlob(ctx context.Context, name string) error {
-	if err := vault.CheckBlob(name, nil); err != nil {
+	if err := store.CheckBlob(name, nil); err != nil {
 		return err
 	}
 	_, err := s.chains.NewBlobClient(name).Delete(ctx, nil)

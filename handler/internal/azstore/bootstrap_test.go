@@ -10,22 +10,22 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/azstore"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 func TestNothingIsFoundBeforeTheFirstWrite(t *testing.T) {
 	t.Parallel()
-	store := open(t, func(cfg *azstore.Config) { cfg.Table = newName() })
-	if _, err := store.Get(t.Context(), "c:a"); !errors.Is(err, vault.ErrNotFound) {
+	st := open(t, func(cfg *azstore.Config) { cfg.Table = newName() })
+	if _, err := st.Get(t.Context(), "c:a"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("getting a row without a table: %v, want ErrNotFound", err)
 	}
-	if rows, err := store.Scan(t.Context(), vault.Range{From: "c:", To: "c;", Limit: 1}); err != nil || len(rows) != 0 {
+	if rows, err := st.Scan(t.Context(), store.Range{From: "c:", To: "c;", Limit: 1}); err != nil || len(rows) != 0 {
 		t.Errorf("scanning without a table: %v, %v, want no rows", rows, err)
 	}
-	if _, err := store.GetBlob(t.Context(), "a/1.pem"); !errors.Is(err, vault.ErrNotFound) {
+	if _, err := st.GetBlob(t.Context(), "a/1.pem"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("getting a blob without a container: %v, want ErrNotFound", err)
 	}
-	if err := store.DeleteBlob(t.Context(), "a/1.pem"); err != nil {
+	if err := st.DeleteBlob(t.Context(), "a/1.pem"); err != nil {
 		t.Errorf("deleting a blob without a container: %v", err)
 	}
 }
@@ -38,8 +38,8 @@ func TestFirstWritesCreateTableAndContainer(t *testing.T) {
 			_, err := store.Commit(t.Context(), adds(fmt.Sprint("c:", writer), 1))
 			return err
 		},
-		"put": func(store *azstore.Store, writer int) error {
-			_, err := store.Commit(t.Context(), vault.Tx{Actions: []vault.Action{action(vault.Put, fmt.Sprint("c:", writer), `1`)}})
+		"put": func(st *azstore.Store, writer int) error {
+			_, err := st.Commit(t.Context(), store.Tx{Actions: []store.Action{action(store.Put, fmt.Sprint("c:", writer), `1`)}})
 			return err
 		},
 		"transaction": func(store *azstore.Store, writer int) error {
@@ -89,14 +89,14 @@ func TestCreationIsLogged(t *testing.T) {
 // What a first write relies on is looked at after the table was made.
 func TestFirstWriteMeetsAConflict(t *testing.T) {
 	t.Parallel()
-	for name, tx := range map[string]vault.Tx{
-		"remove":      {Actions: []vault.Action{action(vault.Remove, "c:a", ``)}},
-		"replace":     {Actions: []vault.Action{{Verb: vault.Replace, Row: vault.Row{Key: "c:a", ETag: `W/"1"`, Doc: []byte(`1`)}}}},
-		"transaction": {Actions: []vault.Action{action(vault.Add, "c:b", `1`), action(vault.Remove, "c:a", ``)}},
+	for name, tx := range map[string]store.Tx{
+		"remove":      {Actions: []store.Action{action(store.Remove, "c:a", ``)}},
+		"replace":     {Actions: []store.Action{{Verb: store.Replace, Row: store.Row{Key: "c:a", ETag: `W/"1"`, Doc: []byte(`1`)}}}},
+		"transaction": {Actions: []store.Action{action(store.Add, "c:b", `1`), action(store.Remove, "c:a", ``)}},
 	} {
-		store := open(t, func(cfg *azstore.Config) { cfg.Table = newName() })
-		_, err := store.Commit(t.Context(), tx)
-		var conflict *vault.ConflictError
+		st := open(t, func(cfg *azstore.Config) { cfg.Table = newName() })
+		_, err := st.Commit(t.Context(), tx)
+		var conflict *store.ConflictError
 		if !errors.As(err, &conflict) || conflict.Key != "c:a" {
 			t.Errorf("%s: %v, want a conflict on row %q", name, err, "c:a")
 		}

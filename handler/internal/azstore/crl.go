@@ -14,7 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // crlType is the media type of a CRL. RFC 2585 section 4.2.
@@ -51,7 +51,7 @@ func (s *Store) LoadCRL(ctx context.Context, ca string) (crl []byte, etag string
 }
 
 // SaveCRL puts a CA's CRL in place of the one with the ETag, or of none when it is
-// empty. A vault.ConflictError says that another one is there, which may be the
+// empty. A store.ConflictError says that another one is there, which may be the
 // caller's own earlier try.
 func (s *Store) SaveCRL(ctx context.Context, ca string, crl []byte, etag string) error {
 	name, err := crlName(ca)
@@ -76,7 +76,7 @@ func (s *Store) SaveCRL(ctx context.Context, ca string, crl []byte, etag string)
 	case err == nil:
 		return nil
 	case f.status == http.StatusPreconditionFailed, f.code == string(bloberror.BlobAlreadyExists), f.code == string(bloberror.BlobNotFound):
-		return &vault.ConflictError{Key: name}
+		return &store.ConflictError{Key: name}
 	default:
 		return explain(ctx, fmt.Sprintf("putting CRL %q", name), err)
 	}
@@ -85,5 +85,5 @@ func (s *Store) SaveCRL(ctx context.Context, ca string, crl []byte, etag string)
 // crlName is the name of a CA's blob.
 func crlName(ca string) (string, error) {
 	name := ca + ".crl"
-	return name, vault.CheckBlob(name, nil)
+	return name, store.CheckBlob(name, nil)
 }

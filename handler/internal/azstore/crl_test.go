@@ -11,12 +11,12 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 
 	"github.com/certwright/certwright/handler/internal/azstore"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // isConflict reports whether another CRL is there.
 func isConflict(err error) bool {
-	_, ok := errors.AsType[*vault.ConflictError](err)
+	_, ok := errors.AsType[*store.ConflictError](err)
 	return ok
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Names of properties. A document's parts are Doc, Doc1, Doc2 and so on.
@@ -24,7 +24,7 @@ const (
 const maxUnits = 32_000
 
 // entity returns a row as the service takes it, in JSON.
-func (s *Store) entity(row vault.Row) ([]byte, error) {
+func (s *Store) entity(row store.Row) ([]byte, error) {
 	properties := s.entityKey(row.Key)
 	properties[labelColumn] = row.Label
 	for i, part := range split(string(row.Doc)) {
@@ -61,10 +61,10 @@ func split(doc string) []string {
 
 // rowOf reads an entity as the service returns it. It may have properties that
 // are none of ours.
-func rowOf(entity []byte) (vault.Row, error) {
+func rowOf(entity []byte) (store.Row, error) {
 	var properties map[string]any
 	if err := json.Unmarshal(entity, &properties); err != nil {
-		return vault.Row{}, fmt.Errorf("reading an entity: %w", err)
+		return store.Row{}, fmt.Errorf("reading an entity: %w", err)
 	}
 	text := func(name string) string {
 		value, _ := properties[name].(string)
@@ -78,9 +78,9 @@ func rowOf(entity []byte) (vault.Row, error) {
 		}
 		doc.WriteString(part)
 	}
-	return vault.Row{
+	return store.Row{
 		Key:   text(rowKey),
-		ETag:  vault.ETag(text(etagColumn)),
+		ETag:  store.ETag(text(etagColumn)),
 		Label: text(labelColumn),
 		Doc:   []byte(doc.String()),
 	}, nil

@@ -16,7 +16,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // failure is a refusal by the service, reduced to what may be logged: the SDK's
@@ -99,7 +99,7 @@ func (f failure) conflict() bool {
 }
 
 // rowOf is the key of the row that failed, as far as the service said.
-func (f failure) rowOf(tx vault.Tx) string {
+func (f failure) rowOf(tx store.Tx) string {
 	switch {
 	case len(tx.Actions) == 1:
 		return tx.Actions[0].Row.Key
@@ -143,7 +143,7 @@ func explain(ctx context.Context, doing string, err error) error {
 	case f == failure{}:
 		return unavailable(doing, err)
 	case f.throttled():
-		return fmt.Errorf("%s: %w: %w", doing, vault.ErrThrottled, f)
+		return fmt.Errorf("%s: %w: %w", doing, store.ErrThrottled, f)
 	case f.unavailable():
 		return unavailable(doing, f)
 	default:
@@ -152,5 +152,5 @@ func explain(ctx context.Context, doing string, err error) error {
 }
 
 func unavailable(doing string, err error) error {
-	return fmt.Errorf("%s: %w: %w", doing, vault.ErrUnavailable, err)
+	return fmt.Errorf("%s: %w: %w", doing, store.ErrUnavailable, err)
 }

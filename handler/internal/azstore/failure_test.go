@@ -14,14 +14,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 
 	"github.com/certwright/certwright/handler/internal/azstore"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // calls is every method of the store, with some valid arguments.
 var calls = map[string]func(ctx context.Context, store *azstore.Store) error{
 	"get": func(ctx context.Context, s *azstore.Store) error { _, err := s.Get(ctx, "c:a"); return err },
 	"scan": func(ctx context.Context, s *azstore.Store) error {
-		_, err := s.Scan(ctx, vault.Range{From: "c:", To: "c;", Limit: 1})
+		_, err := s.Scan(ctx, store.Range{From: "c:", To: "c;", Limit: 1})
 		return err
 	},
 	"write":       func(ctx context.Context, s *azstore.Store) error { _, err := s.Commit(ctx, adds("c:", 1)); return err },
@@ -35,7 +35,7 @@ var calls = map[string]func(ctx context.Context, store *azstore.Store) error{
 
 // reasonOf is the sentinel of the contract that an error wraps, nil for any other.
 func reasonOf(err error) error {
-	for _, reason := range []error{vault.ErrThrottled, vault.ErrUnavailable} {
+	for _, reason := range []error{store.ErrThrottled, store.ErrUnavailable} {
 		if errors.Is(err, reason) {
 			return reason
 		}
@@ -43,7 +43,7 @@ func reasonOf(err error) error {
 	return nil
 }
 
-func isUnavailable(err error) bool { return errors.Is(err, vault.ErrUnavailable) }
+func isUnavailable(err error) bool { return errors.Is(err, store.ErrUnavailable) }
 
 // wantClean demands that an error says nothing that a log must not hold, and
 // shows no type of the SDK.
@@ -75,16 +75,16 @@ func TestRefusalsOfTheService(t *testing.T) {
 		tries  int
 		reason error
 	}{
-		{503, "ServerBusy", 3, vault.ErrThrottled},
-		{503, "ServiceUnavailable", 3, vault.ErrUnavailable},
-		{500, "InternalError", 3, vault.ErrUnavailable},
-		{500, "OperationTimedOut", 3, vault.ErrUnavailable},
-		{429, "TooManyRequests", 3, vault.ErrThrottled},
-		{408, "RequestTimeout", 3, vault.ErrUnavailable},
-		{401, "InvalidAuthenticationInfo", 1, vault.ErrUnavailable},
-		{403, "AuthorizationPermissionMismatch", 1, vault.ErrUnavailable},
-		{409, "TableBeingDeleted", 1, vault.ErrUnavailable},
-		{409, "ContainerBeingDeleted", 1, vault.ErrUnavailable},
+		{503, "ServerBusy", 3, store.ErrThrottled},
+		{503, "ServiceUnavailable", 3, store.ErrUnavailable},
+		{500, "InternalError", 3, store.ErrUnavailable},
+		{500, "OperationTimedOut", 3, store.ErrUnavailable},
+		{429, "TooManyRequests", 3, store.ErrThrottled},
+		{408, "RequestTimeout", 3, store.ErrUnavailable},
+		{401, "InvalidAuthenticationInfo", 1, store.ErrUnavailable},
+		{403, "AuthorizationPermissionMismatch", 1, store.ErrUnavailable},
+		{409, "TableBeingDeleted", 1, store.ErrUnavailable},
+		{409, "ContainerBeingDeleted", 1, store.ErrUnavailable},
 		{400, "InvalidInput", 1, nil},
 		{413, "RequestBodyTooLarge", 1, nil},
 	} {
@@ -220,18 +220,18 @@ Content-Type: application/json;odata=minimalmetadata;streaming=true;charset=utf-
 		"removed row is gone":       {inner(404, "ResourceNotFound", "2:The specified resource does not exist."+tail), true, "c:0002", nil},
 		"row not named":             {inner(412, "UpdateConditionNotSatisfied", "The update condition specified in the request was not satisfied."+tail), true, "", nil},
 		"row beyond the last":       {inner(412, "UpdateConditionNotSatisfied", "99:The update condition specified in the request was not satisfied."+tail), true, "", nil},
-		"partition is busy":         {inner(503, "ServerBusy", "0:The server is busy."+tail), false, "", vault.ErrThrottled},
-		"operation timed out":       {inner(500, "OperationTimedOut", "0:Operation could not be completed within the permitted time."+tail), false, "", vault.ErrUnavailable},
+		"partition is busy":         {inner(503, "ServerBusy", "0:The server is busy."+tail), false, "", store.ErrThrottled},
+		"operation timed out":       {inner(500, "OperationTimedOut", "0:Operation could not be completed within the permitted time."+tail), false, "", store.ErrUnavailable},
 		"request is not understood": {inner(400, "InvalidInput", "0:One of the request inputs is not valid."+tail), false, "", nil},
 		"duplicate row":             {inner(400, "InvalidDuplicateRow", "1:The batch request contains multiple changes with same row key."+tail), false, "", nil},
 		"body without an answer":    {"HTTP/1.1 409 Conflict\n\nnot JSON", false, "", nil},
 	} {
-		store := openInCloud(t, func(r *http.Request) (*http.Response, error) {
+		st := openInCloud(t, func(r *http.Request) (*http.Response, error) {
 			header := http.Header{"Content-Type": {"multipart/mixed; boundary=batchresponse_4c637ba4"}}
 			return answer(r, 202, header, failedTransaction(test.body)), nil
 		})
-		_, err := store.Commit(t.Context(), adds("c:", 12))
-		var conflict *vault.ConflictError
+		_, err := st.Commit(t.Context(), adds("c:", 12))
+		var conflict *store.ConflictError
 		switch {
 		case err == nil:
 			t.Errorf("%s: no error", name)
@@ -247,12 +247,12 @@ Content-Type: application/json;odata=minimalmetadata;streaming=true;charset=utf-
 // that it wrote. The store says what it found; the vault knows its write.
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
-	stale := func(t *testing.T, store *azstore.Store, verb vault.Verb) vault.Action {
-		row, err := store.Get(t.Context(), "c:there")
+	stale := func(t *testing.T, st *azstore.Store, verb store.Verb) store.Action {
+		row, err := st.Get(t.Context(), "c:there")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return vault.Action{Verb: verb, Row: row}
+		return store.Action{Verb: verb, Row: row}
 	}
 	for name, test := range map[string]struct {
 		call     func(t *testing.T, store *azstore.Store) func() error
@@ -261,20 +261,20 @@ func TestLostAnswers(t *testing.T) {
 		"add": {func(t *testing.T, store *azstore.Store) func() error {
 			return func() error { _, err := store.Commit(t.Context(), adds("c:", 1)); return err }
 		}, "c:0000"},
-		"replace": {func(t *testing.T, store *azstore.Store) func() error {
-			a := stale(t, store, vault.Replace)
-			return func() error { _, err := store.Commit(t.Context(), vault.Tx{Actions: []vault.Action{a}}); return err }
+		"replace": {func(t *testing.T, st *azstore.Store) func() error {
+			a := stale(t, st, store.Replace)
+			return func() error { _, err := st.Commit(t.Context(), store.Tx{Actions: []store.Action{a}}); return err }
 		}, "c:there"},
-		"delete": {func(t *testing.T, store *azstore.Store) func() error {
-			a := stale(t, store, vault.Delete)
-			return func() error { _, err := store.Commit(t.Context(), vault.Tx{Actions: []vault.Action{a}}); return err }
+		"delete": {func(t *testing.T, st *azstore.Store) func() error {
+			a := stale(t, st, store.Delete)
+			return func() error { _, err := st.Commit(t.Context(), store.Tx{Actions: []store.Action{a}}); return err }
 		}, "c:there"},
 		"transaction": {func(t *testing.T, store *azstore.Store) func() error {
 			return func() error { _, err := store.Commit(t.Context(), adds("c:", 3)); return err }
 		}, "c:0000"},
-		"put": {func(t *testing.T, store *azstore.Store) func() error {
+		"put": {func(t *testing.T, st *azstore.Store) func() error {
 			return func() error {
-				_, err := store.Commit(t.Context(), vault.Tx{Actions: []vault.Action{action(vault.Put, "c:put", `1`)}})
+				_, err := st.Commit(t.Context(), store.Tx{Actions: []store.Action{action(store.Put, "c:put", `1`)}})
 				return err
 			}
 		}, ""},
@@ -289,7 +289,7 @@ func TestLostAnswers(t *testing.T) {
 			t.Parallel()
 			var lose sync.Once
 			losing := false
-			store := open(t, func(cfg *azstore.Config) {
+			st := open(t, func(cfg *azstore.Config) {
 				cfg.HTTPClient = client(func(r *http.Request) (*http.Response, error) {
 					response, err := http.DefaultTransport.RoundTrip(r)
 					if losing && err == nil {
@@ -304,16 +304,16 @@ func TestLostAnswers(t *testing.T) {
 					return response, nil
 				})
 			})
-			if _, err := store.Commit(t.Context(), vault.Tx{Actions: []vault.Action{action(vault.Add, "c:there", `1`)}}); err != nil {
+			if _, err := st.Commit(t.Context(), store.Tx{Actions: []store.Action{action(store.Add, "c:there", `1`)}}); err != nil {
 				t.Fatal(err)
 			}
-			if err := store.PutBlob(t.Context(), "a/0.pem", nil); err != nil { // makes the container
+			if err := st.PutBlob(t.Context(), "a/0.pem", nil); err != nil { // makes the container
 				t.Fatal(err)
 			}
-			call := test.call(t, store)
+			call := test.call(t, st)
 			losing = true
 			err := call()
-			var conflict *vault.ConflictError
+			var conflict *store.ConflictError
 			if test.conflict == "" && err != nil {
 				t.Errorf("got %v, want no error", err)
 			}

@@ -9,37 +9,37 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/aztables"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // pageSize is how many entities the service returns at most for one query.
 const pageSize = 1000
 
-// Get implements vault.Store. Nothing is found in a table that is missing.
-func (s *Store) Get(ctx context.Context, key string) (vault.Row, error) {
-	if err := vault.CheckKey(key); err != nil {
-		return vault.Row{}, err
+// Get implements store.Store. Nothing is found in a table that is missing.
+func (s *Store) Get(ctx context.Context, key string) (store.Row, error) {
+	if err := store.CheckKey(key); err != nil {
+		return store.Row{}, err
 	}
 	answer, err := s.table.GetEntity(ctx, s.vaultID, key, nil)
 	if failureOf(err).status == http.StatusNotFound {
-		return vault.Row{}, fmt.Errorf("row %q: %w", key, vault.ErrNotFound)
+		return store.Row{}, fmt.Errorf("row %q: %w", key, store.ErrNotFound)
 	}
 	if err != nil {
-		return vault.Row{}, explain(ctx, fmt.Sprintf("getting row %q", key), err)
+		return store.Row{}, explain(ctx, fmt.Sprintf("getting row %q", key), err)
 	}
 	row, err := rowOf(answer.Value)
 	if err != nil {
-		return vault.Row{}, err
+		return store.Row{}, err
 	}
-	row.ETag = vault.ETag(answer.ETag)
+	row.ETag = store.ETag(answer.ETag)
 	return row, nil
 }
 
-// Scan implements vault.Store. The service ends a page at 1,000 entities, but
+// Scan implements store.Store. The service ends a page at 1,000 entities, but
 // also wherever it likes, even before the first entity; only the missing
 // continuation says that the range has ended (REST page "Query timeout and
 // pagination").
-func (s *Store) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
+func (s *Store) Scan(ctx context.Context, r store.Range) ([]store.Row, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (s *Store) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
 		// Full metadata is what promises the ETags.
 		Format: to.Ptr(aztables.MetadataFormatFull),
 	})
-	var rows []vault.Row
+	var rows []store.Row
 	for pages.More() && len(rows) < r.Limit {
 		page, err := pages.NextPage(ctx)
 		if failureOf(err).code == string(aztables.TableNotFound) {
@@ -70,7 +70,7 @@ func (s *Store) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
 }
 
 // filter is the range as an OData filter, in at most 15 comparisons.
-func (s *Store) filter(r vault.Range) string {
+func (s *Store) filter(r store.Range) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s eq %s and %s ge %s and %s lt %s",
 		partitionKey, quote(s.vaultID), rowKey, quote(r.From), rowKey, quote(r.To))

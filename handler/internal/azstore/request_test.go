@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/azstore"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // counting returns a change of configuration that counts the requests sent.
@@ -27,14 +27,14 @@ func counting(requests *atomic.Int64) func(*azstore.Config) {
 	}
 }
 
-func action(verb vault.Verb, key, doc string) vault.Action {
-	return vault.Action{Verb: verb, Row: vault.Row{Key: key, Doc: []byte(doc)}}
+func action(verb store.Verb, key, doc string) store.Action {
+	return store.Action{Verb: verb, Row: store.Row{Key: key, Doc: []byte(doc)}}
 }
 
-func adds(prefix string, n int) vault.Tx {
-	var tx vault.Tx
+func adds(prefix string, n int) store.Tx {
+	var tx store.Tx
 	for i := range n {
-		tx.Actions = append(tx.Actions, action(vault.Add, fmt.Sprintf("%s%04d", prefix, i), `1`))
+		tx.Actions = append(tx.Actions, action(store.Add, fmt.Sprintf("%s%04d", prefix, i), `1`))
 	}
 	return tx
 }
@@ -43,59 +43,59 @@ func TestOneRequestPerCall(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	var requests atomic.Int64
-	store := open(t, counting(&requests))
-	commit := func(actions ...vault.Action) func() error {
+	st := open(t, counting(&requests))
+	commit := func(actions ...store.Action) func() error {
 		return func() error {
-			_, err := store.Commit(ctx, vault.Tx{Actions: actions})
+			_, err := st.Commit(ctx, store.Tx{Actions: actions})
 			return err
 		}
 	}
-	scan := func(r vault.Range) func() error {
+	scan := func(r store.Range) func() error {
 		return func() error {
-			_, err := store.Scan(ctx, r)
+			_, err := st.Scan(ctx, r)
 			return err
 		}
 	}
 	// The table and the container are there before the count begins.
-	if err := commit(action(vault.Add, "c:replaced", `1`), action(vault.Add, "c:deleted", `1`))(); err != nil {
+	if err := commit(action(store.Add, "c:replaced", `1`), action(store.Add, "c:deleted", `1`))(); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.PutBlob(ctx, "a/1.pem", nil); err != nil {
+	if err := st.PutBlob(ctx, "a/1.pem", nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 11 {
-		if err := commit(adds(fmt.Sprintf("d:%02d:", i), vault.MaxActions).Actions...)(); err != nil {
+		if err := commit(adds(fmt.Sprintf("d:%02d:", i), store.MaxActions).Actions...)(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	withETag := func(verb vault.Verb, key string) vault.Action {
-		row, err := store.Get(ctx, key)
+	withETag := func(verb store.Verb, key string) store.Action {
+		row, err := st.Get(ctx, key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return vault.Action{Verb: verb, Row: row}
+		return store.Action{Verb: verb, Row: row}
 	}
-	replacing, deleting := withETag(vault.Replace, "c:replaced"), withETag(vault.Delete, "c:deleted")
+	replacing, deleting := withETag(store.Replace, "c:replaced"), withETag(store.Delete, "c:deleted")
 
 	for _, test := range []struct {
 		name string
 		call func() error
 		want int64
 	}{
-		{"get", func() error { _, err := store.Get(ctx, "c:replaced"); return err }, 1},
-		{"add", commit(action(vault.Add, "c:added", `1`)), 1},
-		{"put", commit(action(vault.Put, "c:put", `1`)), 1},
+		{"get", func() error { _, err := st.Get(ctx, "c:replaced"); return err }, 1},
+		{"add", commit(action(store.Add, "c:added", `1`)), 1},
+		{"put", commit(action(store.Put, "c:put", `1`)), 1},
 		{"replace", commit(replacing), 1},
 		{"delete", commit(deleting), 1},
-		{"remove", commit(action(vault.Remove, "c:put", ``)), 1},
-		{"transaction", commit(action(vault.Add, "c:1", `1`), action(vault.Remove, "c:added", ``)), 1},
-		{"scan of an empty range", scan(vault.Range{From: "e:", To: "e;", Limit: 10}), 1},
-		{"scan of a page", scan(vault.Range{From: "d:", To: "d;", Limit: 25}), 1},
-		{"scan of a thousand", scan(vault.Range{From: "d:", To: "d;", Limit: 1000}), 1},
-		{"scan of more", scan(vault.Range{From: "d:", To: "d;", Limit: 2000}), 2},
-		{"put blob", func() error { return store.PutBlob(ctx, "a/2.pem", nil) }, 1},
-		{"get blob", func() error { _, err := store.GetBlob(ctx, "a/2.pem"); return err }, 1},
-		{"delete blob", func() error { return store.DeleteBlob(ctx, "a/2.pem") }, 1},
+		{"remove", commit(action(store.Remove, "c:put", ``)), 1},
+		{"transaction", commit(action(store.Add, "c:1", `1`), action(store.Remove, "c:added", ``)), 1},
+		{"scan of an empty range", scan(store.Range{From: "e:", To: "e;", Limit: 10}), 1},
+		{"scan of a page", scan(store.Range{From: "d:", To: "d;", Limit: 25}), 1},
+		{"scan of a thousand", scan(store.Range{From: "d:", To: "d;", Limit: 1000}), 1},
+		{"scan of more", scan(store.Range{From: "d:", To: "d;", Limit: 2000}), 2},
+		{"put blob", func() error { return st.PutBlob(ctx, "a/2.pem", nil) }, 1},
+		{"get blob", func() error { _, err := st.GetBlob(ctx, "a/2.pem"); return err }, 1},
+		{"delete blob", func() error { return st.DeleteBlob(ctx, "a/2.pem") }, 1},
 	} {
 		requests.Store(0)
 		if err := test.call(); err != nil {
@@ -145,10 +145,10 @@ func rawTable(t *testing.T, name string) *aztables.Client {
 func TestRowsAsStored(t *testing.T) {
 	t.Parallel()
 	table := newName()
-	store := open(t, func(cfg *azstore.Config) { cfg.Table, cfg.VaultID = table, "v1" })
+	st := open(t, func(cfg *azstore.Config) { cfg.Table, cfg.VaultID = table, "v1" })
 	doc := `"` + strings.Repeat("x", 31_999) + "\U0001F600" + strings.Repeat("y", 40_000) + `"`
-	for _, row := range []vault.Row{{Key: "c:a", Label: "ca1", Doc: []byte(`{"schema":1}`)}, {Key: "c:b", Doc: []byte(doc)}} {
-		if _, err := store.Commit(t.Context(), vault.Tx{Actions: []vault.Action{{Verb: vault.Add, Row: row}}}); err != nil {
+	for _, row := range []store.Row{{Key: "c:a", Label: "ca1", Doc: []byte(`{"schema":1}`)}, {Key: "c:b", Doc: []byte(doc)}} {
+		if _, err := st.Commit(t.Context(), store.Tx{Actions: []store.Action{{Verb: store.Add, Row: row}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -196,20 +196,20 @@ func TestChainsAsStored(t *testing.T) {
 func TestForeignPropertiesAreIgnored(t *testing.T) {
 	t.Parallel()
 	table := newName()
-	store := open(t, func(cfg *azstore.Config) { cfg.Table, cfg.VaultID = table, "v1" })
-	if _, err := store.Commit(t.Context(), adds("c:", 1)); err != nil { // makes the table
+	st := open(t, func(cfg *azstore.Config) { cfg.Table, cfg.VaultID = table, "v1" })
+	if _, err := st.Commit(t.Context(), adds("c:", 1)); err != nil { // makes the table
 		t.Fatal(err)
 	}
 	entity := `{"PartitionKey":"v1","RowKey":"c:x","Label":"l","Doc":"{}","Doc2":"apart","Note":"by hand","Count":7,"Big":"8","Big@odata.type":"Edm.Int64"}`
 	if _, err := rawTable(t, table).AddEntity(t.Context(), []byte(entity), nil); err != nil {
 		t.Fatal(err)
 	}
-	row, err := store.Get(t.Context(), "c:x")
+	row, err := st.Get(t.Context(), "c:x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	row.ETag = ""
-	if diff := cmp.Diff(vault.Row{Key: "c:x", Label: "l", Doc: []byte(`{}`)}, row); diff != "" {
+	if diff := cmp.Diff(store.Row{Key: "c:x", Label: "l", Doc: []byte(`{}`)}, row); diff != "" {
 		t.Errorf("row with foreign properties (-want +got):\n%s", diff)
 	}
 }
@@ -224,11 +224,11 @@ func TestVaultsInOneTableAreApart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := one.Commit(t.Context(), vault.Tx{Actions: []vault.Action{action(vault.Remove, "c:0000", ``), action(vault.Remove, "c:0001", ``)}}); err != nil {
+	if _, err := one.Commit(t.Context(), store.Tx{Actions: []store.Action{action(store.Remove, "c:0000", ``), action(store.Remove, "c:0001", ``)}}); err != nil {
 		t.Fatal(err)
 	}
-	for store, want := range map[*azstore.Store]int{one: 1, two: 3} {
-		rows, err := store.Scan(t.Context(), vault.Range{From: " ", To: "~", Limit: 10})
+	for st, want := range map[*azstore.Store]int{one: 1, two: 3} {
+		rows, err := st.Scan(t.Context(), store.Range{From: " ", To: "~", Limit: 10})
 		if err != nil || len(rows) != want {
 			t.Errorf("a vault holds %d rows (%v), want %d", len(rows), err, want)
 		}
@@ -245,7 +245,7 @@ func TestScanGoesOnAfterEmptyPages(t *testing.T) {
 		{"c:b", nil}, {"c:c", []string{"c:b"}}, {"c:d", nil}, {"c:e", []string{"c:c", "c:d"}}, {"", nil},
 	}
 	var asked []string
-	store := open(t, func(cfg *azstore.Config) {
+	st := open(t, func(cfg *azstore.Config) {
 		cfg.VaultID = "v1"
 		cfg.HTTPClient = client(func(r *http.Request) (*http.Response, error) {
 			q := r.URL.Query()
@@ -263,7 +263,7 @@ func TestScanGoesOnAfterEmptyPages(t *testing.T) {
 			return answer(r, 200, header, `{"value":[`+strings.Join(entities, ",")+`]}`), nil
 		})
 	})
-	rows, err := store.Scan(t.Context(), vault.Range{From: "c:", To: "c;", Labels: []string{"l", "m"}, Limit: 9})
+	rows, err := st.Scan(t.Context(), store.Range{From: "c:", To: "c;", Labels: []string{"l", "m"}, Limit: 9})
 	if err != nil {
 		t.Fatal(err)
 	}

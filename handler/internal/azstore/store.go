@@ -1,13 +1,13 @@
 // Package azstore keeps a vault in Azure Storage: its rows in one partition of a
 // table, its chains in a blob container, the CRLs of its private CAs in another. It
-// implements vault.Store.
+// implements store.Store.
 //
 // # Rows
 //
 //	PartitionKey  the vault's id, the same for all its rows
-//	RowKey        vault.Row.Key
-//	Label         vault.Row.Label, empty or not
-//	Doc Doc1 ...  vault.Row.Doc, in parts of at most 32,000 UTF-16 units
+//	RowKey        store.Row.Key
+//	Label         store.Row.Label, empty or not
+//	Doc Doc1 ...  store.Row.Doc, in parts of at most 32,000 UTF-16 units
 //
 // # Lateness
 //
@@ -32,7 +32,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // How the SDK repeats requests. A service that asks for a longer pause than
@@ -84,7 +84,7 @@ type Store struct {
 	log     *slog.Logger
 }
 
-var _ vault.Store = (*Store)(nil)
+var _ store.Store = (*Store)(nil)
 
 var (
 	tableName     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]{2,62}$`)
@@ -117,7 +117,7 @@ func Open(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("opening the store: %q is no container name", name)
 		}
 	}
-	if err := vault.CheckKey(cfg.VaultID); err != nil {
+	if err := store.CheckKey(cfg.VaultID); err != nil {
 		return nil, fmt.Errorf("opening the store: vault id: %w", err)
 	}
 	s := &Store{vaultID: cfg.VaultID, log: cfg.Log}

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/azstore"
-	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/scripts/localcloud/azurite"
 )
 
@@ -61,5 +61,5 @@ func open(t *testing.T, change func(*azstore.Config)) *azstore.Store {
 
 func TestKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	vaulttest.StoreContract(t, func(t *testing.T) vault.Store { return open(t, nil) })
+	storetest.StoreContract(t, func(t *testing.T) store.Store { return open(t, nil) })
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/events"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // story is a vault that tells a receiver, and people by mail.
@@ -40,7 +40,7 @@ func newStory(t testing.TB, answer func(http.ResponseWriter, *http.Request)) *st
 	})
 	var err error
 	s.Vault, err = vault.New(vault.Config{
-		Store: new(vaulttest.Memory), Seal: plain, Open: plain, Now: s.now,
+		Store: new(memory.Store), Seal: plain, Open: plain, Now: s.now,
 		Sleep:        func(_ context.Context, d time.Duration) error { s.elapsed.Add(int64(d)); return nil },
 		Issuers:      map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{Now: s.now}), "refusing": refusing{}},
 		Destinations: map[string]vault.Destination{"siem": s.receiver.endpoint(t, "/hook?code=s3cret"), "mail": mail},

@@ -12,8 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // TestWritingKeepsAll changes each document of the fixture to what it says
@@ -79,8 +80,8 @@ func TestWritingKeepsAll(t *testing.T) {
 var live = []string{"certificate", "certificate open", "certificate failed", "shell", "shell open", "shell failed"}
 
 // rewritten counts the rows that have another ETag, by the prefix of their keys.
-func rewritten(before, after vaulttest.Contents) map[string]int {
-	etags, written := make(map[string]vault.ETag), make(map[string]int)
+func rewritten(before, after memory.Contents) map[string]int {
+	etags, written := make(map[string]store.ETag), make(map[string]int)
 	for _, r := range before.Rows {
 		etags[r.Key] = r.ETag
 	}
@@ -94,9 +95,9 @@ func rewritten(before, after vaulttest.Contents) map[string]int {
 
 // compare compares all rows but for members that may change: "PREFIX MEMBER", or
 // whole rows, "PREFIX".
-func compare(t *testing.T, before, after vaulttest.Contents, may ...string) {
+func compare(t *testing.T, before, after memory.Contents, may ...string) {
 	t.Helper()
-	list := func(c vaulttest.Contents) (lines []string) {
+	list := func(c memory.Contents) (lines []string) {
 		for _, r := range c.Rows {
 			var doc map[string]any
 			if err := json.Unmarshal(r.Doc, &doc); err != nil {

@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 )
 
 // update writes the fixtures anew, with -run TestStoredShape. They are what release
@@ -113,10 +113,10 @@ func (f *fixture) open(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := new(store)
+	s := new(memoryStore)
 	for _, r := range f.rows {
-		row := vault.Row{Key: r.Key, Label: r.Label, Doc: r.Doc}
-		if _, err := s.Commit(t.Context(), vault.Tx{Actions: []vault.Action{{Verb: vault.Add, Row: row}}}); err != nil {
+		row := store.Row{Key: r.Key, Label: r.Label, Doc: r.Doc}
+		if _, err := s.Commit(t.Context(), store.Tx{Actions: []store.Action{{Verb: store.Add, Row: row}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -142,7 +142,7 @@ func (f *fixture) names(labels ...string) (names []string) {
 }
 
 // ids of the rows under a prefix: what follows it.
-func ids(c vaulttest.Contents, prefix string) (ids []string) {
+func ids(c memory.Contents, prefix string) (ids []string) {
 	for _, r := range c.Rows {
 		if id, ok := strings.CutPrefix(r.Key, prefix); ok {
 			ids = append(ids, id)

@@ -396,7 +396,7 @@ func TestDueTimes(t *testing.T) {
 	t.Parallel()
 	f := readFixture(t)
 	old := f.open(t)
-	empty := newWorld(t, new(store), f.Now, 3, nil)
+	empty := newWorld(t, new(memoryStore), f.Now, 3, nil)
 	names := []string{"locked", "merged", "pfx", "revoked", "web"}
 	due := func(w *world) (keys []string) {
 		for _, r := range w.store.Contents().Rows {

@@ -19,7 +19,7 @@ import (
 // of backups with the words that they hold, and what values are sealed under.
 func TestStoredShape(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, new(store), start, 1, nil)
+	w := newWorld(t, new(memoryStore), start, 1, nil)
 	made := w.record(w.build())
 	if *update {
 		made.write(t)

@@ -27,8 +27,9 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
 	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // start is when the data set begins; its clock is only moved by the test.
@@ -43,7 +44,7 @@ const away = "https://127.0.0.1:1"
 type world struct {
 	*vault.Vault
 	t        *testing.T
-	store    *store
+	store    *memoryStore
 	clock    *clock
 	sealer   *recorder
 	accounts vault.Accounts
@@ -57,7 +58,7 @@ type world struct {
 
 // newWorld makes a world over a store. random is the seed of its identifiers.
 // root is the certificate of the private CA, made now when nil.
-func newWorld(t *testing.T, s *store, now time.Time, random byte, root *x509.Certificate) *world {
+func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x509.Certificate) *world {
 	t.Helper()
 	w := &world{t: t, store: s, clock: &clock{now: now}, crls: &crls{blobs: make(map[string][]byte)}}
 	w.sealer = newRecorder(t)
@@ -197,10 +198,10 @@ func (r *identifiers) Read(b []byte) (int, error) {
 	return r.source.Read(b)
 }
 
-// store is a store in memory that can break down in the middle of a purge, of a
+// memoryStore is a store in memory that can break down in the middle of a purge, of a
 // restore or of any work.
-type store struct {
-	vaulttest.Memory
+type memoryStore struct {
+	memory.Store
 	mu       sync.Mutex
 	noDelete bool // blobs cannot be deleted
 	noPut    bool // the next blob cannot be written, and nothing can after it
@@ -209,37 +210,37 @@ type store struct {
 
 var errDown = errors.New("the storage account is away")
 
-func (s *store) set(change func()) {
+func (s *memoryStore) set(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change()
 }
 
-func (s *store) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+func (s *memoryStore) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
 	var down bool
 	s.set(func() { down = s.down })
 	if down {
 		return "", errDown
 	}
-	return s.Memory.Commit(ctx, tx)
+	return s.Store.Commit(ctx, tx)
 }
 
-func (s *store) PutBlob(ctx context.Context, name string, data []byte) error {
+func (s *memoryStore) PutBlob(ctx context.Context, name string, data []byte) error {
 	var down bool
 	s.set(func() { s.down = s.down || s.noPut; down = s.down })
 	if down {
 		return errDown
 	}
-	return s.Memory.PutBlob(ctx, name, data)
+	return s.Store.PutBlob(ctx, name, data)
 }
 
-func (s *store) DeleteBlob(ctx context.Context, name string) error {
+func (s *memoryStore) DeleteBlob(ctx context.Context, name string) error {
 	var down bool
 	s.set(func() { down = s.down || s.noDelete })
 	if down {
 		return errDown
 	}
-	return s.Memory.DeleteBlob(ctx, name)
+	return s.Store.DeleteBlob(ctx, name)
 }
 
 // recorder seals and opens, and remembers under what.

@@ -13,8 +13,9 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // refusal is an error answer as it must be, byte for byte.
@@ -209,7 +210,7 @@ func TestAsFailure(t *testing.T) {
 	if last < vault.Unavailable {
 		t.Fatalf("the last reason is %d, less than %d", last, vault.Unavailable)
 	}
-	for _, err := range []error{cause, &vault.Error{Reason: last + 1, Err: cause}, vault.ErrNotFound} {
+	for _, err := range []error{cause, &vault.Error{Reason: last + 1, Err: cause}, store.ErrNotFound} {
 		if f := asFailure(err, never); f.status != http.StatusInternalServerError || strings.Contains(f.message, "inside") || !errors.Is(f, err) {
 			t.Errorf("error %v: got %v with cause %v, want a general 500", err, f, f.cause)
 		}
@@ -259,14 +260,14 @@ func TestLongMessageIsCut(t *testing.T) {
 
 // failing is a store that answers every read with this error.
 type failing struct {
-	vault.Store
+	store.Store
 	err error
 }
 
-func (f failing) Get(context.Context, string) (vault.Row, error) { return vault.Row{}, f.err }
+func (f failing) Get(context.Context, string) (store.Row, error) { return store.Row{}, f.err }
 
-func failsWith(err error) func(*vaulttest.Memory) vault.Store {
-	return func(m *vaulttest.Memory) vault.Store { return failing{m, err} }
+func failsWith(err error) func(*memory.Store) store.Store {
+	return func(m *memory.Store) store.Store { return failing{m, err} }
 }
 
 // What is no fault of the request says when to send it again.
@@ -282,8 +283,8 @@ func TestUnavailable(t *testing.T) {
 		retryAfter string
 		level      string
 	}{
-		"storage is away":     {options{store: failsWith(fmt.Errorf("%w: %w", vault.ErrUnavailable, cause))}, 503, unavailable, "2", "ERROR"},
-		"storage throttles":   {options{store: failsWith(fmt.Errorf("%w: %w", vault.ErrThrottled, cause))}, 429, throttled, "5", "INFO"},
+		"storage is away":     {options{store: failsWith(fmt.Errorf("%w: %w", store.ErrUnavailable, cause))}, 503, unavailable, "2", "ERROR"},
+		"storage throttles":   {options{store: failsWith(fmt.Errorf("%w: %w", store.ErrThrottled, cause))}, 429, throttled, "5", "INFO"},
 		"token keys are away": {options{noKeys: true}, 503, unavailable, "2", "ERROR"},
 	} {
 		s := newService(t, tt.opts)
@@ -301,20 +302,20 @@ func TestUnavailable(t *testing.T) {
 // stubborn is a store that, once told to, keeps blobs and lets no change through
 // because others are always faster.
 type stubborn struct {
-	vault.Store
+	store.Store
 	keepBlobs, contend *atomic.Bool
 }
 
 func (s stubborn) DeleteBlob(ctx context.Context, name string) error {
 	if s.keepBlobs.Load() {
-		return vault.ErrUnavailable
+		return store.ErrUnavailable
 	}
 	return s.Store.DeleteBlob(ctx, name)
 }
 
-func (s stubborn) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+func (s stubborn) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
 	if s.contend.Load() {
-		return "", &vault.ConflictError{Key: tx.Actions[0].Row.Key}
+		return "", &store.ConflictError{Key: tx.Actions[0].Row.Key}
 	}
 	return s.Store.Commit(ctx, tx)
 }
@@ -322,7 +323,7 @@ func (s stubborn) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
 func TestConflicts(t *testing.T) {
 	t.Parallel()
 	var keepBlobs, contend atomic.Bool
-	s := newService(t, options{store: func(m *vaulttest.Memory) vault.Store { return stubborn{m, &keepBlobs, &contend} }})
+	s := newService(t, options{store: func(m *memory.Store) store.Store { return stubborn{m, &keepBlobs, &contend} }})
 	s.complete("purging")
 	s.complete("a")
 	s.complete("removed")

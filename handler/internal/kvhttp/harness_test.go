@@ -31,8 +31,9 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // service is the API over HTTP, on a vault with real providers and a store in
@@ -42,7 +43,7 @@ type service struct {
 	url     string
 	handler http.Handler
 	vault   *vault.Vault
-	store   *vaulttest.Memory
+	store   *memory.Store
 	clock   *clock
 	keys    *httptest.Server // publishes the token signing key
 	log     *lockedBuffer
@@ -51,7 +52,7 @@ type service struct {
 
 // options change what newService builds.
 type options struct {
-	store           func(*vaulttest.Memory) vault.Store              // wraps the store
+	store           func(*memory.Store) store.Store                  // wraps the store
 	newKey          func(vault.KeyProperties) (crypto.Signer, error) // instead of pooledKey
 	noKeys          bool                                             // the token signing keys cannot be fetched
 	purgeProtection bool
@@ -67,7 +68,7 @@ const (
 
 func newService(t testing.TB, opts options) *service {
 	t.Helper()
-	s := &service{t: t, clock: newClock(), store: new(vaulttest.Memory), log: new(lockedBuffer)}
+	s := &service{t: t, clock: newClock(), store: new(memory.Store), log: new(lockedBuffer)}
 	s.keys = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if opts.noKeys {
 			w.WriteHeader(http.StatusBadGateway)
@@ -93,7 +94,7 @@ func newService(t testing.TB, opts options) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var store vault.Store = s.store
+	var store store.Store = s.store
 	if opts.store != nil {
 		store = opts.store(s.store)
 	}

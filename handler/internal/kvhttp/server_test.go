@@ -17,8 +17,9 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 const challenge = `Bearer authorization="https://login.example.com/tenant-1", resource="https://vault.azure.net"`
@@ -229,11 +230,11 @@ func TestClientGoesAway(t *testing.T) {
 
 // deadlines is a store that notes whether reads have a deadline.
 type deadlines struct {
-	vault.Store
+	store.Store
 	set *atomic.Bool
 }
 
-func (d deadlines) Get(ctx context.Context, key string) (vault.Row, error) {
+func (d deadlines) Get(ctx context.Context, key string) (store.Row, error) {
 	_, ok := ctx.Deadline()
 	d.set.Store(ok)
 	return d.Store.Get(ctx, key)
@@ -243,7 +244,7 @@ func (d deadlines) Get(ctx context.Context, key string) (vault.Row, error) {
 func TestWorkHasDeadline(t *testing.T) {
 	t.Parallel()
 	var set atomic.Bool
-	s := newService(t, options{store: func(m *vaulttest.Memory) vault.Store { return deadlines{m, &set} }})
+	s := newService(t, options{store: func(m *memory.Store) store.Store { return deadlines{m, &set} }})
 	s.do("GET", "/certificates/a"+v74, "")
 	if !set.Load() {
 		t.Error("the work on a request has no deadline")
@@ -257,7 +258,7 @@ func TestPasswordArrives(t *testing.T) {
 	s.must("PUT", "/certificates/issuers/myca"+v74, `{"provider":"Test","credentials":{"account_id":"a","pwd":"opensesame"}}`)
 	// The harness seals nothing.
 	want := base64.StdEncoding.EncodeToString([]byte("opensesame"))
-	if !slices.ContainsFunc(s.store.Contents().Rows, func(r vault.Row) bool { return bytes.Contains(r.Doc, []byte(want)) }) {
+	if !slices.ContainsFunc(s.store.Contents().Rows, func(r store.Row) bool { return bytes.Contains(r.Doc, []byte(want)) }) {
 		t.Error("the password is not in the store")
 	}
 }

@@ -28,8 +28,8 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/kvhttp"
 	"github.com/certwright/certwright/handler/internal/ops"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 const resource = "https://vault.test"
@@ -88,7 +88,7 @@ func newService(t *testing.T) *service {
 	}
 	plainly := func(_ context.Context, _, _, _ string, data []byte) ([]byte, error) { return bytes.Clone(data), nil }
 	s.vault, err = vault.New(vault.Config{
-		Store: new(vaulttest.Memory), Seal: plainly, Open: plainly, Now: now,
+		Store: new(memory.Store), Seal: plainly, Open: plainly, Now: now,
 		Issuers: map[string]vault.Issuer{
 			"self": selfsigned.New(selfsigned.Config{Now: now}),
 			"test": scripted.New(scripted.Config{Now: now}),

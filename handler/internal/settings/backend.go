@@ -11,13 +11,14 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/azstore"
 	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // A Backend is where the program keeps its state, and what it acts with.
 type Backend struct {
 	// Store keeps the vault's rows and blobs.
-	Store vault.Store
+	Store store.Store
 
 	// CRLs keeps the CRLs of private CAs. It is the same store.
 	CRLs *azstore.Store

@@ -7,13 +7,13 @@ import (
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // openVault is the vault of the settings of development and these, on a store in
 // memory.
-func openVault(t *testing.T, changes map[string]string) (*vault.Vault, *vaulttest.Memory) {
+func openVault(t *testing.T, changes map[string]string) (*vault.Vault, *memory.Store) {
 	t.Helper()
 	s, err := settingstest.Parse(settingstest.Development, changes)
 	if err != nil {
@@ -27,7 +27,7 @@ func openVault(t *testing.T, changes map[string]string) (*vault.Vault, *vaulttes
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := new(vaulttest.Memory)
+	store := new(memory.Store)
 	issuers, err := s.OpenProviders(settings.Backend{Store: store, Seal: sealer.Seal, Open: sealer.Open, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

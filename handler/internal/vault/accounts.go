@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Accounts keep the keys of accounts at CAs, sealed, for providers whose
 // accounts outlive their operations. They are of no certificate, so they are
 // rows of their own.
 type Accounts struct {
-	Store      Store
+	Store      store.Store
 	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
 }
 
@@ -31,14 +33,14 @@ func (a Accounts) Load(ctx context.Context, id string) ([]byte, error) {
 		return nil, err
 	}
 	r, err := a.Store.Get(ctx, accountKey(id))
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	var record accountRecord
-	if err := decode(r, &record); err != nil {
+	if err := store.Decode(r, &record); err != nil {
 		return nil, err
 	}
 	return a.Open(ctx, sealedAccount, "", id, record.Sealed)
@@ -54,10 +56,10 @@ func (a Accounts) Save(ctx context.Context, id string, key []byte) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	var tx Tx
-	tx.add(row(accountKey(id), "", accountRecord{schema, sealed}))
+	var tx store.Tx
+	tx.Add(store.NewRow(accountKey(id), "", accountRecord{store.Schema, sealed}))
 	_, err = a.Store.Commit(ctx, tx)
-	if _, taken := errors.AsType[*ConflictError](err); taken {
+	if _, taken := errors.AsType[*store.ConflictError](err); taken {
 		return a.Load(ctx, id) // another's, or our own first try
 	}
 	return key, err

@@ -7,13 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 func TestAccounts(t *testing.T) {
 	t.Parallel()
-	store, sealer := new(vaulttest.Memory), testSealer(t)
+	store, sealer := new(memory.Store), testSealer(t)
 	accounts := vault.Accounts{Store: store, Seal: sealer.Seal, Open: sealer.Open}
 	ctx, id := context.Background(), "0123456789abcdef0123456789abcdef"
 	if key, err := accounts.Load(ctx, id); key != nil || err != nil {
@@ -40,7 +41,7 @@ func TestAccounts(t *testing.T) {
 
 func TestChallenges(t *testing.T) {
 	t.Parallel()
-	challenges := vault.Challenges{Store: new(vaulttest.Memory)}
+	challenges := vault.Challenges{Store: new(memory.Store)}
 	ctx := context.Background()
 	for range 2 {
 		if err := challenges.Put(ctx, "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0", "token.thumbprint"); err != nil {
@@ -56,7 +57,7 @@ func TestChallenges(t *testing.T) {
 		}
 	}
 	for _, token := range []string{"LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0", "", "../c:web", "a b", strings.Repeat("a", 129)} {
-		if got, err := challenges.Get(ctx, token); !errors.Is(err, vault.ErrNotFound) {
+		if got, err := challenges.Get(ctx, token); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("Get(%q) = %q, %v; want ErrNotFound", token, got, err)
 		}
 	}

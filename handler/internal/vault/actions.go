@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // What an operator does about an operation. requestID is a filter as in
@@ -29,7 +30,7 @@ func (v *Vault) AdvanceOperation(ctx context.Context, n Name, requestID string) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lease)
 	defer cancel()
 	var found BoardEntry
-	h, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	h, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if err := h.checkOperation(n, requestID); err != nil {
 			return err
 		}
@@ -81,7 +82,7 @@ func (v *Vault) RetryOperation(ctx context.Context, n Name, requestID, clientReq
 		made  *newKey
 		retry BoardEntry
 	)
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if op := h.Operation; op != nil && (CreateParams{ClientRequestID: clientRequestID}).resends(op, now) {
 			retry = v.operationEntry(h)
 			return errResent
@@ -122,7 +123,7 @@ func (v *Vault) RetryOperation(ctx context.Context, n Name, requestID, clientReq
 // released.
 func (v *Vault) GiveUpOperation(ctx context.Context, n Name, requestID string) (BoardEntry, error) {
 	var given BoardEntry
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if err := h.checkOperation(n, requestID); err != nil {
 			return err
 		}
@@ -152,7 +153,7 @@ func (v *Vault) ReleaseEntry(ctx context.Context, n Name, requestID string) (Boa
 	}
 	j := new(releaseJob)
 	_, err := v.get(ctx, releaseKey(id), j)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
 		j = nil
 	} else if err != nil {
 		return BoardEntry{}, err

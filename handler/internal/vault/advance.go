@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Times of one advance. The lease outlives the longest step and the latest
@@ -57,7 +58,7 @@ func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCac
 // conditional update of the head, before anything is sent to a CA.
 func (v *Vault) claim(ctx context.Context, n Name, h *head) (*head, error) {
 	requestID := h.Operation.RequestID
-	return v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+	return v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
 		now := v.now()
 		op := h.Operation
 		if h.Deletion != nil || op == nil || op.RequestID != requestID || !op.needsAdvance() ||
@@ -188,7 +189,7 @@ func (v *Vault) request(ctx context.Context, n Name, op *Operation, issuers *iss
 // keep the claim stays for the next step.
 func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMessage, out Outcome, keep bool) (*head, error) {
 	mine := h.Operation
-	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
 		if err := h.held(mine); err != nil {
 			return err
 		}

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // canceling is a provider whose CA is asked before an operation is cancelled.
@@ -135,7 +136,7 @@ func TestNoStepAfterTheEnd(t *testing.T) {
 		if steps++; steps == 1 {
 			return json.RawMessage(`"order"`), vault.Pending(time.Time{}, "ordered")
 		}
-		return json.RawMessage(`"` + strings.Repeat("x", vault.MaxDoc) + `"`), vault.Pending(time.Time{}, "validating")
+		return json.RawMessage(`"` + strings.Repeat("x", store.MaxDoc) + `"`), vault.Pending(time.Time{}, "validating")
 	}
 	var released string
 	p.release = func(_ vault.Request, state json.RawMessage) error { released = string(state); return nil }
@@ -153,17 +154,17 @@ func TestNoStepAfterTheEnd(t *testing.T) {
 
 // sleepy is a store after whose calls much time may have passed.
 type sleepy struct {
-	vault.Store
+	store.Store
 	after func(key string)
 }
 
-func (s *sleepy) Get(ctx context.Context, key string) (vault.Row, error) {
+func (s *sleepy) Get(ctx context.Context, key string) (store.Row, error) {
 	row, err := s.Store.Get(ctx, key)
 	s.after(key)
 	return row, err
 }
 
-func (s *sleepy) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+func (s *sleepy) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
 	etag, err := s.Store.Commit(ctx, tx)
 	s.after(tx.Actions[0].Row.Key)
 	return etag, err
@@ -183,7 +184,7 @@ func TestNoStepUnderAClaimThatHasEnded(t *testing.T) {
 		{[]string{head, claim}, 89 * time.Second, 1},
 		{[]string{head, claim}, 90 * time.Second, 2},
 	} {
-		clock, store := newClock(), new(vaulttest.Memory)
+		clock, store := newClock(), new(memory.Store)
 		var claims []int
 		p := &provider{step: func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
 			claims = append(claims, req.Attempts)

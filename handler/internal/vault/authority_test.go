@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -48,7 +49,7 @@ type authority struct {
 // workers in one step each would place one.
 type account struct {
 	*authority
-	store vault.Store
+	store store.Store
 }
 
 // accountKey is what an account reads between look and order.
@@ -102,7 +103,7 @@ func (a account) Step(ctx context.Context, req vault.Request, state json.RawMess
 	defer a.leave(this)
 	if state == nil {
 		found := a.find(req.ID)
-		if _, err := a.store.Get(ctx, accountKey); !errors.Is(err, vault.ErrNotFound) {
+		if _, err := a.store.Get(ctx, accountKey); !errors.Is(err, store.ErrNotFound) {
 			return nil, vault.Retry(time.Time{}, err)
 		}
 		if !found {

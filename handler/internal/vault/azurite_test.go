@@ -12,6 +12,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/azstore"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/scripts/localcloud/azurite"
 )
@@ -110,8 +111,8 @@ func (s *storage) client(worker int, certificate string) *client {
 	return &client{Vault: v, ctx: s.t.Context(), name: name(s.t, certificate), store: store}
 }
 
-func (s *storage) rows(store vault.Store) []vault.Row {
-	rows, err := store.Scan(s.t.Context(), vault.Range{From: "a", To: "z", Limit: 1000})
+func (s *storage) rows(st store.Store) []store.Row {
+	rows, err := st.Scan(s.t.Context(), store.Range{From: "a", To: "z", Limit: 1000})
 	if err != nil {
 		s.t.Error(err)
 	}
@@ -119,7 +120,7 @@ func (s *storage) rows(store vault.Store) []vault.Row {
 }
 
 // check tests the invariants on what is stored.
-func (s *storage) check(store vault.Store) []vault.Row {
+func (s *storage) check(store store.Store) []store.Row {
 	s.t.Helper()
 	rows, blobs := s.rows(store), make(map[string][]byte)
 	for _, r := range rows {

@@ -9,18 +9,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // counted is a store that counts the scans of ticks.
 type counted struct {
-	vault.Store
+	store.Store
 	mu            sync.Mutex
 	rounds, scans int
 }
 
-func (c *counted) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
+func (c *counted) Scan(ctx context.Context, r store.Range) ([]store.Row, error) {
 	c.mu.Lock()
 	if c.scans++; r.From == "d:0:" { // which comes first in a round
 		c.rounds++
@@ -37,20 +38,20 @@ const original = "original"
 // without the time that it takes to make them. They have no chain blobs.
 func (h *harness) mustCopy(prefix string, from, to int) {
 	h.t.Helper()
-	var rows []vault.Row
+	var rows []store.Row
 	for _, r := range h.store.Contents().Rows {
 		if strings.Contains(r.Key, ":"+original) {
 			rows = append(rows, r)
 		}
 	}
 	for from < to {
-		var tx vault.Tx
-		for ; from < to && len(tx.Actions)+len(rows) <= vault.MaxActions; from++ {
+		var tx store.Tx
+		for ; from < to && len(tx.Actions)+len(rows) <= store.MaxActions; from++ {
 			copied := fmt.Sprint(prefix, from)
 			for _, r := range rows {
 				r.Key = strings.ReplaceAll(r.Key, original, copied)
 				r.Doc = bytes.ReplaceAll(r.Doc, []byte(original), []byte(copied))
-				tx.Actions = append(tx.Actions, vault.Action{Verb: vault.Add, Row: r})
+				tx.Actions = append(tx.Actions, store.Action{Verb: store.Add, Row: r})
 			}
 		}
 		if _, err := h.store.Commit(h.t.Context(), tx); err != nil {
@@ -61,9 +62,9 @@ func (h *harness) mustCopy(prefix string, from, to int) {
 
 // newLargeHarness is newHarness for a store that is too large to be checked at
 // every transaction. The vault's own calls go through the store that wrap makes.
-func newLargeHarness(t testing.TB, clock *clock, wrap func(vault.Store) vault.Store, issuers map[string]vault.Issuer) *harness {
+func newLargeHarness(t testing.TB, clock *clock, wrap func(store.Store) store.Store, issuers map[string]vault.Issuer) *harness {
 	t.Helper()
-	h := &harness{t: t, store: new(vaulttest.Memory), clock: clock}
+	h := &harness{t: t, store: new(memory.Store), clock: clock}
 	h.Vault = open(t, wrap(h.store), clock, issuers)
 	return h
 }
@@ -94,10 +95,10 @@ func TestBacklog(t *testing.T) {
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			t.Parallel()
-			clock, store := newClock(), new(counted)
+			clock, st := newClock(), new(counted)
 			slow := &queue{t: t, clock: clock, step: time.Second, issued: make(map[string]time.Time)}
 			good := &queue{t: t, clock: clock, issued: make(map[string]time.Time)}
-			h := newLargeHarness(t, clock, func(s vault.Store) vault.Store { store.Store = s; return store }, map[string]vault.Issuer{"slow": slow, "good": good})
+			h := newLargeHarness(t, clock, func(s store.Store) store.Store { st.Store = s; return st }, map[string]vault.Issuer{"slow": slow, "good": good})
 			h.mustSetIssuer("slow", "slow")
 			h.mustSetIssuer("good", "good")
 			test.prepare(h)
@@ -109,15 +110,15 @@ func TestBacklog(t *testing.T) {
 			tick := func(n int) int {
 				before, user := len(slow.issued), fmt.Sprint("user", n)
 				h.mustCreate(user, "good")
-				store.rounds, store.scans = 0, 0
+				st.rounds, st.scans = 0, 0
 				next := clock.Now().Add(time.Minute)
 				h.mustTick()
 				if op := h.mustOperation(user); op.Status != vault.StatusCompleted {
 					t.Fatalf("tick %d: what a person asked of another CA is %s", n, op.Status)
 				}
 				backlog := many + 1 - before
-				if most := store.rounds * (4 + backlog/1000); store.scans > most {
-					t.Fatalf("tick %d: %d scans in %d rounds over %d certificates, want at most %d", n, store.scans, store.rounds, backlog, most)
+				if most := st.rounds * (4 + backlog/1000); st.scans > most {
+					t.Fatalf("tick %d: %d scans in %d rounds over %d certificates, want at most %d", n, st.scans, st.rounds, backlog, most)
 				}
 				clock.Advance(max(next.Sub(clock.Now()), 0))
 				return len(slow.issued) - before

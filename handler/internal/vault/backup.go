@@ -9,9 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"golang.org/x/sync/errgroup"
+
+	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // backup is a certificate with its whole history. As a blob it is
@@ -92,14 +93,14 @@ func (v *Vault) collect(ctx context.Context, n Name) (*backup, error) {
 		if h.Latest == nil {
 			return nil, &Error{Reason: CertificateNotFound, Name: n.text}
 		}
-		versions, err := v.cfg.Store.Scan(ctx, within(versionKey(n, ""), maxBackupVersions+1))
+		versions, err := v.cfg.Store.Scan(ctx, store.Within(versionKey(n, ""), maxBackupVersions+1))
 		if err != nil {
 			return nil, unavailable(err)
 		}
 		if len(versions) > maxBackupVersions {
 			return nil, backupTooLarge(n)
 		}
-		keys, err := v.cfg.Store.Scan(ctx, within(keyRowKey(n, ""), maxBackupVersions+1)) // one may be the operation's
+		keys, err := v.cfg.Store.Scan(ctx, store.Within(keyRowKey(n, ""), maxBackupVersions+1)) // one may be the operation's
 		if err != nil {
 			return nil, unavailable(err)
 		}
@@ -115,19 +116,19 @@ func (v *Vault) collect(ctx context.Context, n Name) (*backup, error) {
 }
 
 // newBackup makes a backup of rows, and of the chain blobs that they name.
-func (v *Vault) newBackup(ctx context.Context, n Name, h *head, versions, keys []Row) (*backup, error) {
+func (v *Vault) newBackup(ctx context.Context, n Name, h *head, versions, keys []store.Row) (*backup, error) {
 	b := &backup{
-		Schema:   schema,
+		Schema:   store.Schema,
 		Name:     h.Name,
 		Created:  h.Created,
 		Policy:   h.Policy,
 		Latest:   h.Latest.ID,
 		Versions: make([]backupVersion, len(versions)),
 	}
-	keyID := func(r Row) string { return r.Key[len(keyRowKey(n, "")):] }
+	keyID := func(r store.Row) string { return r.Key[len(keyRowKey(n, "")):] }
 	needed := make(map[string]bool) // ids of the versions' keys
 	for i, r := range versions {
-		if err := decode(r, &b.Versions[i].Version); err != nil {
+		if err := store.Decode(r, &b.Versions[i].Version); err != nil {
 			return nil, err
 		}
 		needed[b.Versions[i].Version.KeyID] = true
@@ -152,12 +153,12 @@ func (v *Vault) newBackup(ctx context.Context, n Name, h *head, versions, keys [
 			return nil
 		})
 	}
-	keys = slices.DeleteFunc(keys, func(r Row) bool { return !needed[keyID(r)] })
+	keys = slices.DeleteFunc(keys, func(r store.Row) bool { return !needed[keyID(r)] })
 	opened := make([][]byte, len(keys))
 	for i, r := range keys {
 		work.Go(func() error {
 			var record keyRecord
-			err := decode(r, &record)
+			err := store.Decode(r, &record)
 			if err == nil {
 				opened[i], err = v.cfg.Open(workCtx, sealedKey, n.key(), keyID(r), record.Sealed)
 			}

@@ -17,8 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/store/memory"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 func (h *harness) mustBackup(n string) []byte {
@@ -50,7 +51,7 @@ func (h *harness) mustDestroy(n string) {
 // is there.
 func uncheckedHarness(t testing.TB) *harness {
 	t.Helper()
-	h := &harness{t: t, store: new(vaulttest.Memory), clock: newClock()}
+	h := &harness{t: t, store: new(memory.Store), clock: newClock()}
 	h.Vault = open(t, h.store, h.clock, nil)
 	return h
 }
@@ -167,7 +168,7 @@ func TestBackupLongHistory(t *testing.T) {
 	if err := vault.Invariants(stored.Rows, stored.Blobs); err != nil {
 		t.Error(err)
 	}
-	if commits := h.store.Calls()[vaulttest.Commit]; commits != 4 { // 240 rows, and the end
+	if commits := h.store.Calls()[memory.Commit]; commits != 4 { // 240 rows, and the end
 		t.Errorf("a restore of 120 versions takes %d transactions, want 4", commits)
 	}
 	if len(before.Versions) != 120 {
@@ -243,13 +244,13 @@ func TestBackupOfMovingCertificate(t *testing.T) {
 	h := newHarness(t, nil)
 	h.history("web", 1)
 	moves := 0
-	store := vaulttest.NewFaulty(h.store, func(c vaulttest.Call) vaulttest.Fault {
-		if c.Kind == vaulttest.Scan && strings.HasPrefix(c.Key, "k:") && moves < 2 {
+	store := storetest.NewFaulty(h.store, func(c storetest.Call) storetest.Fault {
+		if c.Kind == memory.Scan && strings.HasPrefix(c.Key, "k:") && moves < 2 {
 			moves++
 			e := newExisting(t, ecP256, h.clock.Now())
 			h.mustImport("web", vault.ImportParams{Value: e.pem(t, e.chain...)})
 		}
-		return vaulttest.None
+		return storetest.None
 	})
 	blob, err := open(t, store, h.clock, nil).Backup(context.Background(), name(t, "web"))
 	if err != nil || moves != 2 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Work says what kind of work an entry of the board is about.
@@ -92,7 +94,7 @@ func (v *Vault) Board(ctx context.Context, p Page, f BoardFilter) ([]BoardEntry,
 	var list []BoardEntry
 	now, after, reads := v.now(), p.After, 0
 	for _, prefix := range boardRanges {
-		r := within(prefix, p.Max+1)
+		r := store.Within(prefix, p.Max+1)
 		if after >= r.To {
 			continue
 		}
@@ -149,19 +151,19 @@ func IsBoardKey(key string) bool {
 	}
 }
 
-func (v *Vault) boardEntry(r Row) (BoardEntry, error) {
+func (v *Vault) boardEntry(r store.Row) (BoardEntry, error) {
 	switch r.Key[:2] {
 	case "r:":
 		j := new(releaseJob)
-		err := decode(r, j)
+		err := store.Decode(r, j)
 		return v.releaseEntry(j), err
 	case "w:":
 		rev := new(Revocation)
-		err := decode(r, rev)
+		err := store.Decode(r, rev)
 		return rev.entry(), err
 	default:
 		h := &head{Operation: new(Operation)}
-		err := decode(r, h)
+		err := store.Decode(r, h)
 		return v.operationEntry(h), err
 	}
 }

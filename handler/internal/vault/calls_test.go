@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -14,7 +15,7 @@ type client struct {
 	*vault.Vault
 	ctx   context.Context
 	name  vault.Name
-	store vault.Store
+	store store.Store
 	clock *clock
 }
 
@@ -137,7 +138,7 @@ var lapse = call{
 	run: func(c *client) answer {
 		_, err := c.store.Get(c.ctx, lapseKey)
 		c.clock.Advance(90 * time.Second)
-		if errors.Is(err, vault.ErrNotFound) {
+		if errors.Is(err, store.ErrNotFound) {
 			return answer{}
 		}
 		return errorAnswer(err)

@@ -7,12 +7,13 @@ import (
 	"regexp"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Challenges are the files of ACME's HTTP-01 (RFC 8555 section 8.3), which any
 // instance of the app may be asked for while a CA validates.
 type Challenges struct {
-	Store Store
+	Store store.Store
 }
 
 // challengeRecord is the document of a challenge's row.
@@ -38,8 +39,8 @@ func (c Challenges) Put(ctx context.Context, token, keyAuthorization string) err
 	if err != nil {
 		return err
 	}
-	var tx Tx
-	tx.put(row(key, "", challengeRecord{schema, keyAuthorization}))
+	var tx store.Tx
+	tx.Put(store.NewRow(key, "", challengeRecord{store.Schema, keyAuthorization}))
 	_, err = c.Store.Commit(ctx, tx)
 	return err
 }
@@ -50,10 +51,10 @@ func (c Challenges) Remove(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
-	var tx Tx
-	tx.remove(key)
+	var tx store.Tx
+	tx.Remove(key)
 	_, err = c.Store.Commit(ctx, tx)
-	if _, gone := errors.AsType[*ConflictError](err); gone {
+	if _, gone := errors.AsType[*store.ConflictError](err); gone {
 		return nil
 	}
 	return err
@@ -64,14 +65,14 @@ func (c Challenges) Remove(ctx context.Context, token string) error {
 func (c Challenges) Get(ctx context.Context, token string) (string, error) {
 	key, err := challengeKey(token)
 	if err != nil {
-		return "", ErrNotFound
+		return "", store.ErrNotFound
 	}
 	r, err := c.Store.Get(ctx, key)
 	if err != nil {
 		return "", err
 	}
 	var record challengeRecord
-	if err := decode(r, &record); err != nil {
+	if err := store.Decode(r, &record); err != nil {
 		return "", err
 	}
 	return record.KeyAuthorization, nil

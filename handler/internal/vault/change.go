@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"errors"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // maxTries bounds how often a change is decided anew because others were
@@ -17,7 +19,7 @@ const maxTries = 8
 //
 // The head that is returned was durable when change returned. Its etag is known
 // only if nothing but the head was written.
-func (v *Vault) change(ctx context.Context, n Name, decide func(*head, *Tx) error) (*head, error) {
+func (v *Vault) change(ctx context.Context, n Name, decide func(*head, *store.Tx) error) (*head, error) {
 	return v.changeFrom(ctx, n, nil, decide)
 }
 
@@ -30,7 +32,7 @@ func (v *Vault) change(ctx context.Context, n Name, decide func(*head, *Tx) erro
 // as the head does not name this write and still has the ETag that the commit
 // relied on, the same commit is tried again under the same write id; once the
 // ETag has moved, the old commit can no longer be applied.
-func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*head, *Tx) error) (*head, error) {
+func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*head, *store.Tx) error) (*head, error) {
 	write := v.random(8)
 	var lastErr error
 	for range maxTries {
@@ -56,7 +58,7 @@ func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*he
 		}
 		lastErr, h = err, nil
 	}
-	var conflict *ConflictError
+	var conflict *store.ConflictError
 	if errors.As(lastErr, &conflict) {
 		return nil, &Error{Reason: ConcurrentChange, Name: n.text, Err: lastErr}
 	}
@@ -66,25 +68,25 @@ func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*he
 // refusal is an error of decide, as opposed to one of the store.
 type refusal struct{ error }
 
-func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, decide func(*head, *Tx) error) (*head, error) {
-	next, tx := h.clone(), Tx{}
+func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, decide func(*head, *store.Tx) error) (*head, error) {
+	next, tx := h.clone(), store.Tx{}
 	if err := decide(next, &tx); err != nil {
 		return nil, refusal{err}
 	}
 	if !h.stored() && next.gone {
 		return next, nil
 	}
-	next.Schema = schema
+	next.Schema = store.Schema
 	next.sign(write)
 	next.watch()
-	switch r := row(headKey(n), next.label(), next); {
+	switch r := store.NewRow(headKey(n), next.label(), next); {
 	case next.gone:
-		tx.delete(r.Key, h.etag)
+		tx.Delete(r.Key, h.etag)
 	case !h.stored():
-		tx.add(r)
+		tx.Add(r)
 	default:
 		r.ETag = h.etag
-		tx.replace(r)
+		tx.Replace(r)
 	}
 	moveDue(&tx, h.due(n), next.due(n))
 	if err := tx.Check(); err != nil {
@@ -123,7 +125,7 @@ func changeRow[T any](ctx context.Context, v *Vault, key string, work func(*T) [
 	for range maxTries {
 		doc := new(T)
 		etag, err := v.get(ctx, key, doc)
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, store.ErrNotFound) {
 			doc = nil
 		} else if err != nil {
 			return nil, err
@@ -136,19 +138,19 @@ func changeRow[T any](ctx context.Context, v *Vault, key string, work func(*T) [
 		if err != nil {
 			return nil, err
 		}
-		var tx Tx
+		var tx store.Tx
 		switch {
 		case next == nil && doc == nil:
 			return nil, nil
 		case next == nil:
-			tx.delete(key, etag)
+			tx.Delete(key, etag)
 		default:
-			r := row(key, "", next)
+			r := store.NewRow(key, "", next)
 			r.ETag = etag
 			if doc == nil {
-				tx.add(r)
+				tx.Add(r)
 			} else {
-				tx.replace(r)
+				tx.Replace(r)
 			}
 			after = work(next)
 		}

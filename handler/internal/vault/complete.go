@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha1" //nolint:gosec // Key Vault names certificates by it (x5t); nothing is trusted by it
 	"crypto/x509"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // acceptIssued makes the chain of what an issuer returned for h's operation: leaf
@@ -67,7 +69,7 @@ func newVersion(op *Operation) *version {
 // in one transaction. allow says, on the head as it then is, whether that may
 // still happen, and what the version is like besides its certificate.
 func (v *Vault) complete(ctx context.Context, n Name, h *head, chain []*x509.Certificate, allow func(*head) (*version, error)) (*head, error) {
-	return v.addVersion(ctx, n, h, chain, func(h *head, tx *Tx) (*version, error) {
+	return v.addVersion(ctx, n, h, chain, func(h *head, tx *store.Tx) (*version, error) {
 		ver, err := allow(h)
 		if err != nil {
 			return nil, err
@@ -86,13 +88,13 @@ func (v *Vault) complete(ctx context.Context, n Name, h *head, chain []*x509.Cer
 // The version id is minted here, for this attempt alone, and names the chain
 // blob that is written first. The transaction picks the winner; a loser takes
 // its own blob away again, once its transaction can no longer be applied.
-func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.Certificate, decide func(*head, *Tx) (*version, error)) (*head, error) {
+func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.Certificate, decide func(*head, *store.Tx) (*version, error)) (*head, error) {
 	id := v.newID()
 	blob := chainBlob(n, id)
 	if err := v.cfg.Store.PutBlob(ctx, blob, encodePEM(chain)); err != nil {
 		return nil, unavailable(err)
 	}
-	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
 		ver, err := decide(h, tx)
 		if err != nil {
 			return err
@@ -103,7 +105,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.C
 			ver.Previous = h.Latest.ID
 		}
 		ver.setLeaf(n, chain[0])
-		tx.add(row(versionKey(n, id), "", ver))
+		tx.Add(store.NewRow(versionKey(n, id), "", ver))
 		h.Latest, h.Renewal = ver, renewal{Version: id, Ask: v.firstAsk(ver)}
 		v.tell(tx, h.event(EventNewVersion))
 		return nil
@@ -120,7 +122,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.C
 // setLeaf sets what follows from the version's id and certificate.
 func (ver *version) setLeaf(n Name, leaf *x509.Certificate) {
 	thumbprint := sha1.Sum(leaf.Raw) //nolint:gosec // as above
-	ver.Schema = schema
+	ver.Schema = store.Schema
 	ver.Leaf, ver.Thumbprint, ver.Chain = leaf.Raw, thumbprint[:], chainBlob(n, ver.ID)
 	ver.NotBefore, ver.Expires = leaf.NotBefore, leaf.NotAfter
 }

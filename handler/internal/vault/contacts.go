@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Contact is a person to tell about a vault's certificates.
@@ -35,10 +36,10 @@ func (v *Vault) Contacts(ctx context.Context) ([]Contact, error) {
 	return r.Contacts, err
 }
 
-func (v *Vault) contacts(ctx context.Context) (contactsRecord, ETag, error) {
+func (v *Vault) contacts(ctx context.Context) (contactsRecord, store.ETag, error) {
 	var r contactsRecord
 	etag, err := v.get(ctx, contactsKey, &r)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
 		err = &Error{Reason: ContactsNotFound}
 	}
 	return r, etag, err
@@ -61,8 +62,8 @@ func (v *Vault) SetContacts(ctx context.Context, contacts []Contact) ([]Contact,
 			}
 		}
 	}
-	var tx Tx
-	tx.put(row(contactsKey, "", contactsRecord{schema, contacts}))
+	var tx store.Tx
+	tx.Put(store.NewRow(contactsKey, "", contactsRecord{store.Schema, contacts}))
 	if _, err := v.cfg.Store.Commit(ctx, tx); err != nil {
 		return nil, unavailable(err)
 	}
@@ -84,8 +85,8 @@ func (v *Vault) DeleteContacts(ctx context.Context) ([]Contact, error) {
 			return nil, err
 		}
 		deleted = r.Contacts
-		var tx Tx
-		tx.delete(contactsKey, etag)
+		var tx store.Tx
+		tx.Delete(contactsKey, etag)
 		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil {
 			return deleted, nil
 		}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 func TestContacts(t *testing.T) {
@@ -71,8 +71,8 @@ func TestDeleteContactsUnanswered(t *testing.T) {
 	if _, err := h.SetContacts(ctx, []vault.Contact{{Email: "a@example.com"}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, fault := range []vaulttest.Fault{vaulttest.Lost, vaulttest.AppliedButFailed} {
-		v := open(t, vaulttest.NewFaulty(h.store, vaulttest.Nth(2, fault)), h.clock, nil)
+	for _, fault := range []storetest.Fault{storetest.Lost, storetest.AppliedButFailed} {
+		v := open(t, storetest.NewFaulty(h.store, storetest.Nth(2, fault)), h.clock, nil)
 		if _, err := h.SetContacts(ctx, []vault.Contact{{Email: "a@example.com"}}); err != nil {
 			t.Fatal(err)
 		}

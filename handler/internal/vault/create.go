@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // CreateParams are what a caller asks of a new version.
@@ -48,7 +49,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 			return Operation{}, err
 		}
 	}
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if op := h.Operation; op != nil && p.resends(op, now) {
 			created = h.operation()
 			return errResent
@@ -93,7 +94,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 // begin puts op on h in the place of whatever operation there is: it pins the
 // issuer, and makes key pair and CSR. made keeps a new key pair from one run of a
 // decide to the next.
-func (v *Vault) begin(ctx context.Context, n Name, h *head, tx *Tx, op Operation, made **newKey) error {
+func (v *Vault) begin(ctx context.Context, n Name, h *head, tx *store.Tx, op Operation, made **newKey) error {
 	pin, err := v.pinIssuer(ctx, op.Policy)
 	if err != nil {
 		return err
@@ -104,7 +105,7 @@ func (v *Vault) begin(ctx context.Context, n Name, h *head, tx *Tx, op Operation
 	}
 	h.dropKey(tx, n)
 	if !key.shared {
-		tx.add(key.row)
+		tx.Add(key.row)
 	}
 	op.CSR, op.KeyID, op.KeyShared = key.csr, key.id, key.shared
 	op.Provider, op.IssuerID = pin.provider, pin.id
@@ -146,7 +147,7 @@ type newKey struct {
 	id     string
 	shared bool // with the latest version
 	csr    []byte
-	row    Row // the sealed private key, when not shared
+	row    store.Row // the sealed private key, when not shared
 }
 
 // operationKey makes the operation's key pair, or takes the latest version's

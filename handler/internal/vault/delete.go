@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Delete makes a certificate soft-deleted: it can be recovered until its purge
@@ -12,7 +14,7 @@ import (
 // REST page: Delete Certificate.
 func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
 	var deleted Certificate
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if err := h.checkLive(n); err != nil {
 			return err
 		}
@@ -23,7 +25,7 @@ func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
 		now := v.now()
 		h.Deletion = &Deletion{At: now, PurgeAt: now.Add(time.Duration(v.cfg.RecoverableDays) * 24 * time.Hour)}
 		deleted = v.latest(h)
-		tx.add(row(markerKey(n), label, marker{schema, h}))
+		tx.Add(store.NewRow(markerKey(n), label, marker{store.Schema, h}))
 		return nil
 	})
 	return deleted, err
@@ -69,7 +71,7 @@ func (v *Vault) DeletedCertificates(ctx context.Context, p Page, includePending 
 	var list []Certificate
 	for _, r := range rows {
 		var m marker
-		if err := decode(r, &m); err != nil {
+		if err := store.Decode(r, &m); err != nil {
 			return nil, "", err
 		}
 		list = append(list, v.latest(m.Head))
@@ -82,13 +84,13 @@ func (v *Vault) DeletedCertificates(ctx context.Context, p Page, includePending 
 // REST page: Recover Deleted Certificate.
 func (v *Vault) Recover(ctx context.Context, n Name) (Certificate, error) {
 	var recovered Certificate
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if err := h.checkDeleted(n); err != nil {
 			return err
 		}
 		h.Deletion = nil
 		recovered = v.latest(h)
-		tx.remove(markerKey(n))
+		tx.Remove(markerKey(n))
 		return nil
 	})
 	return recovered, err
@@ -120,7 +122,7 @@ func (v *Vault) Purge(ctx context.Context, n Name) error {
 }
 
 func (v *Vault) startPurge(ctx context.Context, n Name, allow func(*head) error) error {
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if err := allow(h); err != nil {
 			return err
 		}
@@ -128,7 +130,7 @@ func (v *Vault) startPurge(ctx context.Context, n Name, allow func(*head) error)
 		if h.Restore != nil { // nobody has seen it yet: there is no marker
 			h.Restore, h.Deletion = nil, &Deletion{At: now}
 		} else {
-			tx.remove(markerKey(n))
+			tx.Remove(markerKey(n))
 		}
 		h.Purging = true
 		h.Deletion.PurgeAt = now
@@ -171,7 +173,7 @@ func (v *Vault) finishPurge(ctx context.Context, n Name) error {
 		return err
 	}
 	for {
-		h, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+		h, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 			if !h.stored() {
 				h.gone = true
 				return nil
@@ -184,7 +186,7 @@ func (v *Vault) finishPurge(ctx context.Context, n Name) error {
 				return err
 			}
 			for _, r := range rows {
-				tx.remove(r.Key)
+				tx.Remove(r.Key)
 			}
 			h.gone = len(rows) < maxBatch
 			return nil
@@ -199,7 +201,7 @@ func (v *Vault) finishPurge(ctx context.Context, n Name) error {
 // blob, so the head is read after the rows: rows that were there before it said
 // purging are not those of a next certificate of the name.
 func (v *Vault) purgeChains(ctx context.Context, n Name) error {
-	r := within(versionKey(n, ""), maxBatch)
+	r := store.Within(versionKey(n, ""), maxBatch)
 	for {
 		rows, err := v.cfg.Store.Scan(ctx, r)
 		if err != nil {
@@ -214,7 +216,7 @@ func (v *Vault) purgeChains(ctx context.Context, n Name) error {
 		}
 		for _, row := range rows {
 			var ver version
-			if err := decode(row, &ver); err != nil {
+			if err := store.Decode(row, &ver); err != nil {
 				return err
 			}
 			if err := v.cfg.Store.DeleteBlob(ctx, ver.Chain); err != nil {
@@ -229,13 +231,13 @@ func (v *Vault) purgeChains(ctx context.Context, n Name) error {
 }
 
 // ownedRows are the first maxBatch rows of versions and keys.
-func (v *Vault) ownedRows(ctx context.Context, n Name) ([]Row, error) {
-	var all []Row
+func (v *Vault) ownedRows(ctx context.Context, n Name) ([]store.Row, error) {
+	var all []store.Row
 	for _, prefix := range []string{versionKey(n, ""), keyRowKey(n, "")} {
 		if len(all) == maxBatch {
 			break
 		}
-		rows, err := v.cfg.Store.Scan(ctx, within(prefix, maxBatch-len(all)))
+		rows, err := v.cfg.Store.Scan(ctx, store.Within(prefix, maxBatch-len(all)))
 		if err != nil {
 			return nil, unavailable(err)
 		}

@@ -9,24 +9,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // telling is a certificate whose events several workers may be telling, and a
 // destination that remembers them.
 type telling struct {
 	t     testing.TB
-	store *vaulttest.Memory
+	store *memory.Store
 	clock *clock
 	told  *recorder
 	wrong []error
 }
 
-func startTelling(t testing.TB, contents vaulttest.Contents, now time.Time) *telling {
-	w := &telling{t: t, store: new(vaulttest.Memory), clock: &clock{now: now}, told: new(recorder)}
+func startTelling(t testing.TB, contents memory.Contents, now time.Time) *telling {
+	w := &telling{t: t, store: new(memory.Store), clock: &clock{now: now}, told: new(recorder)}
 	fill(t, w.store, contents)
-	w.store.OnCommit(func(_, after vaulttest.Contents) {
+	w.store.OnCommit(func(_, after memory.Contents) {
 		if err := vault.Invariants(after.Rows, after.Blobs); err != nil {
 			w.wrong = append(w.wrong, fmt.Errorf("after a transaction: %w", err))
 		}
@@ -35,7 +37,7 @@ func startTelling(t testing.TB, contents vaulttest.Contents, now time.Time) *tel
 }
 
 // open makes the vault of one worker.
-func (w *telling) open(store vault.Store, worker int) *vault.Vault {
+func (w *telling) open(store store.Store, worker int) *vault.Vault {
 	return openWith(w.t, store, w.clock, func(cfg *vault.Config) {
 		repeatable(cfg)
 		cfg.Rand = rand.NewChaCha8([32]byte{1: byte(worker)})
@@ -46,7 +48,7 @@ func (w *telling) open(store vault.Store, worker int) *vault.Vault {
 // settle lets ordinary ticks go on until the claim of a dead worker has ended,
 // and checks what they make of it: whatever the head says was told has arrived,
 // under one ID, and nothing that is due was left out.
-func (w *telling) settle(store vault.Store) error {
+func (w *telling) settle(store store.Store) error {
 	v := w.open(store, 15)
 	for range 4 {
 		if _, err := v.Advance(context.Background()); err != nil {
@@ -88,9 +90,9 @@ func (w *telling) settle(store vault.Store) error {
 
 // nearExpiryDue is a vault that is to tell that a certificate is near its expiry;
 // with fails, one in which that event waits, because its first delivery failed.
-func nearExpiryDue(t *testing.T, fails bool) (vaulttest.Contents, time.Time) {
+func nearExpiryDue(t *testing.T, fails bool) (memory.Contents, time.Time) {
 	t.Helper()
-	w := startTelling(t, vaulttest.Contents{}, newClock().now)
+	w := startTelling(t, memory.Contents{}, newClock().now)
 	v := w.open(w.store, 0)
 	if _, err := v.Import(t.Context(), name(t, "web"), vault.ImportParams{Value: living(t, w.clock.Now(), w.clock.Now().Add(100*day))}); err != nil {
 		t.Fatal(err)
@@ -149,23 +151,23 @@ func TestTellingInterleaved(t *testing.T) {
 			t.Run(fmt.Sprintf("tick and %s, event waiting: %v", other, waiting), func(t *testing.T) {
 				t.Parallel()
 				for crashes := range 2 {
-					s := vaulttest.Search{Crashes: crashes, Independent: independent, Limit: 400 * *depth, Samples: 30 * *depth}
+					s := storetest.Search{Crashes: crashes, Independent: independent, Limit: 400 * *depth, Samples: 30 * *depth}
 					if raceDetector {
 						s.Limit, s.Samples = 1, 2
 					}
-					s.Setup = func() vaulttest.Scenario {
+					s.Setup = func() storetest.Scenario {
 						w := startTelling(t, contents, now)
-						worker := func(i int, run func(context.Context, *vault.Vault) error) vaulttest.Worker {
-							return vaulttest.Worker{Name: fmt.Sprint(i), Run: func(ctx context.Context, store vault.Store) {
+						worker := func(i int, run func(context.Context, *vault.Vault) error) storetest.Worker {
+							return storetest.Worker{Name: fmt.Sprint(i), Run: func(ctx context.Context, store store.Store) {
 								if err := run(ctx, w.open(store, i)); err != nil {
 									w.wrong = append(w.wrong, err)
 								}
 							}}
 						}
-						return vaulttest.Scenario{
+						return storetest.Scenario{
 							Store:   w.store,
-							Workers: []vaulttest.Worker{worker(1, all["tick"]), worker(2, run)},
-							Check: func(*vaulttest.Memory) error {
+							Workers: []storetest.Worker{worker(1, all["tick"]), worker(2, run)},
+							Check: func(*memory.Store) error {
 								if n := len(w.told.events); crashes == 0 && other == "tick" && n != 1 {
 									return fmt.Errorf("two ticks delivered %d times", n)
 								}
@@ -173,7 +175,7 @@ func TestTellingInterleaved(t *testing.T) {
 							},
 						}
 					}
-					report, err := vaulttest.Interleave(t.Context(), s)
+					report, err := storetest.Interleave(t.Context(), s)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -197,16 +199,16 @@ func TestTellingFaults(t *testing.T) {
 				for _, killed := range []bool{false, true} {
 					w := startTelling(t, contents, now)
 					last := 0
-					store := vaulttest.NewFaulty(w.store, func(call vaulttest.Call) vaulttest.Fault {
+					st := storetest.NewFaulty(w.store, func(call storetest.Call) storetest.Fault {
 						last = call.Number
 						if call.Number == n {
 							return fault
 						}
-						return vaulttest.None
+						return storetest.None
 					})
-					first := vault.Store(store)
+					first := store.Store(st)
 					if killed {
-						first = &mortal{Store: store, calls: n}
+						first = &mortal{Store: st, calls: n}
 					}
 					ended := make(chan struct{})
 					go func() { // which a killed process does not leave
@@ -214,11 +216,11 @@ func TestTellingFaults(t *testing.T) {
 						_, _ = w.open(first, 1).Advance(t.Context())
 					}()
 					<-ended
-					if fault == vaulttest.None && !killed {
+					if fault == storetest.None && !killed {
 						calls = last
 					}
-					err := w.settle(store)
-					store.Release()
+					err := w.settle(st)
+					st.Release()
 					if err = errors.Join(err, w.settle(w.store)); err != nil {
 						t.Errorf("call %d, %s, killed %v, event waiting %v: %v", n, fault, killed, waiting, err)
 					}

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Event tells of something that happened to a certificate.
@@ -105,7 +107,7 @@ func (h *head) event(t EventType) Event {
 
 // tell adds e to tx for each destination that wants it: it happens if the change
 // in tx does, and then it cannot get lost.
-func (v *Vault) tell(tx *Tx, e Event) {
+func (v *Vault) tell(tx *store.Tx, e Event) {
 	if len(v.cfg.Destinations) == 0 {
 		return
 	}
@@ -113,15 +115,15 @@ func (v *Vault) tell(tx *Tx, e Event) {
 	e.ID = fmt.Sprintf("%012x%s", e.Time.UnixMilli(), v.random(10))
 	for _, name := range slices.Sorted(maps.Keys(v.cfg.Destinations)) {
 		if v.cfg.Destinations[name].Wants(e) {
-			d := &delivery{Schema: schema, Event: e, Destination: name, Began: e.Time, Due: e.Time}
-			tx.add(row(d.key(), "", d))
+			d := &delivery{Schema: store.Schema, Event: e, Destination: name, Began: e.Time, Due: e.Time}
+			tx.Add(store.NewRow(d.key(), "", d))
 			moveDue(tx, nil, d.due())
 		}
 	}
 }
 
 // tellFailed tells that the operation of h has failed.
-func (v *Vault) tellFailed(tx *Tx, h *head) {
+func (v *Vault) tellFailed(tx *store.Tx, h *head) {
 	op, e := h.Operation, h.event(EventOperationFailed)
 	e.Issuer, e.RequestID, e.Renewal = op.Policy.Issuer.Name, op.RequestID, op.Renewal
 	e.Code, e.Message = op.Error.Code, op.Error.Message

@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // told is which events about the end of a version's validity have happened.
@@ -64,7 +66,7 @@ func nearExpiry(p Policy, ver *version) time.Time {
 
 // tellExpiry does a piece of work of expiryDue.
 func (v *Vault) tellExpiry(ctx context.Context, n Name, kind string) error {
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		now := v.now()
 		if h.checkLive(n) != nil || !h.isDue(n, kind, now) {
 			return errLost

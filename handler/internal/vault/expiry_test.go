@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -237,10 +238,10 @@ func TestHeadOfAnEarlierProgram(t *testing.T) {
 	if head.Doc, err = json.Marshal(doc); err != nil {
 		t.Fatal(err)
 	}
-	tx := vault.Tx{Actions: []vault.Action{{Verb: vault.Put, Row: head}}}
+	tx := store.Tx{Actions: []store.Action{{Verb: store.Put, Row: head}}}
 	for _, r := range h.store.Contents().Rows {
 		if strings.HasPrefix(r.Key, "d:1:") || strings.HasPrefix(r.Key, "d:2:") {
-			tx.Actions = append(tx.Actions, vault.Action{Verb: vault.Remove, Row: vault.Row{Key: r.Key}})
+			tx.Actions = append(tx.Actions, store.Action{Verb: store.Remove, Row: store.Row{Key: r.Key}})
 		}
 	}
 	if _, err := h.store.Commit(t.Context(), tx); err != nil || len(tx.Actions) != 4 {

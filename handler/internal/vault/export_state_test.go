@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // State is what the rows of a vault say about one certificate.
@@ -20,7 +22,7 @@ type State struct {
 }
 
 // StateOf reads a certificate's state from the rows of a vault.
-func StateOf(rows []Row, n Name) (State, error) {
+func StateOf(rows []store.Row, n Name) (State, error) {
 	var s State
 	var errs []error
 	for _, r := range rows {
@@ -45,7 +47,7 @@ func StateOf(rows []Row, n Name) (State, error) {
 }
 
 // Names of the certificates that rows hold, deleted ones included.
-func Names(rows []Row) []Name {
+func Names(rows []store.Row) []Name {
 	var names []Name
 	for _, r := range rows {
 		if key, ok := strings.CutPrefix(r.Key, "c:"); ok {

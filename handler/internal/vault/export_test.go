@@ -9,12 +9,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Invariants checks what must hold between the rows, in key order, and blobs of a
 // vault after every transaction, and returns everything that does not.
-func Invariants(rows []Row, blobs map[string][]byte) error {
-	byKey := make(map[string]Row)
+func Invariants(rows []store.Row, blobs map[string][]byte) error {
+	byKey := make(map[string]store.Row)
 	for _, r := range rows {
 		byKey[r.Key] = r
 	}
@@ -25,14 +27,14 @@ func Invariants(rows []Row, blobs map[string][]byte) error {
 		switch {
 		case strings.HasPrefix(r.Key, "c:"):
 			h := new(head)
-			if err := decode(r, h); err != nil {
+			if err := store.Decode(r, h); err != nil {
 				wrong("%v", err)
 				continue
 			}
 			checkHead(h, r, rows, byKey, blobs, expected, wrong)
 		case strings.HasPrefix(r.Key, "r:"):
 			j := new(releaseJob)
-			if err := decode(r, j); err != nil {
+			if err := store.Decode(r, j); err != nil {
 				wrong("%v", err)
 				continue
 			}
@@ -41,7 +43,7 @@ func Invariants(rows []Row, blobs map[string][]byte) error {
 			}
 		case strings.HasPrefix(r.Key, "w:"):
 			rev := new(Revocation)
-			if err := decode(r, rev); err != nil {
+			if err := store.Decode(r, rev); err != nil {
 				wrong("%v", err)
 				continue
 			}
@@ -50,7 +52,7 @@ func Invariants(rows []Row, blobs map[string][]byte) error {
 			}
 		case strings.HasPrefix(r.Key, "e:"):
 			d := new(delivery)
-			if err := decode(r, d); err != nil {
+			if err := store.Decode(r, d); err != nil {
 				wrong("%v", err)
 				continue
 			}
@@ -74,16 +76,16 @@ func Invariants(rows []Row, blobs map[string][]byte) error {
 }
 
 // under are the rows, of some in key order, whose keys begin with prefix.
-func under(rows []Row, prefix string) []Row {
-	first, _ := slices.BinarySearchFunc(rows, prefix, func(r Row, prefix string) int { return strings.Compare(r.Key, prefix) })
-	n := slices.IndexFunc(rows[first:], func(r Row) bool { return !strings.HasPrefix(r.Key, prefix) })
+func under(rows []store.Row, prefix string) []store.Row {
+	first, _ := slices.BinarySearchFunc(rows, prefix, func(r store.Row, prefix string) int { return strings.Compare(r.Key, prefix) })
+	n := slices.IndexFunc(rows[first:], func(r store.Row) bool { return !strings.HasPrefix(r.Key, prefix) })
 	if n < 0 {
 		return rows[first:]
 	}
 	return rows[first : first+n]
 }
 
-func checkHead(h *head, r Row, rows []Row, byKey map[string]Row, blobs map[string][]byte, expected map[string]bool, wrong func(string, ...any)) {
+func checkHead(h *head, r store.Row, rows []store.Row, byKey map[string]store.Row, blobs map[string][]byte, expected map[string]bool, wrong func(string, ...any)) {
 	n := Name{h.Name}
 	if r.Key != headKey(n) || r.Label != h.label() {
 		wrong("head %s has label %q and name %q", r.Key, r.Label, h.Name)
@@ -112,7 +114,7 @@ func checkHead(h *head, r Row, rows []Row, byKey map[string]Row, blobs map[strin
 		versions++
 		expected[row.Key] = true
 		ver := new(version)
-		if err := decode(row, ver); err != nil {
+		if err := store.Decode(row, ver); err != nil {
 			wrong("%v", err)
 			continue
 		}
@@ -136,7 +138,7 @@ func checkHead(h *head, r Row, rows []Row, byKey map[string]Row, blobs map[strin
 		if h.Told.Version != h.Latest.ID {
 			wrong("%s: version %s is latest and %s watched", h.Name, h.Latest.ID, h.Told.Version)
 		}
-		copied := row(versionKey(n, h.Latest.ID), "", h.Latest)
+		copied := store.NewRow(versionKey(n, h.Latest.ID), "", h.Latest)
 		if stored := byKey[copied.Key]; !bytes.Equal(stored.Doc, copied.Doc) {
 			wrong("%s: the head's copy differs from row %s", h.Name, copied.Key)
 		}

@@ -14,8 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // faultCases are the operations of the fault matrix: a call, from a state.
@@ -99,9 +101,9 @@ type faultCase struct {
 // faults are what the matrix does to each call. A late one is applied in the
 // middle of what the client's next try, or a tick, does; the last only when
 // everybody is done.
-var faults = []vaulttest.Fault{
-	vaulttest.None, vaulttest.Lost, vaulttest.AppliedButFailed,
-	vaulttest.Late(1), vaulttest.Late(2), vaulttest.Late(3), vaulttest.Late(5), vaulttest.Late(0),
+var faults = []storetest.Fault{
+	storetest.None, storetest.Lost, storetest.AppliedButFailed,
+	storetest.Late(1), storetest.Late(2), storetest.Late(3), storetest.Late(5), storetest.Late(0),
 }
 
 // TestFaults is the fault matrix: every storage call of every operation is lost,
@@ -115,17 +117,17 @@ func TestFaults(t *testing.T) {
 	for _, c := range faultCases(t) {
 		t.Run(c.from+", "+c.call.name, func(t *testing.T) {
 			t.Parallel()
-			want := c.run(t, 0, vaulttest.None, false)
+			want := c.run(t, 0, storetest.None, false)
 			if want.err != nil {
 				t.Fatalf("without a fault: %v", want.err)
 			}
 			for n := 1; n <= len(want.trace); n++ {
 				came := make(map[string][]string) // faults by what came of them
-				call, writes := want.trace[n-1].String(), want.trace[n-1].Kind != vaulttest.Get && want.trace[n-1].Kind != vaulttest.Scan
+				call, writes := want.trace[n-1].String(), want.trace[n-1].Kind != memory.Get && want.trace[n-1].Kind != memory.Scan
 				for i, fault := range faults {
 					for _, killed := range []bool{false, true} {
 						switch {
-						case fault != vaulttest.None && fault != vaulttest.Lost && !writes:
+						case fault != storetest.None && fault != storetest.Lost && !writes:
 							continue // these are the same to a call that only reads
 						case raceDetector && *depth == 1 && i != n%len(faults):
 							continue // as in search
@@ -154,7 +156,7 @@ func TestFaults(t *testing.T) {
 
 // faultOutcome is what came of an operation with one fault.
 type faultOutcome struct {
-	trace   []vaulttest.Call // to the store, of the first try
+	trace   []storetest.Call // to the store, of the first try
 	answers string           // of the first try and those after it
 	store   string           // what it holds in the end
 	err     error
@@ -162,23 +164,23 @@ type faultOutcome struct {
 
 // run makes the call with a fault at the n-th call to the store, and then what
 // a client and ticks do.
-func (c faultCase) run(t *testing.T, n int, fault vaulttest.Fault, killed bool) (o faultOutcome) {
+func (c faultCase) run(t *testing.T, n int, fault storetest.Fault, killed bool) (o faultOutcome) {
 	t.Helper()
 	w, trying := start(t, c.state), true
-	store := vaulttest.NewFaulty(w.store, func(call vaulttest.Call) vaulttest.Fault {
+	st := storetest.NewFaulty(w.store, func(call storetest.Call) storetest.Fault {
 		if trying {
 			o.trace = append(o.trace, call)
 		}
 		if call.Number != n {
-			return vaulttest.None
+			return storetest.None
 		}
-		if fault != vaulttest.None {
+		if fault != storetest.None {
 			w.faults.Add(1)
 		}
 		return fault
 	})
 	var answers []string
-	try := func(worker int, store vault.Store) bool {
+	try := func(worker int, store store.Store) bool {
 		client := w.open(store, worker)
 		r := w.begin(client, c.call)
 		ended := make(chan struct{})
@@ -200,21 +202,21 @@ func (c faultCase) run(t *testing.T, n int, fault vaulttest.Fault, killed bool) 
 		}
 		return r.ended != 0 && r.answer.Reason == 0
 	}
-	first := vault.Store(store)
+	first := store.Store(st)
 	if killed {
-		first = &mortal{Store: store, calls: n}
+		first = &mortal{Store: st, calls: n}
 	}
 	done := try(1, first)
 	trying = false
 	for worker := 2; !done && worker < 4; worker++ {
-		done = try(worker, store)
+		done = try(worker, st)
 	}
-	o.err = w.settleOn(store)
+	o.err = w.settleOn(st)
 	if !done { // what stood in its way is gone by now, if it was its own
-		try(4, store)
-		o.err = errors.Join(o.err, w.settleOn(store))
+		try(4, st)
+		o.err = errors.Join(o.err, w.settleOn(st))
 	}
-	store.Release()
+	st.Release()
 	o.err = errors.Join(o.err, w.check(), w.checkSettled())
 	o.answers, o.store = strings.Join(answers, ", then "), normalForm(t, w.store.Contents())
 	return o
@@ -227,7 +229,7 @@ func reasonName(r vault.Reason) string {
 
 // mortal is the store of a process that is killed after some calls.
 type mortal struct {
-	vault.Store
+	store.Store
 	calls int
 }
 
@@ -237,17 +239,17 @@ func (m *mortal) live() {
 	}
 }
 
-func (m *mortal) Get(ctx context.Context, key string) (vault.Row, error) {
+func (m *mortal) Get(ctx context.Context, key string) (store.Row, error) {
 	m.live()
 	return m.Store.Get(ctx, key)
 }
 
-func (m *mortal) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
+func (m *mortal) Scan(ctx context.Context, r store.Range) ([]store.Row, error) {
 	m.live()
 	return m.Store.Scan(ctx, r)
 }
 
-func (m *mortal) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+func (m *mortal) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
 	m.live()
 	return m.Store.Commit(ctx, tx)
 }
@@ -264,7 +266,7 @@ func (m *mortal) DeleteBlob(ctx context.Context, name string) error {
 
 // normalForm is what a store holds, without what differs from one time to the
 // next: identifiers, keys, signatures, times, and how often a step was tried.
-func normalForm(t *testing.T, c vaulttest.Contents) string {
+func normalForm(t *testing.T, c memory.Contents) string {
 	t.Helper()
 	var lines []string
 	for _, r := range c.Rows {

@@ -16,8 +16,9 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // harness is a vault on a store in memory, with real sealing and providers, and
@@ -25,7 +26,7 @@ import (
 type harness struct {
 	*vault.Vault
 	t     testing.TB
-	store *vaulttest.Memory
+	store *memory.Store
 	clock *clock
 }
 
@@ -55,7 +56,7 @@ func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 }
 
 // open makes a vault on store; issuers are added to Self and Test.
-func open(t testing.TB, store vault.Store, clock *clock, issuers map[string]vault.Issuer, configure ...func(*vault.Config)) *vault.Vault {
+func open(t testing.TB, store store.Store, clock *clock, issuers map[string]vault.Issuer, configure ...func(*vault.Config)) *vault.Vault {
 	t.Helper()
 	sealer := testSealer(t)
 	all := map[string]vault.Issuer{
@@ -93,8 +94,8 @@ func newHarness(t testing.TB, issuers map[string]vault.Issuer) *harness {
 // newHarnessWith is newHarness for issuers that need its clock.
 func newHarnessWith(t testing.TB, clock *clock, issuers map[string]vault.Issuer) *harness {
 	t.Helper()
-	h := &harness{t: t, store: new(vaulttest.Memory), clock: clock}
-	h.store.OnCommit(func(_, after vaulttest.Contents) {
+	h := &harness{t: t, store: new(memory.Store), clock: clock}
+	h.store.OnCommit(func(_, after memory.Contents) {
 		if err := vault.Invariants(after.Rows, after.Blobs); err != nil {
 			t.Errorf("after a transaction: %v", err)
 		}

@@ -3,6 +3,8 @@ package vault
 import (
 	"slices"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // head is everything that must change together about one certificate name: the
@@ -24,8 +26,8 @@ type head struct {
 	Told        told       `json:"told,omitzero"`       // of what is to be told about Latest
 	Writes      []string   `json:"writes"`              // ids of the last writes, newest last
 
-	etag ETag // as read or written; empty: not stored, or not known
-	gone bool // the row is to be deleted
+	etag store.ETag // as read or written; empty: not stored, or not known
+	gone bool       // the row is to be deleted
 }
 
 // Deletion is the soft-deleted state of a certificate.
@@ -125,8 +127,8 @@ func (h *head) sign(id string) {
 
 // dropKey removes the operation's private key when no version has it: the
 // operation is going away without having completed.
-func (h *head) dropKey(tx *Tx, name Name) {
+func (h *head) dropKey(tx *store.Tx, name Name) {
 	if op := h.Operation; op != nil && op.Status != StatusCompleted && !op.KeyShared {
-		tx.remove(keyRowKey(name, op.KeyID))
+		tx.Remove(keyRowKey(name, op.KeyID))
 	}
 }

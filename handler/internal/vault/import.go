@@ -2,6 +2,8 @@ package vault
 
 import (
 	"context"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // ImportParams are a certificate with its private key.
@@ -48,13 +50,13 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 	if err != nil {
 		return Certificate{}, err
 	}
-	h, err = v.addVersion(ctx, n, h, chain, func(h *head, tx *Tx) (*version, error) {
+	h, err = v.addVersion(ctx, n, h, chain, func(h *head, tx *store.Tx) (*version, error) {
 		if err := h.checkFree(n); err != nil {
 			return nil, err
 		}
 		h.dropKey(tx, n)
 		h.Operation = nil
-		tx.add(keyRow)
+		tx.Add(keyRow)
 		if h.stored() {
 			policy.Created, policy.Updated = h.Policy.Created, later(now, h.Policy.Updated)
 		} else {

@@ -15,8 +15,8 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // existing is a certificate that was made elsewhere, with its key and chain.
@@ -282,7 +282,7 @@ func TestImportKilled(t *testing.T) {
 	n, p := name(t, "web"), vault.ImportParams{Value: e.pfx(t)}
 	report := killAnywhere(t, func(ctx context.Context, v *vault.Vault) error {
 		return second(v.Import(ctx, n, p))
-	}, func(store *vaulttest.Memory, clock *clock) error {
+	}, func(store *memory.Store, clock *clock) error {
 		v := open(t, store, clock, nil)
 		if _, err := v.Import(t.Context(), n, p); err != nil {
 			return err

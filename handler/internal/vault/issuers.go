@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // issuerRecord is the document of an issuer object's row.
@@ -125,7 +126,7 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 	if !ok {
 		return field.Errorf("provider", "%q: must be a provider of this vault, which has %s", r.Provider, v.providerNames())
 	}
-	r.Schema, r.Updated = schema, later(v.now(), r.Updated)
+	r.Schema, r.Updated = store.Schema, later(v.now(), r.Updated)
 	if r.Pause != nil && r.Pause.By == PausedByBreaker {
 		r.Pause = nil // what was wrong may be mended now
 	}
@@ -185,7 +186,7 @@ func (v *Vault) Issuers(ctx context.Context, p Page) ([]IssuerState, string, err
 	var list []IssuerState
 	for _, row := range rows {
 		var r issuerRecord
-		if err := decode(row, &r); err != nil {
+		if err := store.Decode(row, &r); err != nil {
 			return nil, "", err
 		}
 		list = append(list, r.state())
@@ -230,7 +231,7 @@ func (r *issuerRecord) state() IssuerState { return IssuerState{r.object(), r.Pa
 func (v *Vault) issuerRecord(ctx context.Context, n Name) (*issuerRecord, error) {
 	r := new(issuerRecord)
 	_, err := v.get(ctx, issuerKey(n), r)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, &Error{Reason: IssuerNotFound, Name: n.text}
 	}
 	return r, err

@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"crypto"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // keyRecord is the document of a key row.
@@ -15,17 +17,17 @@ type keyRecord struct {
 const sealedKey = "key"
 
 // sealKey makes the row of a private key.
-func (v *Vault) sealKey(ctx context.Context, n Name, id string, key crypto.Signer) (Row, error) {
+func (v *Vault) sealKey(ctx context.Context, n Name, id string, key crypto.Signer) (store.Row, error) {
 	der, err := marshalKey(key)
 	if err != nil {
-		return Row{}, err
+		return store.Row{}, err
 	}
 	defer clear(der)
 	sealed, err := v.cfg.Seal(ctx, sealedKey, n.key(), id, der)
 	if err != nil {
-		return Row{}, err
+		return store.Row{}, err
 	}
-	return row(keyRowKey(n, id), "", keyRecord{schema, sealed}), nil
+	return store.NewRow(keyRowKey(n, id), "", keyRecord{store.Schema, sealed}), nil
 }
 
 // privateKey reads and opens a private key.

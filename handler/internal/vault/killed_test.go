@@ -8,12 +8,14 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // openWith makes a vault whose configuration edit has changed.
-func openWith(t testing.TB, store vault.Store, clock *clock, edit func(*vault.Config)) *vault.Vault {
+func openWith(t testing.TB, store store.Store, clock *clock, edit func(*vault.Config)) *vault.Vault {
 	t.Helper()
 	sealer := testSealer(t)
 	cfg := vault.Config{
@@ -46,25 +48,25 @@ func rivalRand() io.Reader { return rand.NewChaCha8([32]byte{1}) }
 
 // killAnywhere kills the process of a call before and after each of its storage
 // calls, and after that the invariants and check must hold.
-func killAnywhere(t *testing.T, call func(context.Context, *vault.Vault) error, check func(*vaulttest.Memory, *clock) error) vaulttest.Report {
+func killAnywhere(t *testing.T, call func(context.Context, *vault.Vault) error, check func(*memory.Store, *clock) error) storetest.Report {
 	t.Helper()
-	report, err := vaulttest.Interleave(t.Context(), vaulttest.Search{
-		Setup: func() vaulttest.Scenario {
-			store, clock := new(vaulttest.Memory), newClock()
+	report, err := storetest.Interleave(t.Context(), storetest.Search{
+		Setup: func() storetest.Scenario {
+			st, clock := new(memory.Store), newClock()
 			var broken error
-			store.OnCommit(func(_, after vaulttest.Contents) {
+			st.OnCommit(func(_, after memory.Contents) {
 				if err := vault.Invariants(after.Rows, after.Blobs); err != nil && broken == nil {
 					broken = fmt.Errorf("after a transaction: %w", err)
 				}
 			})
-			return vaulttest.Scenario{
-				Store: store,
-				Workers: []vaulttest.Worker{{Name: "call", Run: func(ctx context.Context, store vault.Store) {
+			return storetest.Scenario{
+				Store: st,
+				Workers: []storetest.Worker{{Name: "call", Run: func(ctx context.Context, store store.Store) {
 					if err := call(ctx, openWith(t, store, clock, repeatable)); err != nil {
 						t.Errorf("a call that nothing disturbs: %v", err)
 					}
 				}}},
-				Check: func(store *vaulttest.Memory) error {
+				Check: func(store *memory.Store) error {
 					if broken != nil {
 						return broken
 					}

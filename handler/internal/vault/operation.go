@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Operation is the pending object of a certificate: one request for one new
@@ -97,7 +98,7 @@ func (op *Operation) end(s Status, failure *OperationError) {
 
 // endOperation ends the operation of h without a certificate. What it may have
 // left at its CA is released.
-func (v *Vault) endOperation(n Name, h *head, tx *Tx, s Status, failure *OperationError) {
+func (v *Vault) endOperation(n Name, h *head, tx *store.Tx, s Status, failure *OperationError) {
 	op := h.Operation
 	v.releaseLater(tx, n, op)
 	op.OrderID = v.orderID(op)

@@ -1,6 +1,10 @@
 package vault
 
-import "context"
+import (
+	"context"
+
+	"github.com/certwright/certwright/handler/internal/store"
+)
 
 // Operation returns the pending object of a certificate. requestID is a filter:
 // empty, or the operation that the caller means.
@@ -68,7 +72,7 @@ func (v *Vault) mayPollAdvance(op *Operation) bool {
 func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested bool) (Operation, error) {
 	now := v.now()
 	var asked Operation
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if err := h.checkOperation(n, requestID); err != nil {
 			return err
 		}
@@ -96,7 +100,7 @@ func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested 
 // REST page: Delete Certificate Operation.
 func (v *Vault) DeleteOperation(ctx context.Context, n Name, requestID string) (Operation, error) {
 	var deleted Operation
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if err := h.checkOperation(n, requestID); err != nil {
 			return err
 		}

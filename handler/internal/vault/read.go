@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Certificate is what a reader sees of one version of a certificate, or of one
@@ -84,9 +86,9 @@ func (v *Vault) headAndVersion(ctx context.Context, n Name, id string) (h *head,
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case errors.Is(verErr, ErrNotFound) && h.Latest == nil && h.Provisional == id:
+	case errors.Is(verErr, store.ErrNotFound) && h.Latest == nil && h.Provisional == id:
 		return h, nil, nil
-	case errors.Is(verErr, ErrNotFound):
+	case errors.Is(verErr, store.ErrNotFound):
 		return nil, nil, &Error{Reason: CertificateNotFound, Name: n.text + "/" + id}
 	default:
 		return h, ver, verErr
@@ -106,7 +108,7 @@ func (v *Vault) Certificates(ctx context.Context, p Page, includePending bool) (
 	var list []Certificate
 	for _, r := range rows {
 		h := new(head)
-		if err := decode(r, h); err != nil {
+		if err := store.Decode(r, h); err != nil {
 			return nil, "", err
 		}
 		list = append(list, v.latest(h))
@@ -130,7 +132,7 @@ func (v *Vault) Versions(ctx context.Context, n Name, p Page) ([]Certificate, st
 	var list []Certificate
 	for _, r := range rows {
 		ver := new(version)
-		if err := decode(r, ver); err != nil {
+		if err := store.Decode(r, ver); err != nil {
 			return nil, "", err
 		}
 		list = append(list, v.ofVersion(h, ver))
@@ -149,8 +151,8 @@ func listed(includePending bool) []string {
 
 // page reads one page of the rows under prefix, and the part of the last key
 // behind it as the start of the next page.
-func (v *Vault) page(ctx context.Context, prefix string, p Page, labels []string) ([]Row, string, error) {
-	r := within(prefix, p.Max+1)
+func (v *Vault) page(ctx context.Context, prefix string, p Page, labels []string) ([]store.Row, string, error) {
+	r := store.Within(prefix, p.Max+1)
 	r.Labels = labels
 	if p.After != "" {
 		r.From = prefix + p.After + "!" // the lowest character above none and below all of a name

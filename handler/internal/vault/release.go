@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // releaseJob is what must still be taken back at a CA after its operation is
@@ -42,7 +43,7 @@ func (j *releaseJob) due() []due {
 
 // releaseLater adds a release job for an operation that ends otherwise than by
 // completing, if it ever reached a provider that leaves something behind.
-func (v *Vault) releaseLater(tx *Tx, n Name, op *Operation) {
+func (v *Vault) releaseLater(tx *store.Tx, n Name, op *Operation) {
 	if _, ok := v.cfg.Issuers[op.Provider].(Releaser); !ok || op.Claim == 0 || op.Status != StatusInProgress {
 		return
 	}
@@ -54,11 +55,11 @@ func (v *Vault) releaseLater(tx *Tx, n Name, op *Operation) {
 // newRelease is a release job that is due at once.
 func (v *Vault) newRelease(n Name, op *Operation) *releaseJob {
 	now := v.now()
-	return &releaseJob{Schema: schema, Name: n.text, Operation: *op, Began: now, Due: now}
+	return &releaseJob{Schema: store.Schema, Name: n.text, Operation: *op, Began: now, Due: now}
 }
 
-func addRelease(tx *Tx, j *releaseJob) {
-	tx.add(row(j.key(), "", j))
+func addRelease(tx *store.Tx, j *releaseJob) {
+	tx.Add(store.NewRow(j.key(), "", j))
 	moveDue(tx, nil, j.due())
 }
 
@@ -70,7 +71,7 @@ func (v *Vault) releaseLost(ctx context.Context, n Name, op *Operation, state js
 	if _, ok := v.cfg.Issuers[op.Provider].(Releaser); !ok {
 		return
 	}
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if h.Deletion != nil || !h.Operation.matches(op.RequestID) || h.Operation.Status != StatusInProgress {
 			return errLost
 		}
@@ -108,7 +109,7 @@ func (v *Vault) releaseAfterEnd(ctx context.Context, n Name, op *Operation, stat
 
 // releaseLeftover adds a release job for what a lost step left, when the operation
 // completes without it.
-func (v *Vault) releaseLeftover(tx *Tx, n Name, op *Operation) {
+func (v *Vault) releaseLeftover(tx *store.Tx, n Name, op *Operation) {
 	if op.Leftover == nil {
 		return
 	}

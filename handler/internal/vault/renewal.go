@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // renewal is what is remembered about renewing the latest version. When another
@@ -145,7 +146,7 @@ func (v *Vault) renew(ctx context.Context, n Name, issuers *issuerCache) (bool, 
 // to nothing.
 func (v *Vault) beginRenewal(ctx context.Context, n Name, h *head) error {
 	requestID := v.newID()
-	h, err := v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+	h, err := v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
 		now := v.now()
 		if at := h.renewAt(); h.checkLive(n) != nil || at.IsZero() || now.Before(at) {
 			return errLost
@@ -200,7 +201,7 @@ func (v *Vault) takeAdvice(ctx context.Context, n Name, h *head, issuers *issuer
 	if askErr != nil && !errors.Is(askErr, errors.ErrUnsupported) {
 		v.cfg.Log.WarnContext(ctx, "no advice on renewal", "certificate", n.text, "issuer", h.Latest.Issuer, "error", askErr)
 	}
-	return v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+	return v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
 		r := &h.Renewal
 		if h.checkLive(n) != nil || !r.Ask.Equal(asked) {
 			return errLost // another worker asked, or there is another version

@@ -8,25 +8,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // renewalWorld is a certificate that is due for its renewal, at a CA that
 // advises, and workers who meet there.
 type renewalWorld struct {
 	t     testing.TB
-	store *vaulttest.Memory
+	store *memory.Store
 	ca    *renewing
 	wrong []error
 }
 
-func startRenewal(t testing.TB, contents vaulttest.Contents, now time.Time) *renewalWorld {
+func startRenewal(t testing.TB, contents memory.Contents, now time.Time) *renewalWorld {
 	clock := &clock{now: now}
-	w := &renewalWorld{t: t, store: new(vaulttest.Memory), ca: &renewing{t: t, clock: clock, life: 90 * day}}
+	w := &renewalWorld{t: t, store: new(memory.Store), ca: &renewing{t: t, clock: clock, life: 90 * day}}
 	w.ca.info = &vault.RenewalInfo{Start: clock.now.Add(-day), End: clock.now.Add(-time.Hour)}
 	fill(t, w.store, contents)
-	w.store.OnCommit(func(_, after vaulttest.Contents) {
+	w.store.OnCommit(func(_, after memory.Contents) {
 		if err := vault.Invariants(after.Rows, after.Blobs); err != nil {
 			w.wrong = append(w.wrong, fmt.Errorf("after a transaction: %w", err))
 		}
@@ -35,7 +37,7 @@ func startRenewal(t testing.TB, contents vaulttest.Contents, now time.Time) *ren
 }
 
 // open makes the vault of one worker.
-func (w *renewalWorld) open(store vault.Store, worker int) *vault.Vault {
+func (w *renewalWorld) open(store store.Store, worker int) *vault.Vault {
 	return openWith(w.t, store, w.ca.clock, func(cfg *vault.Config) {
 		repeatable(cfg)
 		cfg.Rand = rand.NewChaCha8([32]byte{1: byte(worker)})
@@ -79,7 +81,7 @@ func (w *renewalWorld) settle(first string, renewed bool) error {
 func TestRenewalInterleaved(t *testing.T) {
 	t.Parallel()
 	web := name(t, "web")
-	w := startRenewal(t, vaulttest.Contents{}, newClock().now)
+	w := startRenewal(t, memory.Contents{}, newClock().now)
 	v := w.open(w.store, 0)
 	provider := "ca"
 	if _, err := v.SetIssuer(t.Context(), issuerName(t, "ca"), vault.IssuerSet{Provider: &provider}); err != nil {
@@ -130,27 +132,27 @@ func TestRenewalInterleaved(t *testing.T) {
 		t.Run(other, func(t *testing.T) {
 			t.Parallel()
 			for crashes := range 2 {
-				s := vaulttest.Search{Crashes: crashes, Independent: independent, Limit: 200 * *depth, Samples: 30 * *depth}
+				s := storetest.Search{Crashes: crashes, Independent: independent, Limit: 200 * *depth, Samples: 30 * *depth}
 				if raceDetector {
 					s.Limit, s.Samples = 1, 2
 				}
-				s.Setup = func() vaulttest.Scenario {
+				s.Setup = func() storetest.Scenario {
 					w := startRenewal(t, contents, now)
-					worker := func(i int, run func(context.Context, *vault.Vault) error) vaulttest.Worker {
-						return vaulttest.Worker{Name: fmt.Sprint(i), Run: func(ctx context.Context, store vault.Store) {
+					worker := func(i int, run func(context.Context, *vault.Vault) error) storetest.Worker {
+						return storetest.Worker{Name: fmt.Sprint(i), Run: func(ctx context.Context, store store.Store) {
 							if err := run(ctx, w.open(store, i)); err != nil {
 								w.wrong = append(w.wrong, err)
 							}
 						}}
 					}
 					tick := func(ctx context.Context, v *vault.Vault) error { return second(v.Advance(ctx)) }
-					return vaulttest.Scenario{
+					return storetest.Scenario{
 						Store:   w.store,
-						Workers: []vaulttest.Worker{worker(1, tick), worker(2, test.run)},
-						Check:   func(*vaulttest.Memory) error { return w.settle(first.Version, test.renewed) },
+						Workers: []storetest.Worker{worker(1, tick), worker(2, test.run)},
+						Check:   func(*memory.Store) error { return w.settle(first.Version, test.renewed) },
 					}
 				}
-				report, err := vaulttest.Interleave(t.Context(), s)
+				report, err := storetest.Interleave(t.Context(), s)
 				if err != nil {
 					t.Fatal(err)
 				}

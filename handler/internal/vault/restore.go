@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // restore is the state of a head whose rows are still coming: who writes them,
@@ -102,7 +104,7 @@ func (v *Vault) openBackup(ctx context.Context, blob []byte) (*backup, error) {
 	if err := json.Unmarshal(plain, b); err != nil {
 		return nil, malformedBackup(corruptBackup, err)
 	}
-	if b.Schema > schema {
+	if b.Schema > store.Schema {
 		return nil, malformedBackup(unknownBackupVersion, nil)
 	}
 	return b, nil
@@ -192,7 +194,7 @@ func (v *Vault) writeHistory(ctx context.Context, h *head, id string, hist *hist
 		return nil, err
 	}
 	for i, batch := range batches(rows) {
-		h, err = v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+		h, err = v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
 			if i > 0 {
 				if err := h.restoredBy(n, id); err != nil {
 					return err
@@ -204,7 +206,7 @@ func (v *Vault) writeHistory(ctx context.Context, h *head, id string, hist *hist
 				h.Restore = &restore{id, v.now().Add(restoreWindow)}
 			}
 			for _, r := range batch {
-				tx.add(r)
+				tx.Add(r)
 			}
 			return nil
 		})
@@ -220,7 +222,7 @@ func (v *Vault) writeHistory(ctx context.Context, h *head, id string, hist *hist
 	if err := work.Wait(); err != nil {
 		return nil, unavailable(err)
 	}
-	return v.changeFrom(ctx, n, h, func(h *head, tx *Tx) error {
+	return v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
 		err := h.restoredBy(n, id)
 		h.Restore = nil
 		return err
@@ -228,9 +230,9 @@ func (v *Vault) writeHistory(ctx context.Context, h *head, id string, hist *hist
 }
 
 // historyRows are the rows of all keys, sealed anew, and of all versions.
-func (v *Vault) historyRows(ctx context.Context, hist *history) ([]Row, error) {
+func (v *Vault) historyRows(ctx context.Context, hist *history) ([]store.Row, error) {
 	ids := slices.Sorted(maps.Keys(hist.keys))
-	rows := make([]Row, len(ids))
+	rows := make([]store.Row, len(ids))
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(v.cfg.Concurrency)
 	for i, id := range ids {
@@ -243,19 +245,19 @@ func (v *Vault) historyRows(ctx context.Context, hist *history) ([]Row, error) {
 		return nil, err
 	}
 	for _, ver := range hist.versions {
-		rows = append(rows, row(versionKey(hist.name, ver.ID), "", ver))
+		rows = append(rows, store.NewRow(versionKey(hist.name, ver.ID), "", ver))
 	}
 	return rows, nil
 }
 
 // batches divides rows into transactions that have room for the head and its due
 // rows.
-func batches(rows []Row) [][]Row {
-	const maxBytes = MaxTxBytes / 2
-	var all [][]Row
+func batches(rows []store.Row) [][]store.Row {
+	const maxBytes = store.MaxTxBytes / 2
+	var all [][]store.Row
 	size := 0
 	for _, r := range rows {
-		n := Action{Add, r}.wireSize()
+		n := store.Action{Verb: store.Add, Row: r}.WireSize()
 		if last := len(all) - 1; last < 0 || len(all[last]) == maxBatch || size+n > maxBytes {
 			all, size = append(all, nil), 0
 		}

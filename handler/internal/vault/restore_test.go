@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // backupOf makes a backup of a certificate with some history, as seen.
@@ -23,7 +25,7 @@ func backupOf(t testing.TB, imports int) ([]byte, seen) {
 
 // checkRestored checks that there is a whole certificate, or that the name is
 // free once the time of a restore that was broken off is over. It reports which.
-func checkRestored(t testing.TB, store *vaulttest.Memory, clock *clock, want seen) bool {
+func checkRestored(t testing.TB, store *memory.Store, clock *clock, want seen) bool {
 	t.Helper()
 	h := &harness{t: t, store: store, clock: clock, Vault: open(t, store, clock, nil)}
 	ctx := context.Background()
@@ -55,7 +57,7 @@ func TestRestoreKilled(t *testing.T) {
 	restored := 0
 	report := killAnywhere(t, func(ctx context.Context, v *vault.Vault) error {
 		return second(v.Restore(ctx, blob))
-	}, func(store *vaulttest.Memory, clock *clock) error {
+	}, func(store *memory.Store, clock *clock) error {
 		if checkRestored(t, store, clock, want) {
 			restored++
 		}
@@ -75,10 +77,10 @@ func TestRestoreKilled(t *testing.T) {
 func TestRestoreFaults(t *testing.T) {
 	t.Parallel()
 	blob, want := backupOf(t, 1)
-	for _, fault := range []vaulttest.Fault{vaulttest.Lost, vaulttest.AppliedButFailed, vaulttest.Late(1), vaulttest.Late(3), vaulttest.Late(0)} {
+	for _, fault := range []storetest.Fault{storetest.Lost, storetest.AppliedButFailed, storetest.Late(1), storetest.Late(3), storetest.Late(0)} {
 		for number, calls := 1, 1; number <= calls; number++ {
 			h := newHarness(t, nil)
-			faulty := vaulttest.NewFaulty(h.store, vaulttest.Nth(number, fault))
+			faulty := storetest.NewFaulty(h.store, storetest.Nth(number, fault))
 			_, err := openWith(t, faulty, h.clock, repeatable).Restore(t.Context(), blob)
 			calls = faulty.Calls()
 			faulty.Release()
@@ -95,11 +97,11 @@ func TestRestoreTakesBack(t *testing.T) {
 	t.Parallel()
 	blob, want := backupOf(t, 1)
 	h := newHarness(t, nil)
-	broken := vaulttest.NewFaulty(h.store, func(c vaulttest.Call) vaulttest.Fault {
-		if c.Kind == vaulttest.PutBlob {
-			return vaulttest.AppliedButFailed
+	broken := storetest.NewFaulty(h.store, func(c storetest.Call) storetest.Fault {
+		if c.Kind == memory.PutBlob {
+			return storetest.AppliedButFailed
 		}
-		return vaulttest.None
+		return storetest.None
 	})
 	if _, err := open(t, broken, h.clock, nil).Restore(t.Context(), blob); reason(t, err) != vault.Unavailable {
 		t.Errorf("without blobs: %v, want Unavailable", err)
@@ -124,10 +126,10 @@ func TestRestoreIsHidden(t *testing.T) {
 	e := newExisting(t, ecP256, h.clock.Now())
 	value := e.pfx(t)
 	looks := 0
-	watched := vaulttest.NewFaulty(h.store, func(c vaulttest.Call) vaulttest.Fault {
+	watched := storetest.NewFaulty(h.store, func(c storetest.Call) storetest.Fault {
 		rows := h.store.Contents().Rows
-		if len(rows) == 0 || c.Kind == vaulttest.PutBlob && c.Number%10 != 0 {
-			return vaulttest.None
+		if len(rows) == 0 || c.Kind == memory.PutBlob && c.Number%10 != 0 {
+			return storetest.None
 		}
 		looks++
 		version := strings.Repeat("0", 32)
@@ -183,7 +185,7 @@ func TestRestoreIsHidden(t *testing.T) {
 			}
 		}
 		h.mustTick() // too early to give the restore up
-		return vaulttest.None
+		return storetest.None
 	})
 	if _, err := open(t, watched, h.clock, nil).Restore(ctx, blob); err != nil {
 		t.Fatal(err)
@@ -201,14 +203,14 @@ func third[T, U any](_ T, _ U, err error) error { return err }
 func TestRestoreRaces(t *testing.T) {
 	t.Parallel()
 	blob, want := backupOf(t, 0)
-	for what, rival := range map[string]func(ctx context.Context, v *vault.Vault, store vault.Store, clock *clock) error{
-		"restore": func(ctx context.Context, v *vault.Vault, _ vault.Store, _ *clock) error {
+	for what, rival := range map[string]func(ctx context.Context, v *vault.Vault, store store.Store, clock *clock) error{
+		"restore": func(ctx context.Context, v *vault.Vault, _ store.Store, _ *clock) error {
 			return second(v.Restore(ctx, blob))
 		},
-		"create": func(ctx context.Context, v *vault.Vault, _ vault.Store, _ *clock) error {
+		"create": func(ctx context.Context, v *vault.Vault, _ store.Store, _ *clock) error {
 			return second(v.Create(ctx, name(t, "web"), vault.CreateParams{Policy: policyFor("Unknown")}))
 		},
-		"tick": func(ctx context.Context, v *vault.Vault, store vault.Store, clock *clock) error {
+		"tick": func(ctx context.Context, v *vault.Vault, store store.Store, clock *clock) error {
 			store.Get(ctx, "c:web") // any call, to wait for its turn
 			clock.Advance(5 * time.Minute)
 			_, err := v.Advance(ctx)
@@ -218,24 +220,24 @@ func TestRestoreRaces(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			outcomes := map[[2]bool]int{}
-			report, err := vaulttest.Interleave(t.Context(), vaulttest.Search{
-				Setup: func() vaulttest.Scenario {
-					store, clock := new(vaulttest.Memory), newClock()
+			report, err := storetest.Interleave(t.Context(), storetest.Search{
+				Setup: func() storetest.Scenario {
+					st, clock := new(memory.Store), newClock()
 					var restored, rivalled error
-					return vaulttest.Scenario{
-						Store: store,
-						Workers: []vaulttest.Worker{
-							{Name: "restore", Run: func(ctx context.Context, s vault.Store) {
+					return storetest.Scenario{
+						Store: st,
+						Workers: []storetest.Worker{
+							{Name: "restore", Run: func(ctx context.Context, s store.Store) {
 								restored = second(openWith(t, s, clock, repeatable).Restore(ctx, blob))
 							}},
-							{Name: "rival", Run: func(ctx context.Context, s vault.Store) {
+							{Name: "rival", Run: func(ctx context.Context, s store.Store) {
 								rivalled = rival(ctx, openWith(t, s, clock, func(cfg *vault.Config) {
 									repeatable(cfg)
 									cfg.Rand = rivalRand()
 								}), s, clock)
 							}},
 						},
-						Check: func(store *vaulttest.Memory) error {
+						Check: func(store *memory.Store) error {
 							outcomes[[2]bool{restored == nil, rivalled == nil}]++
 							c := store.Contents()
 							if err := vault.Invariants(c.Rows, c.Blobs); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Revocation is the wish that a CA revokes a version: a row of its own, which
@@ -82,7 +83,7 @@ func (v *Vault) Revoke(ctx context.Context, n Name, version string, reason int) 
 			return r, nil
 		}
 		return &Revocation{
-			Schema: schema, Name: h.Name, Version: ver.ID, Leaf: ver.Leaf,
+			Schema: store.Schema, Name: h.Name, Version: ver.ID, Leaf: ver.Leaf,
 			Issuer: ver.Issuer, Provider: ver.Provider, IssuerID: issuerID,
 			Reason: reason, Status: StatusInProgress, Requested: now, Expires: ver.Expires, Due: now,
 		}, nil
@@ -108,7 +109,7 @@ func (v *Vault) successor(ctx context.Context, n Name, issuer, provider string) 
 func (v *Vault) Revocation(ctx context.Context, n Name, version string) (Revocation, error) {
 	var r Revocation
 	_, err := v.get(ctx, revocationKey(revocationID(n, version)), &r)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
 		return Revocation{}, &Error{Reason: RevocationNotFound, Name: n.text + "/" + version}
 	}
 	return r, err

@@ -1,20 +1,13 @@
 package vault
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
-
-// schema is the number that every stored document carries. A document with a
-// higher one was written by a newer program and is left alone.
-const schema = 1
-
-// ownSchema is how a document of this program begins.
-var ownSchema = fmt.Appendf(nil, `{"schema":%d,`, schema)
 
 // The row keys of the package comment.
 func headKey(n Name) string               { return "c:" + n.key() }
@@ -32,42 +25,16 @@ const (
 
 func chainBlob(n Name, versionID string) string { return n.key() + "/" + versionID + ".pem" }
 
-// row makes a row of a document.
-func row(key, label string, doc any) Row {
-	b, err := json.Marshal(doc)
-	if err != nil {
-		panic(fmt.Sprintf("row %q cannot be encoded: %v", key, err)) // our own types always can
-	}
-	return Row{Key: key, Label: label, Doc: b}
-}
-
-// decode reads a stored document.
-func decode(r Row, doc any) error {
-	if !bytes.HasPrefix(r.Doc, ownSchema) { // else one pass is enough
-		var s struct{ Schema int }
-		if err := json.Unmarshal(r.Doc, &s); err != nil {
-			return fmt.Errorf("reading row %q: %w", r.Key, err)
-		}
-		if s.Schema > schema {
-			return fmt.Errorf("row %q has schema %d, this program knows %d", r.Key, s.Schema, schema)
-		}
-	}
-	if err := json.Unmarshal(r.Doc, doc); err != nil {
-		return fmt.Errorf("reading row %q: %w", r.Key, err)
-	}
-	return nil
-}
-
 // get reads one document and its ETag; ErrNotFound when it is not there.
-func (v *Vault) get(ctx context.Context, key string, doc any) (ETag, error) {
+func (v *Vault) get(ctx context.Context, key string, doc any) (store.ETag, error) {
 	r, err := v.cfg.Store.Get(ctx, key)
-	if errors.Is(err, ErrNotFound) {
-		return "", ErrNotFound
+	if errors.Is(err, store.ErrNotFound) {
+		return "", store.ErrNotFound
 	}
 	if err != nil {
 		return "", unavailable(err)
 	}
-	return r.ETag, decode(r, doc)
+	return r.ETag, store.Decode(r, doc)
 }
 
 // unavailable makes a failure of the store one of the vault.
@@ -75,7 +42,7 @@ func unavailable(err error) error {
 	switch {
 	case reasonOf(err) != 0:
 		return err
-	case errors.Is(err, ErrThrottled):
+	case errors.Is(err, store.ErrThrottled):
 		return &Error{Reason: Throttled, Err: err}
 	default:
 		return &Error{Reason: Unavailable, Err: err}
@@ -86,7 +53,7 @@ func unavailable(err error) error {
 func (v *Vault) head(ctx context.Context, n Name) (*head, error) {
 	h := new(head)
 	etag, err := v.get(ctx, headKey(n), h)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
 		return new(head), nil
 	}
 	h.etag = etag
@@ -153,13 +120,13 @@ const lastDue = 9_999_999_999_999
 
 func duePrefix(class int) string { return fmt.Sprintf("d:%d:", class) }
 
-func (d due) row() Row {
-	return row(d.key(), d.label, struct {
+func (d due) row() store.Row {
+	return store.NewRow(d.key(), d.label, struct {
 		Schema int       `json:"schema"`
 		At     time.Time `json:"at"`
 		Name   string    `json:"name"`
 		Kind   string    `json:"kind"`
-	}{schema, d.at, d.name, d.kind})
+	}{store.Schema, d.at, d.name, d.kind})
 }
 
 // due is the certificate's work to do: a pure function of its head, so whoever
@@ -183,31 +150,31 @@ func (h *head) due(n Name) []due {
 }
 
 // moveDue changes the due rows of one state into those of another.
-func moveDue(tx *Tx, old, new []due) {
+func moveDue(tx *store.Tx, old, new []due) {
 	keep := make(map[string]bool)
 	for _, d := range new {
 		keep[d.key()] = true
 	}
 	for _, d := range old {
 		if !keep[d.key()] {
-			tx.remove(d.key())
+			tx.Remove(d.key())
 		}
 		delete(keep, d.key())
 	}
 	for _, d := range new {
 		if keep[d.key()] {
-			tx.add(d.row())
+			tx.Add(d.row())
 		}
 	}
 }
 
-func parseDue(class int, r Row) (due, error) {
+func parseDue(class int, r store.Row) (due, error) {
 	var doc struct {
 		At   time.Time
 		Name string
 		Kind string
 	}
-	if err := decode(r, &doc); err != nil {
+	if err := store.Decode(r, &doc); err != nil {
 		return due{}, err
 	}
 	return due{class, doc.At, doc.Name, doc.Kind, r.Label}, nil

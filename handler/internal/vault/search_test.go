@@ -10,8 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // depth multiplies the number of schedules that the searches of this package
@@ -37,12 +39,12 @@ func (s script) String() string {
 // first answer, and lets pass, outside the schedule, what cannot meet anything
 // that other workers do: the heartbeat and the reading of issuers.
 type workerStore struct {
-	vault.Store
-	direct vault.Store
+	store.Store
+	direct store.Store
 	seen   func()
 }
 
-func (s *workerStore) Get(ctx context.Context, key string) (vault.Row, error) {
+func (s *workerStore) Get(ctx context.Context, key string) (store.Row, error) {
 	if strings.HasPrefix(key, "i:") {
 		return s.direct.Get(ctx, key)
 	}
@@ -51,13 +53,13 @@ func (s *workerStore) Get(ctx context.Context, key string) (vault.Row, error) {
 	return r, err
 }
 
-func (s *workerStore) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
+func (s *workerStore) Scan(ctx context.Context, r store.Range) ([]store.Row, error) {
 	rows, err := s.Store.Scan(ctx, r)
 	s.seen()
 	return rows, err
 }
 
-func (s *workerStore) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+func (s *workerStore) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
 	if tx.Actions[0].Row.Key == "s:heartbeat" {
 		return s.direct.Commit(ctx, tx)
 	}
@@ -66,15 +68,15 @@ func (s *workerStore) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, erro
 
 // scenario makes the scenario of a search: scripts that run at the same time,
 // from a state.
-func scenario(t testing.TB, from snapshot, scripts []script) func() vaulttest.Scenario {
-	return func() vaulttest.Scenario {
+func scenario(t testing.TB, from snapshot, scripts []script) func() storetest.Scenario {
+	return func() storetest.Scenario {
 		w := start(t, from)
 		w.ca.scheduled = true
-		s := vaulttest.Scenario{Store: w.store}
+		s := storetest.Scenario{Store: w.store}
 		for i, script := range scripts {
-			s.Workers = append(s.Workers, vaulttest.Worker{
+			s.Workers = append(s.Workers, storetest.Worker{
 				Name: fmt.Sprintf("%d (%s)", i+1, script),
-				Run: func(_ context.Context, store vault.Store) {
+				Run: func(_ context.Context, store store.Store) {
 					var r *record
 					c := w.open(&workerStore{Store: store, direct: w.store, seen: func() {
 						if r.began == 0 {
@@ -90,7 +92,7 @@ func scenario(t testing.TB, from snapshot, scripts []script) func() vaulttest.Sc
 				},
 			})
 		}
-		s.Check = func(*vaulttest.Memory) error { return errors.Join(w.check(), w.settle()) }
+		s.Check = func(*memory.Store) error { return errors.Join(w.check(), w.settle()) }
 		return s
 	}
 }
@@ -98,11 +100,11 @@ func scenario(t testing.TB, from snapshot, scripts []script) func() vaulttest.Sc
 // independent: besides storage, workers share the clock, which a tick moves when
 // it has found nothing due yet, and the CA, which an account acts on after it has
 // read its key, and a release after it has claimed its job.
-func independent(a, b vaulttest.Call) bool {
+func independent(a, b storetest.Call) bool {
 	both := func(p, q string) bool {
 		return strings.HasPrefix(a.Key, p) && strings.HasPrefix(b.Key, q) || strings.HasPrefix(a.Key, q) && strings.HasPrefix(b.Key, p)
 	}
-	return vaulttest.Independent(a, b) && !both("d:3:", "c:") && !both(lapseKey, "") && !both(accountKey, accountKey) && !both(accountKey, "r:")
+	return storetest.Independent(a, b) && !both("d:3:", "c:") && !both(lapseKey, "") && !both(accountKey, accountKey) && !both(accountKey, "r:")
 }
 
 // search tries schedules of scripts from a state. Those of two workers it tries
@@ -114,12 +116,12 @@ func independent(a, b vaulttest.Call) bool {
 // and only where one worker is a tick, which has goroutines. TestInFull makes up for it.
 func search(t testing.TB, from snapshot, scripts ...script) {
 	t.Helper()
-	try := func(s vaulttest.Search) bool {
+	try := func(s storetest.Search) bool {
 		t.Helper()
 		s.Setup = scenario(t, from, scripts)
 		s.Limit *= *depth
 		s.Samples *= *depth
-		r, err := vaulttest.Interleave(t.Context(), s)
+		r, err := storetest.Interleave(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,16 +131,16 @@ func search(t testing.TB, from snapshot, scripts ...script) {
 	switch {
 	case raceDetector && *depth == 1:
 		if slices.ContainsFunc(scripts, func(s script) bool { return s[0].name == tick.name }) {
-			try(vaulttest.Search{Crashes: 1, Samples: 1})
+			try(storetest.Search{Crashes: 1, Samples: 1})
 		}
 		return
 	case len(scripts) > 2:
-		try(vaulttest.Search{Preemptions: 2, Limit: 1000})
+		try(storetest.Search{Preemptions: 2, Limit: 1000})
 	default:
-		try(vaulttest.Search{Independent: independent, Limit: 200})
+		try(storetest.Search{Independent: independent, Limit: 200})
 	}
-	if !try(vaulttest.Search{Crashes: 1, Independent: independent, Limit: 60}) {
-		try(vaulttest.Search{Crashes: 1, Samples: 10})
+	if !try(storetest.Search{Crashes: 1, Independent: independent, Limit: 60}) {
+		try(storetest.Search{Crashes: 1, Samples: 10})
 	}
 }
 
@@ -233,7 +235,7 @@ func TestInterleavingsOfReleases(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(scripts), func(t *testing.T) {
 			t.Parallel()
-			r, err := vaulttest.Interleave(t.Context(), vaulttest.Search{
+			r, err := storetest.Interleave(t.Context(), storetest.Search{
 				Setup: scenario(t, from, scripts), Preemptions: 2, Limit: 500 * *depth,
 			})
 			if err != nil {

@@ -15,8 +15,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // deeds are what somebody may do at any time. Each is made into a call when it
@@ -133,18 +133,18 @@ func TestConcurrentWorkers(t *testing.T) {
 			t.Parallel()
 			w := start(t, states[froms[run%len(froms)]])
 			var workers sync.WaitGroup
-			var stores []*vaulttest.Faulty
+			var stores []*storetest.Faulty
 			for worker := 1; worker <= 3; worker++ {
 				random := rand.New(rand.NewPCG(uint64(run), uint64(worker)))
 				faulted := false
-				store := vaulttest.NewFaulty(w.store, func(vaulttest.Call) vaulttest.Fault {
+				store := storetest.NewFaulty(w.store, func(storetest.Call) storetest.Fault {
 					runtime.Gosched()
 					if random.IntN(20) > 0 {
-						return vaulttest.None
+						return storetest.None
 					}
 					faulted = true
 					w.faults.Add(1)
-					return []vaulttest.Fault{vaulttest.Lost, vaulttest.AppliedButFailed, vaulttest.Late(1), vaulttest.Late(2)}[random.IntN(4)]
+					return []storetest.Fault{storetest.Lost, storetest.AppliedButFailed, storetest.Late(1), storetest.Late(2)}[random.IntN(4)]
 				})
 				stores = append(stores, store)
 				workers.Go(func() {

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // A stateMaker makes states of a certificate as a vault has them at rest. The
@@ -44,11 +44,11 @@ func (m stateMaker) do(w *world, c *client, calls ...call) {
 
 // breakOff makes a call that loses its store after some calls to it.
 func (m stateMaker) breakOff(w *world, call call, after int) {
-	store := vaulttest.NewFaulty(w.store, func(call vaulttest.Call) vaulttest.Fault {
+	store := storetest.NewFaulty(w.store, func(call storetest.Call) storetest.Fault {
 		if call.Number > after {
-			return vaulttest.Lost
+			return storetest.Lost
 		}
-		return vaulttest.None
+		return storetest.None
 	})
 	w.do(w.open(store, 13), call)
 }

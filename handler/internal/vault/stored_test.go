@@ -7,8 +7,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // newStoredHarness has an original that needs nothing for most of ten years.
@@ -16,7 +17,7 @@ func newStoredHarness(t testing.TB) *harness {
 	clock := newClock()
 	lasting := &queue{t: t, clock: clock, life: 3650 * day, issued: make(map[string]time.Time)}
 	brief := &queue{t: t, clock: clock, life: 10 * day, issued: make(map[string]time.Time)}
-	same := func(s vault.Store) vault.Store { return s }
+	same := func(s store.Store) store.Store { return s }
 	h := newLargeHarness(t, clock, same, map[string]vault.Issuer{"lasting": lasting, "brief": brief})
 	h.mustSetIssuer("lasting", "lasting")
 	h.mustSetIssuer("brief", "brief")
@@ -37,7 +38,7 @@ func TestTickIsFlat(t *testing.T) {
 	if raceDetector {
 		sizes = sizes[:3]
 	}
-	var empty vaulttest.Calls
+	var empty memory.Calls
 	for i, size := range sizes {
 		if i > 0 {
 			h.mustCopy("stored", sizes[i-1], size)

@@ -7,6 +7,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // encodePEM is a chain as its blob has it.
@@ -21,7 +23,7 @@ func encodePEM(chain []*x509.Certificate) []byte {
 // chain reads a version's certificates, leaf first.
 func (v *Vault) chain(ctx context.Context, ver *version) ([]*x509.Certificate, error) {
 	data, err := v.cfg.Store.GetBlob(ctx, ver.Chain)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, fmt.Errorf("reading the chain of version %q: %w", ver.ID, err)
 	}
 	if err != nil {

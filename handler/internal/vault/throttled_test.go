@@ -4,28 +4,29 @@ import (
 	"context"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // busy is a store that, once told to, applies one more transaction and answers
 // nothing but that it is too busy.
 type busy struct {
-	vault.Store
+	store.Store
 	soon, now bool
 }
 
-func (b *busy) Get(ctx context.Context, key string) (vault.Row, error) {
+func (b *busy) Get(ctx context.Context, key string) (store.Row, error) {
 	if b.now {
-		return vault.Row{}, vault.ErrThrottled
+		return store.Row{}, store.ErrThrottled
 	}
 	return b.Store.Get(ctx, key)
 }
 
-func (b *busy) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+func (b *busy) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
 	etag, err := b.Store.Commit(ctx, tx)
 	if b.soon && err == nil {
 		b.now = true
-		return "", vault.ErrThrottled
+		return "", store.ErrThrottled
 	}
 	return etag, err
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Times of one tick. It waits for work that falls due soon, because a CA that
@@ -41,12 +43,12 @@ type Tick struct {
 func (v *Vault) Advance(ctx context.Context) (Tick, error) {
 	t := tick{v: v, started: v.now(), aside: make(map[string]bool), gates: make(map[string]*gate)}
 	err := t.drain(ctx)
-	report := Tick{Schema: schema, At: t.started, Took: v.now().Sub(t.started), Advanced: t.advanced, Failed: t.failed}
+	report := Tick{Schema: store.Schema, At: t.started, Took: v.now().Sub(t.started), Advanced: t.advanced, Failed: t.failed}
 	if err != nil {
 		return report, err
 	}
-	var heartbeat Tx
-	heartbeat.put(row(heartbeatKey, "", report))
+	var heartbeat store.Tx
+	heartbeat.Put(store.NewRow(heartbeatKey, "", report))
 	if _, err := v.cfg.Store.Commit(ctx, heartbeat); err != nil {
 		v.cfg.Log.WarnContext(ctx, "heartbeat was not written", "error", err)
 	}
@@ -104,7 +106,7 @@ func (t *tick) drain(ctx context.Context) error {
 // was begun comes before what is to begin.
 func (t *tick) read(ctx context.Context, class int) (items []due, soon time.Time, err error) {
 	now := t.v.now()
-	r := within(duePrefix(class), duePage)
+	r := store.Within(duePrefix(class), duePage)
 	r.To = fmt.Sprintf("%s%013d;", duePrefix(class), now.Add(lookAhead).UnixMilli())
 	type lot struct{ gate, kind string }
 	taken := make(map[lot]int)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Undelivered is an event that a destination does not have yet, or will not get.
@@ -33,7 +34,7 @@ func (v *Vault) Undelivered(ctx context.Context, p Page) ([]Undelivered, string,
 	var list []Undelivered
 	for _, r := range rows {
 		d := new(delivery)
-		if err := decode(r, d); err != nil {
+		if err := store.Decode(r, d); err != nil {
 			return nil, "", err
 		}
 		list = append(list, d.undelivered())

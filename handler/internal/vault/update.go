@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"errors"
+
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // UpdateParams are what a caller changes about a version: what is nil stays.
@@ -22,7 +24,7 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 		return Certificate{}, err
 	}
 	var updated Certificate
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		err := h.checkLive(n)
 		if err != nil {
 			return err
@@ -50,7 +52,7 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 			ver.Tags = p.Tags
 		}
 		ver.Updated = later(v.now(), ver.Updated)
-		tx.put(row(versionKey(n, ver.ID), "", ver)) // the head is its lock
+		tx.Put(store.NewRow(versionKey(n, ver.ID), "", ver)) // the head is its lock
 		updated = v.withPolicy(v.ofVersion(h, ver), h)
 		return nil
 	})
@@ -64,7 +66,7 @@ func (v *Vault) versionToUpdate(ctx context.Context, n Name, h *head, id string)
 	}
 	ver := new(version)
 	_, err := v.get(ctx, versionKey(n, id), ver)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, &Error{Reason: CertificateNotFound, Name: n.text + "/" + id}
 	}
 	return ver, err
@@ -94,7 +96,7 @@ func (v *Vault) updateShell(n Name, h *head, p UpdateParams) error {
 // REST page: Update Certificate Policy.
 func (v *Vault) UpdatePolicy(ctx context.Context, n Name, p PolicyParams) (Certificate, error) {
 	var updated Certificate
-	_, err := v.change(ctx, n, func(h *head, tx *Tx) error {
+	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		err := h.checkLive(n)
 		if err != nil {
 			return err

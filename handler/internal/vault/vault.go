@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Vault is one vault: its certificates, their operations and its issuers. All
@@ -25,7 +26,7 @@ type Vault struct {
 // Config is what a Vault is made of. Store, Seal, Open and Issuers are required.
 type Config struct {
 	// Store keeps the rows and blobs of this vault.
-	Store Store
+	Store store.Store
 
 	// Seal encrypts what must not be readable in storage, Open is its reverse.
 	// kind, name and id say what the data is: sealed data opens under the same

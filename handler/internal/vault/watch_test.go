@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // watch sees every change of a store and notes what must not happen.
@@ -27,7 +27,7 @@ func newWatch(now func() time.Time) *watch {
 	return &watch{now: now, completed: make(map[string]bool)}
 }
 
-func (w *watch) read(contents vaulttest.Contents) map[vault.Name]vault.State {
+func (w *watch) read(contents memory.Contents) map[vault.Name]vault.State {
 	states := make(map[vault.Name]vault.State)
 	for _, n := range vault.Names(contents.Rows) {
 		s, err := vault.StateOf(contents.Rows, n)
@@ -39,8 +39,8 @@ func (w *watch) read(contents vaulttest.Contents) map[vault.Name]vault.State {
 	return states
 }
 
-// see is for vaulttest.Memory.OnCommit.
-func (w *watch) see(before, after vaulttest.Contents) {
+// see is for memory.Store.OnCommit.
+func (w *watch) see(before, after memory.Contents) {
 	if onlyHeartbeat(before, after) {
 		return
 	}
@@ -62,7 +62,7 @@ func (w *watch) see(before, after vaulttest.Contents) {
 }
 
 // onlyHeartbeat: nothing else differs.
-func onlyHeartbeat(before, after vaulttest.Contents) bool {
+func onlyHeartbeat(before, after memory.Contents) bool {
 	if len(before.Rows) != len(after.Rows) || len(before.Blobs) != len(after.Blobs) {
 		return false
 	}
@@ -74,7 +74,7 @@ func onlyHeartbeat(before, after vaulttest.Contents) bool {
 	return true
 }
 
-func (w *watch) certificate(n vault.Name, old, new vault.State, before, after vaulttest.Contents) {
+func (w *watch) certificate(n vault.Name, old, new vault.State, before, after memory.Contents) {
 	w.head(old, new)
 	w.operation(old, new)
 	w.versions(n, before, after, old.Purging)
@@ -209,7 +209,7 @@ func (w *watch) becomes(old, new vault.State) {
 
 // versions checks that versions only come, until a purge takes them, and that
 // their certificates, chains and keys stay.
-func (w *watch) versions(n vault.Name, before, after vaulttest.Contents, purging bool) {
+func (w *watch) versions(n vault.Name, before, after memory.Contents, purging bool) {
 	now := make(map[string][]byte)
 	for _, r := range after.Rows {
 		now[r.Key] = r.Doc

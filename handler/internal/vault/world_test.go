@@ -15,8 +15,9 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // world is all that several workers share: a store in memory, a clock, a CA, and
@@ -24,7 +25,7 @@ import (
 type world struct {
 	t       testing.TB
 	name    vault.Name // of the certificate that clients are about unless they say otherwise
-	store   *vaulttest.Memory
+	store   *memory.Store
 	clock   *clock
 	ca      *authority
 	watch   *watch
@@ -41,7 +42,7 @@ type world struct {
 
 // snapshot is a world at rest.
 type snapshot struct {
-	contents  vaulttest.Contents
+	contents  memory.Contents
 	now       time.Time
 	orders    map[string]order
 	states    map[vault.Name]vault.State
@@ -52,7 +53,7 @@ type snapshot struct {
 // start makes a world of a snapshot; of the zero snapshot, an empty one.
 func start(t testing.TB, s snapshot) *world {
 	t.Helper()
-	w := &world{t: t, name: name(t, "web"), store: new(vaulttest.Memory), clock: newClock(), ca: newAuthority(s.orders)}
+	w := &world{t: t, name: name(t, "web"), store: new(memory.Store), clock: newClock(), ca: newAuthority(s.orders)}
 	if !s.now.IsZero() {
 		w.clock.now = s.now
 	}
@@ -84,19 +85,19 @@ func (w *world) modelStates(stored map[vault.Name]vault.State) map[vault.Name]st
 	return states
 }
 
-func fill(t testing.TB, store *vaulttest.Memory, c vaulttest.Contents) {
+func fill(t testing.TB, st *memory.Store, c memory.Contents) {
 	t.Helper()
-	var tx vault.Tx
+	var tx store.Tx
 	for _, r := range c.Rows {
-		tx.Actions = append(tx.Actions, vault.Action{Verb: vault.Put, Row: r})
+		tx.Actions = append(tx.Actions, store.Action{Verb: store.Put, Row: r})
 	}
 	if len(tx.Actions) > 0 {
-		if _, err := store.Commit(t.Context(), tx); err != nil {
+		if _, err := st.Commit(t.Context(), tx); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, blob := range slices.Sorted(maps.Keys(c.Blobs)) {
-		if err := store.PutBlob(t.Context(), blob, c.Blobs[blob]); err != nil {
+		if err := st.PutBlob(t.Context(), blob, c.Blobs[blob]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -111,7 +112,7 @@ func (w *world) snapshot() snapshot {
 
 // open makes the vault of one worker. Workers with different numbers make
 // different keys and identifiers, the same ones each time.
-func (w *world) open(store vault.Store, worker int) *client {
+func (w *world) open(store store.Store, worker int) *client {
 	sealer := testSealer(w.t)
 	v, err := vault.New(vault.Config{
 		Store: store,
@@ -182,8 +183,8 @@ func (w *world) accounted(requestID string) bool {
 	return w.watch.completed[requestID] || w.interrupted() > 0 && w.ca.outlived(requestID)
 }
 
-func holds(rows []vault.Row, prefix string) bool {
-	return slices.ContainsFunc(rows, func(r vault.Row) bool { return strings.HasPrefix(r.Key, prefix) })
+func holds(rows []store.Row, prefix string) bool {
+	return slices.ContainsFunc(rows, func(r store.Row) bool { return strings.HasPrefix(r.Key, prefix) })
 }
 
 // byName are the records of the calls about each certificate, ticks among all of
@@ -216,7 +217,7 @@ const recovery = 6 * time.Minute
 func (w *world) settle() error { return w.settleOn(w.store) }
 
 // settleOn is settle with a store above the world's.
-func (w *world) settleOn(store vault.Store) error {
+func (w *world) settleOn(store store.Store) error {
 	c := w.open(store, 15)
 	for end := w.clock.Now().Add(recovery); w.busy() && w.clock.Now().Before(end); w.clock.Advance(45 * time.Second) {
 		if a := w.do(c, tick); a != (answer{}) {
@@ -229,7 +230,7 @@ func (w *world) settleOn(store vault.Store) error {
 // busy: there is work to do, now or within the time of recovery.
 func (w *world) busy() bool {
 	horizon := fmt.Sprintf("%013d", w.clock.Now().Add(recovery).UnixMilli())
-	return slices.ContainsFunc(w.store.Contents().Rows, func(r vault.Row) bool {
+	return slices.ContainsFunc(w.store.Contents().Rows, func(r store.Row) bool {
 		return strings.HasPrefix(r.Key, "r:") || strings.HasPrefix(r.Key, "d:") && r.Key[len("d:0:"):] < horizon
 	})
 }
@@ -275,7 +276,7 @@ func (w *world) interrupted() int {
 }
 
 // unusedBlobs are the chain blobs that no version has.
-func unusedBlobs(c vaulttest.Contents) []string {
+func unusedBlobs(c memory.Contents) []string {
 	used := make(map[string]bool)
 	for _, r := range c.Rows {
 		if strings.HasPrefix(r.Key, "v:") {

@@ -8,26 +8,26 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 )
 
 // yearStore is the store of the year: it is away for a while, counts the calls of
 // the vault, and sees to it that what is stored of a version stays.
 type yearStore struct {
-	*vaulttest.Memory
+	*memory.Store
 	t        testing.TB
 	since    func() time.Duration
 	away     span
 	versions func(certificate string, expires time.Time) // is told of each new one
 
 	mu    sync.Mutex
-	calls vaulttest.Calls
+	calls memory.Calls
 }
 
-func (s *yearStore) call(kind vaulttest.Kind) error {
+func (s *yearStore) call(kind memory.Kind) error {
 	if s.away.has(s.since()) {
-		return vault.ErrUnavailable
+		return store.ErrUnavailable
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,38 +35,38 @@ func (s *yearStore) call(kind vaulttest.Kind) error {
 	return nil
 }
 
-func (s *yearStore) Get(ctx context.Context, key string) (vault.Row, error) {
-	if err := s.call(vaulttest.Get); err != nil {
-		return vault.Row{}, err
+func (s *yearStore) Get(ctx context.Context, key string) (store.Row, error) {
+	if err := s.call(memory.Get); err != nil {
+		return store.Row{}, err
 	}
-	return s.Memory.Get(ctx, key)
+	return s.Store.Get(ctx, key)
 }
 
-func (s *yearStore) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
-	if err := s.call(vaulttest.Scan); err != nil {
+func (s *yearStore) Scan(ctx context.Context, r store.Range) ([]store.Row, error) {
+	if err := s.call(memory.Scan); err != nil {
 		return nil, err
 	}
-	return s.Memory.Scan(ctx, r)
+	return s.Store.Scan(ctx, r)
 }
 
-func (s *yearStore) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
-	if err := s.call(vaulttest.Commit); err != nil {
+func (s *yearStore) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
+	if err := s.call(memory.Commit); err != nil {
 		return "", err
 	}
-	etag, err := s.Memory.Commit(ctx, tx)
+	etag, err := s.Store.Commit(ctx, tx)
 	if err == nil {
 		s.see(tx)
 	}
 	return etag, err
 }
 
-func (s *yearStore) see(tx vault.Tx) {
+func (s *yearStore) see(tx store.Tx) {
 	for _, a := range tx.Actions {
 		kind, rest, _ := strings.Cut(a.Row.Key, ":")
 		if kind != "v" && kind != "k" {
 			continue
 		}
-		if a.Verb != vault.Add {
+		if a.Verb != store.Add {
 			s.t.Errorf("row %s was changed", a.Row.Key)
 		}
 		if kind == "v" {
@@ -81,20 +81,20 @@ func (s *yearStore) see(tx vault.Tx) {
 }
 
 func (s *yearStore) PutBlob(ctx context.Context, name string, data []byte) error {
-	if err := s.call(vaulttest.PutBlob); err != nil {
+	if err := s.call(memory.PutBlob); err != nil {
 		return err
 	}
-	return s.Memory.PutBlob(ctx, name, data)
+	return s.Store.PutBlob(ctx, name, data)
 }
 
 func (s *yearStore) GetBlob(ctx context.Context, name string) ([]byte, error) {
-	if err := s.call(vaulttest.GetBlob); err != nil {
+	if err := s.call(memory.GetBlob); err != nil {
 		return nil, err
 	}
-	return s.Memory.GetBlob(ctx, name)
+	return s.Store.GetBlob(ctx, name)
 }
 
 func (s *yearStore) DeleteBlob(ctx context.Context, name string) error {
 	s.t.Errorf("blob %s was deleted", name)
-	return s.Memory.DeleteBlob(ctx, name)
+	return s.Store.DeleteBlob(ctx, name)
 }

@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // The year of TestYear: 10,000 certificates, the most of which are created in
@@ -151,7 +152,7 @@ func newYear(t testing.TB, oneOf int) *year {
 		expires: make(map[string]time.Time),
 	}
 	y.began = y.clock.Now()
-	y.store = &yearStore{Memory: new(vaulttest.Memory), t: t, since: y.since, away: storageAway, versions: y.see, calls: make(vaulttest.Calls)}
+	y.store = &yearStore{Store: new(memory.Store), t: t, since: y.since, away: storageAway, versions: y.see, calls: make(memory.Calls)}
 	issuers := make(map[string]vault.Issuer)
 	for name, trade := range trades {
 		trade.certificates /= oneOf
@@ -278,7 +279,7 @@ func (y *year) next(last time.Time, idle bool) time.Time {
 	}
 	for class := range 4 {
 		prefix := fmt.Sprintf("d:%d:", class)
-		rows, err := y.store.Memory.Scan(context.Background(), vault.Range{From: fmt.Sprintf("%s%013d", prefix, from), To: fmt.Sprintf("d:%d;", class), Limit: 1})
+		rows, err := y.store.Store.Scan(context.Background(), store.Range{From: fmt.Sprintf("%s%013d", prefix, from), To: fmt.Sprintf("d:%d;", class), Limit: 1})
 		if err != nil {
 			y.t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -130,7 +131,7 @@ func (w *world) checkSecrets() error {
 
 // watchSecrets looks for the rig's secrets in all rows that are ever stored.
 func (w *world) watchSecrets() {
-	w.store.OnCommit(func(_, after Contents) {
+	w.store.OnCommit(func(_, after memory.Contents) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, row := range after.Rows {

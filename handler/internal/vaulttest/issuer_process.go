@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -19,7 +21,7 @@ import (
 type Process struct {
 	// Store is the vault's, for providers that keep rows of their own, and Seal
 	// and Open are its encryption.
-	Store      vault.Store
+	Store      store.Store
 	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
 
 	// Now is the suite's clock.
@@ -39,7 +41,7 @@ type Process struct {
 }
 
 // errKilled is what a dead process gets from its store.
-var errKilled = fmt.Errorf("%w: the process was killed", vault.ErrUnavailable)
+var errKilled = fmt.Errorf("%w: the process was killed", store.ErrUnavailable)
 
 // start starts a process.
 func (w *world) start() (*Process, error) {
@@ -52,7 +54,7 @@ func (w *world) start() (*Process, error) {
 // startBeside starts a process while another one runs.
 func (w *world) startBeside() (*Process, error) {
 	p := w.newProcess()
-	p.Store = &intercepted{store: &w.store, around: p.storage}
+	p.Store = &storetest.Intercepted{Store: &w.store, Around: p.storage}
 	w.process.Store(p)
 	return p, p.open()
 }
@@ -117,11 +119,11 @@ func (w *world) kill() {
 }
 
 // storage lets the plan act at each write.
-func (p *Process) storage(ctx context.Context, call Call, do func(context.Context) error) error {
+func (p *Process) storage(ctx context.Context, call storetest.Call, do func(context.Context) error) error {
 	if p.dead.Load() {
 		return errKilled
 	}
-	if !call.writes() || strings.HasPrefix(call.Key, "s:") { // the heartbeat is nobody's work
+	if !call.Writes() || strings.HasPrefix(call.Key, "s:") { // the heartbeat is nobody's work
 		return do(ctx)
 	}
 	act := p.world.begin(moment{what: call.String()})

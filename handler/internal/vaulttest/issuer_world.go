@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -18,7 +19,7 @@ import (
 // come and go.
 type world struct {
 	t       testing.TB
-	store   Memory
+	store   memory.Store
 	clock   clock
 	log     logbook
 	network *Network

@@ -10,14 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // story is a vault with the provider DigiCert.
@@ -36,7 +35,7 @@ func newStory(t testing.TB) *story {
 	issuer := s.ca.issuer(digicert.Config{})
 	var err error
 	s.Vault, err = vault.New(vault.Config{
-		Store: new(vaulttest.Memory), Seal: plain, Open: plain, Now: s.ca.clock.Now,
+		Store: new(memory.Store), Seal: plain, Open: plain, Now: s.ca.clock.Now,
 		Sleep:   func(_ context.Context, d time.Duration) error { s.ca.clock.advance(d); return nil },
 		Issuers: map[string]vault.Issuer{"self": issuer, "digicert": issuer},
 	})

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -130,7 +131,7 @@ func (i *Issuer) changeCRL(ctx context.Context, decide func(last *x509.Revocatio
 			i.last.Store(&sighting{next, i.cfg.Now()})
 			return nil
 		}
-		if _, others := errors.AsType[*vault.ConflictError](err); !others {
+		if _, others := errors.AsType[*store.ConflictError](err); !others {
 			return fmt.Errorf("publishing the CRL: %w", err)
 		}
 	}

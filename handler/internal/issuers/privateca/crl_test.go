@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -45,7 +46,7 @@ func (m *memoryCRL) save(_ context.Context, crl []byte, etag string) error {
 		return err
 	}
 	if etag != fmt.Sprint(m.saves) {
-		return &vault.ConflictError{Key: "crl"}
+		return &store.ConflictError{Key: "crl"}
 	}
 	m.der, m.saves = crl, m.saves+1
 	return nil
@@ -272,7 +273,7 @@ func TestCRLFailures(t *testing.T) {
 	if err := issuer(t, cfg).Revoke(t.Context(), noIssuer, leaf, 0); !errors.Is(err, away) {
 		t.Errorf("%v", err)
 	}
-	cfg.LoadCRL, cfg.SaveCRL = new(memoryCRL).load, func(context.Context, []byte, string) error { return new(vault.ConflictError) }
+	cfg.LoadCRL, cfg.SaveCRL = new(memoryCRL).load, func(context.Context, []byte, string) error { return new(store.ConflictError) }
 	if err := issuer(t, cfg).Revoke(t.Context(), noIssuer, leaf, 0); err == nil || !strings.Contains(err.Error(), "others keep publishing CRLs") {
 		t.Errorf("%v", err)
 	}

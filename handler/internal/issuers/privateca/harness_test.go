@@ -26,8 +26,8 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -152,7 +152,7 @@ func (s *story) open(t testing.TB, issuers map[string]vault.Issuer) {
 	}
 	var err error
 	s.Vault, err = vault.New(vault.Config{
-		Store: new(vaulttest.Memory), Seal: plain, Open: plain, Issuers: issuers, Now: s.now,
+		Store: new(memory.Store), Seal: plain, Open: plain, Issuers: issuers, Now: s.now,
 		Sleep: func(_ context.Context, d time.Duration) error { s.elapsed.Add(int64(d)); return nil },
 		NewKey: func(k vault.KeyProperties) (crypto.Signer, error) {
 			if k.Type == vault.KeyRSA {

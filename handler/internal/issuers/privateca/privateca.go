@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -42,7 +41,7 @@ type Config struct {
 	LoadCRL func(ctx context.Context) (crl []byte, etag string, err error)
 
 	// SaveCRL publishes a CRL in place of the one with the ETag, or of none when
-	// it is empty. It returns a vault.ConflictError when that is not the last one
+	// it is empty. It returns a store.ConflictError when that is not the last one
 	// any more.
 	SaveCRL func(ctx context.Context, crl []byte, etag string) error
 

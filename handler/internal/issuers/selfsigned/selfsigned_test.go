@@ -24,8 +24,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
@@ -55,7 +55,7 @@ func issue(t rapid.TB, p vault.PolicyParams) (csr *x509.CertificateRequest, leaf
 		return bytes.Clone(data), nil
 	}
 	v, err := vault.New(vault.Config{
-		Store:   new(vaulttest.Memory),
+		Store:   new(memory.Store),
 		Seal:    plain,
 		Open:    plain,
 		Issuers: map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{Now: now})},

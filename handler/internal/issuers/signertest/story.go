@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // Story is a vault with the provider Corp, on a clock that begins at a time.
@@ -30,7 +30,7 @@ func NewStory(t testing.TB, start time.Time, corp vault.Issuer) *Story {
 	s := &Story{t: t}
 	var err error
 	s.Vault, err = vault.New(vault.Config{
-		Store: new(vaulttest.Memory), Seal: plain, Open: plain,
+		Store: new(memory.Store), Seal: plain, Open: plain,
 		Now:     func() time.Time { return start.Add(time.Duration(s.elapsed.Load())) },
 		Sleep:   func(_ context.Context, d time.Duration) error { s.elapsed.Add(int64(d)); return nil },
 		Log:     slog.New(slog.NewTextHandler(&s.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),

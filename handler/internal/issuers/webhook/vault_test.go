@@ -12,8 +12,8 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
 // story is a vault whose issuer ca is an authority.
@@ -34,7 +34,7 @@ func newStory(t testing.TB) *story {
 	issuer := s.authority.issuer(webhook.Config{}) // its clock stands still, as the authority's
 	var err error
 	s.Vault, err = vault.New(vault.Config{
-		Store: new(vaulttest.Memory), Seal: plain, Open: plain, Now: now,
+		Store: new(memory.Store), Seal: plain, Open: plain, Now: now,
 		Sleep:   func(_ context.Context, d time.Duration) error { s.elapsed.Add(int64(d)); return nil },
 		Issuers: map[string]vault.Issuer{"self": issuer, "corp": issuer},
 	})

@@ -1,4 +1,4 @@
-package vaulttest
+package storetest
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // rangeTests are about Scan.
@@ -30,7 +30,7 @@ var rangeTests = []contractTest{
 			{"c:a", "c:a", 9, []string{}},
 			{"d", "a", 9, []string{}},
 		} {
-			rows := s.mustScan(vault.Range{From: test.from, To: test.to, Limit: test.limit})
+			rows := s.mustScan(store.Range{From: test.from, To: test.to, Limit: test.limit})
 			if diff := cmp.Diff(test.want, keysOf(rows)); diff != "" {
 				s.Errorf("scanning %q to %q, limit %d (-want +got):\n%s", test.from, test.to, test.limit, diff)
 			}
@@ -40,7 +40,7 @@ var rangeTests = []contractTest{
 	// Bytes order keys, not any language.
 	{"Order", func(s *subject) {
 		keys := []string{"a:b", "a-b", "a.b", "ab", "aB", "AB", "a0", "a~", "a", "a!", "a_b", "a:", "b", "Z", "a:10", "a:9", "a b"}
-		var actions []vault.Action
+		var actions []store.Action
 		for _, key := range keys {
 			actions = append(actions, add(key, `1`))
 		}
@@ -52,10 +52,10 @@ var rangeTests = []contractTest{
 	}},
 
 	{"Labels", func(s *subject) {
-		var actions []vault.Action
+		var actions []store.Action
 		for i, label := range []string{"", "ca1", "ca2", "ca1", "CA1", "a&b=c+d \"e\""} {
-			row := vault.Row{Key: fmt.Sprintf("d:%d", i), Label: label, Doc: []byte(`1`)}
-			actions = append(actions, vault.Action{Verb: vault.Add, Row: row})
+			row := store.Row{Key: fmt.Sprintf("d:%d", i), Label: label, Doc: []byte(`1`)}
+			actions = append(actions, store.Action{Verb: store.Add, Row: row})
 		}
 		s.mustCommit(actions...)
 		for _, test := range []struct {
@@ -74,12 +74,12 @@ var rangeTests = []contractTest{
 			{[]string{"ca3"}, 9, []string{}},
 			{[]string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "CA1"}, 9, []string{"d:4"}},
 		} {
-			rows := s.mustScan(vault.Range{From: "d:", To: "d;", Labels: test.labels, Limit: test.limit})
+			rows := s.mustScan(store.Range{From: "d:", To: "d;", Labels: test.labels, Limit: test.limit})
 			if diff := cmp.Diff(test.want, keysOf(rows)); diff != "" {
 				s.Errorf("labels %q, limit %d (-want +got):\n%s", test.labels, test.limit, diff)
 			}
 		}
-		for _, row := range s.mustScan(vault.Range{From: "d:", To: "d;", Labels: []string{"ca2"}, Limit: 9}) {
+		for _, row := range s.mustScan(store.Range{From: "d:", To: "d;", Labels: []string{"ca2"}, Limit: 9}) {
 			if row.Label != "ca2" || string(row.Doc) != `1` || row.ETag == "" {
 				s.Errorf("a scan by label returned %+v", row)
 			}
@@ -88,8 +88,8 @@ var rangeTests = []contractTest{
 
 	{"LongRange", func(s *subject) {
 		const rows = 2_100
-		for i := range rows / vault.MaxActions {
-			s.mustCommit(many(fmt.Sprintf("c:%02d:", i), vault.MaxActions, `1`)...)
+		for i := range rows / store.MaxActions {
+			s.mustCommit(many(fmt.Sprintf("c:%02d:", i), store.MaxActions, `1`)...)
 		}
 		all := keysOf(s.mustScan(everything(rows + 1)))
 		if len(all) != rows || !slices.IsSorted(all) || len(slices.Compact(slices.Clone(all))) != rows {
@@ -103,8 +103,8 @@ var rangeTests = []contractTest{
 	}},
 
 	{"ImpossibleRanges", func(s *subject) {
-		labels := make([]string, vault.MaxLabels+1)
-		for _, r := range []vault.Range{
+		labels := make([]string, store.MaxLabels+1)
+		for _, r := range []store.Range{
 			{From: "a", To: "b"},
 			{From: "a", To: "b", Limit: -1},
 			{From: "", To: "b", Limit: 1},

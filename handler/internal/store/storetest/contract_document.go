@@ -1,10 +1,10 @@
-package vaulttest
+package storetest
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // documentTests are about what a row can hold. A document comes back byte for
@@ -36,7 +36,7 @@ var documentTests = []contractTest{
 				body := strings.Repeat(char, units/utf16Length(char))
 				for pad := range 20 {
 					doc := `"` + strings.Repeat("p", pad) + body + `"`
-					if len(doc) > vault.MaxDoc {
+					if len(doc) > store.MaxDoc {
 						continue
 					}
 					s.mustCommit(put("c:a", doc))
@@ -50,8 +50,8 @@ var documentTests = []contractTest{
 
 	{"LargestDocument", func(s *subject) {
 		for _, char := range []string{"x", "ü", "€", "\U0001F600"} {
-			doc := `"` + strings.Repeat(char, (vault.MaxDoc-2)/len(char)) + `"`
-			doc += strings.Repeat(" ", vault.MaxDoc-len(doc))
+			doc := `"` + strings.Repeat(char, (store.MaxDoc-2)/len(char)) + `"`
+			doc += strings.Repeat(" ", store.MaxDoc-len(doc))
 			s.mustCommit(add(fmt.Sprint("c:", len(char)), doc), put("c:z", doc))
 			s.wantRow("c:z", "", doc)
 			s.wantRefused(put("c:z", doc+" "))
@@ -75,7 +75,7 @@ var documentTests = []contractTest{
 
 	{"DocumentsAreNotShared", func(s *subject) {
 		doc := []byte(`"abc"`)
-		s.mustCommit(vault.Action{Verb: vault.Add, Row: vault.Row{Key: "c:a", Doc: doc}})
+		s.mustCommit(store.Action{Verb: store.Add, Row: store.Row{Key: "c:a", Doc: doc}})
 		copy(doc, `"xyz"`)
 		s.wantRow("c:a", "", `"abc"`)
 		copy(s.mustGet("c:a").Doc, `"xyz"`)

@@ -1,4 +1,4 @@
-package vaulttest
+package storetest
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // rowTests are about one action on one row.
@@ -14,7 +14,7 @@ var rowTests = []contractTest{
 	{"GetMissing", func(s *subject) { s.wantNoRow("c:a") }},
 
 	{"AddFree", func(s *subject) {
-		s.mustCommit(vault.Action{Verb: vault.Add, Row: vault.Row{Key: "c:a", Label: "ca1", Doc: []byte(`{"n":1}`)}})
+		s.mustCommit(store.Action{Verb: store.Add, Row: store.Row{Key: "c:a", Label: "ca1", Doc: []byte(`{"n":1}`)}})
 		s.wantRow("c:a", "ca1", `{"n":1}`)
 	}},
 
@@ -25,7 +25,7 @@ var rowTests = []contractTest{
 	}},
 
 	{"ReplaceCurrent", func(s *subject) {
-		s.mustCommit(vault.Action{Verb: vault.Add, Row: vault.Row{Key: "c:a", Label: "ca1", Doc: []byte(`1`)}})
+		s.mustCommit(store.Action{Verb: store.Add, Row: store.Row{Key: "c:a", Label: "ca1", Doc: []byte(`1`)}})
 		s.mustCommit(replace("c:a", s.mustGet("c:a").ETag, `2`))
 		s.wantRow("c:a", "", `2`)
 	}},
@@ -94,8 +94,8 @@ var rowTests = []contractTest{
 	{"RemoveMissing", func(s *subject) { s.wantConflict("c:a", remove("c:a")) }},
 
 	{"ETagOfSingleWrite", func(s *subject) {
-		seen := map[vault.ETag]bool{}
-		check := func(doing string, etag vault.ETag) vault.ETag {
+		seen := map[store.ETag]bool{}
+		check := func(doing string, etag store.ETag) store.ETag {
 			if read := s.mustGet("c:a").ETag; etag == "" || etag != read {
 				s.Errorf("%s returned ETag %q, a read says %q", doing, etag, read)
 			}
@@ -131,12 +131,12 @@ var rowTests = []contractTest{
 
 	{"UnknownVerb", func(s *subject) {
 		s.wantRefused(write(0, "c:a", "", `1`))
-		s.wantRefused(write(vault.Remove+1, "c:a", "", `1`))
+		s.wantRefused(write(store.Remove+1, "c:a", "", `1`))
 		s.wantEmpty()
 	}},
 
 	{"KeyCharacters", func(s *subject) {
-		good := []string{"!", "c:a", "v:a-b:0123456789abcdef", "d:0:2026-01-02T03.04.05.678Z:a:due", `a b"$&()*+,-.:;<=>@[]^_{|}~`, "A", "a", strings.Repeat("k", vault.MaxKey)}
+		good := []string{"!", "c:a", "v:a-b:0123456789abcdef", "d:0:2026-01-02T03.04.05.678Z:a:due", `a b"$&()*+,-.:;<=>@[]^_{|}~`, "A", "a", strings.Repeat("k", store.MaxKey)}
 		for i, key := range good {
 			doc := fmt.Sprint(i)
 			s.mustCommit(add(key, doc))
@@ -150,7 +150,7 @@ var rowTests = []contractTest{
 	}},
 
 	{"ImpossibleKeys", func(s *subject) {
-		for _, key := range []string{"", "a/b", `a\b`, "a#b", "a?b", "a'b", "a%62", "a\nb", "a\x7fb", "ä", "a\x00", strings.Repeat("k", vault.MaxKey+1)} {
+		for _, key := range []string{"", "a/b", `a\b`, "a#b", "a?b", "a'b", "a%62", "a\nb", "a\x7fb", "ä", "a\x00", strings.Repeat("k", store.MaxKey+1)} {
 			s.wantRefused(add(key, `1`))
 			_, err := s.Get(s.Context(), key)
 			s.wantRefusal(fmt.Sprintf("getting row %q", key), err)
@@ -159,8 +159,8 @@ var rowTests = []contractTest{
 	}},
 
 	{"ImpossibleLabels", func(s *subject) {
-		for _, label := range []string{"a'b", "a\nb", "ä", strings.Repeat("l", vault.MaxKey+1)} {
-			s.wantRefused(vault.Action{Verb: vault.Add, Row: vault.Row{Key: "c:a", Label: label, Doc: []byte(`1`)}})
+		for _, label := range []string{"a'b", "a\nb", "ä", strings.Repeat("l", store.MaxKey+1)} {
+			s.wantRefused(store.Action{Verb: store.Add, Row: store.Row{Key: "c:a", Label: label, Doc: []byte(`1`)}})
 		}
 		s.wantEmpty()
 	}},
@@ -177,9 +177,9 @@ var rowTests = []contractTest{
 		wantEnded("get", err)
 		_, err = s.Scan(ended, everything(1))
 		wantEnded("scan", err)
-		_, err = s.Commit(ended, vault.Tx{Actions: []vault.Action{put("c:a", `2`)}})
+		_, err = s.Commit(ended, store.Tx{Actions: []store.Action{put("c:a", `2`)}})
 		wantEnded("commit of one action", err)
-		_, err = s.Commit(ended, vault.Tx{Actions: []vault.Action{put("c:a", `2`), put("c:b", `2`)}})
+		_, err = s.Commit(ended, store.Tx{Actions: []store.Action{put("c:a", `2`), put("c:b", `2`)}})
 		wantEnded("commit of two actions", err)
 		wantEnded("put blob", s.PutBlob(ended, "a/1.pem", []byte("pem")))
 		_, err = s.GetBlob(ended, "a/1.pem")

@@ -1,4 +1,4 @@
-package vaulttest_test
+package storetest_test
 
 import (
 	"context"
@@ -10,13 +10,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 )
 
 // reader makes n calls.
-func reader(name string, n int) vaulttest.Worker {
-	return vaulttest.Worker{Name: name, Run: func(ctx context.Context, store vault.Store) {
+func reader(name string, n int) storetest.Worker {
+	return storetest.Worker{Name: name, Run: func(ctx context.Context, store store.Store) {
 		for range n {
 			_, _ = store.Get(ctx, "c:"+name)
 		}
@@ -37,12 +38,12 @@ func TestEveryScheduleOnce(t *testing.T) {
 	for _, calls := range [][]int{{0}, {3}, {0, 2}, {1, 1}, {2, 3}, {4, 5}, {2, 2, 2}} {
 		for crashes := range 2 {
 			seen := map[string]bool{}
-			search := vaulttest.Search{Crashes: crashes, Limit: 10_000, Setup: func() vaulttest.Scenario {
+			search := storetest.Search{Crashes: crashes, Limit: 10_000, Setup: func() storetest.Scenario {
 				var order []string
-				s := vaulttest.Scenario{Store: new(vaulttest.Memory)}
+				s := storetest.Scenario{Store: new(memory.Store)}
 				for i, n := range calls {
 					name := strconv.Itoa(i)
-					s.Workers = append(s.Workers, vaulttest.Worker{Name: name, Run: func(ctx context.Context, store vault.Store) {
+					s.Workers = append(s.Workers, storetest.Worker{Name: name, Run: func(ctx context.Context, store store.Store) {
 						defer func() { order = append(order, name+"ends") }()
 						for range n {
 							_, _ = store.Get(ctx, "c:"+name)
@@ -51,8 +52,8 @@ func TestEveryScheduleOnce(t *testing.T) {
 						order = append(order, name+"done")
 					}})
 				}
-				s.Check = func(m *vaulttest.Memory) error {
-					key := fmt.Sprint(order, m.Calls()[vaulttest.Get])
+				s.Check = func(m *memory.Store) error {
+					key := fmt.Sprint(order, m.Calls()[memory.Get])
 					if seen[key] {
 						return fmt.Errorf("order %s came twice", key)
 					}
@@ -61,7 +62,7 @@ func TestEveryScheduleOnce(t *testing.T) {
 				}
 				return s
 			}}
-			report, err := vaulttest.Interleave(t.Context(), search)
+			report, err := storetest.Interleave(t.Context(), search)
 			if err != nil {
 				t.Fatalf("%v calls, %d crashes: %v", calls, crashes, err)
 			}
@@ -102,21 +103,21 @@ func TestPreemptionsAreBounded(t *testing.T) {
 	t.Parallel()
 	orders := func(preemptions int) map[string]bool {
 		seen := map[string]bool{}
-		search := vaulttest.Search{Preemptions: preemptions, Limit: 10_000, Setup: func() vaulttest.Scenario {
+		search := storetest.Search{Preemptions: preemptions, Limit: 10_000, Setup: func() storetest.Scenario {
 			var order string
-			s := vaulttest.Scenario{Store: new(vaulttest.Memory)}
+			s := storetest.Scenario{Store: new(memory.Store)}
 			for _, name := range []string{"a", "b", "c"} {
-				s.Workers = append(s.Workers, vaulttest.Worker{Name: name, Run: func(ctx context.Context, store vault.Store) {
+				s.Workers = append(s.Workers, storetest.Worker{Name: name, Run: func(ctx context.Context, store store.Store) {
 					for range 3 {
 						_, _ = store.Get(ctx, "c:"+name)
 						order += name
 					}
 				}})
 			}
-			s.Check = func(*vaulttest.Memory) error { seen[order] = true; return nil }
+			s.Check = func(*memory.Store) error { seen[order] = true; return nil }
 			return s
 		}}
-		if report, err := vaulttest.Interleave(t.Context(), search); err != nil || !report.Exhaustive || report.Enumerated != len(seen) {
+		if report, err := storetest.Interleave(t.Context(), search); err != nil || !report.Exhaustive || report.Enumerated != len(seen) {
 			t.Errorf("at most %d preemptions: %d orders, %v, %v", preemptions, len(seen), report, err)
 		}
 		return seen
@@ -142,34 +143,34 @@ func TestPreemptionsAreBounded(t *testing.T) {
 }
 
 // increment adds one to the counter c:n; safely is with If-Match.
-func increment(name string, safely bool) vaulttest.Worker {
-	return vaulttest.Worker{Name: name, Run: func(ctx context.Context, store vault.Store) {
+func increment(name string, safely bool) storetest.Worker {
+	return storetest.Worker{Name: name, Run: func(ctx context.Context, st store.Store) {
 		for {
-			row, err := store.Get(ctx, "c:n")
+			row, err := st.Get(ctx, "c:n")
 			if err != nil {
 				return
 			}
 			n, _ := strconv.Atoi(string(row.Doc))
 			row.Doc = strconv.AppendInt(nil, int64(n+1), 10)
-			verb := vault.Put
+			verb := store.Put
 			if safely {
-				verb = vault.Replace
+				verb = store.Replace
 			}
-			if _, err := store.Commit(ctx, vault.Tx{Actions: []vault.Action{{Verb: verb, Row: row}}}); err == nil {
+			if _, err := st.Commit(ctx, store.Tx{Actions: []store.Action{{Verb: verb, Row: row}}}); err == nil {
 				return
 			}
 		}
 	}}
 }
 
-func counters(t *testing.T, safely bool) vaulttest.Search {
-	return vaulttest.Search{Limit: 1000, Setup: func() vaulttest.Scenario {
-		m := new(vaulttest.Memory)
-		commit(t, m, action(vault.Add, "c:n", `0`))
-		return vaulttest.Scenario{
+func counters(t *testing.T, safely bool) storetest.Search {
+	return storetest.Search{Limit: 1000, Setup: func() storetest.Scenario {
+		m := new(memory.Store)
+		storetest.MustCommit(t, m, storetest.Action(store.Add, "c:n", `0`))
+		return storetest.Scenario{
 			Store:   m,
-			Workers: []vaulttest.Worker{increment("one", safely), increment("two", safely)},
-			Check: func(m *vaulttest.Memory) error {
+			Workers: []storetest.Worker{increment("one", safely), increment("two", safely)},
+			Check: func(m *memory.Store) error {
 				if got := string(m.Contents().Rows[0].Doc); got != "2" {
 					return fmt.Errorf("the counter is %s, want 2", got)
 				}
@@ -181,8 +182,8 @@ func counters(t *testing.T, safely bool) vaulttest.Search {
 
 func TestFindsTheLostUpdate(t *testing.T) {
 	t.Parallel()
-	_, err := vaulttest.Interleave(t.Context(), counters(t, false))
-	var found *vaulttest.Counterexample
+	_, err := storetest.Interleave(t.Context(), counters(t, false))
+	var found *storetest.Counterexample
 	if !errors.As(err, &found) {
 		t.Fatalf("got %v, want a counterexample", err)
 	}
@@ -198,40 +199,40 @@ func TestFindsTheLostUpdate(t *testing.T) {
 
 func TestFindsNothingWhereAllIsWell(t *testing.T) {
 	t.Parallel()
-	report, err := vaulttest.Interleave(t.Context(), counters(t, true))
+	report, err := storetest.Interleave(t.Context(), counters(t, true))
 	// one after the other: 2; both read before the first writes: 4, of 6 calls.
-	if want := (vaulttest.Report{Enumerated: 6, Exhaustive: true, MaxCalls: 6}); err != nil || report != want {
+	if want := (storetest.Report{Enumerated: 6, Exhaustive: true, MaxCalls: 6}); err != nil || report != want {
 		t.Errorf("got %v, %v; want %v", report, err, want)
 	}
 }
 
 func TestSamplesBeyondTheLimit(t *testing.T) {
 	t.Parallel()
-	search := func(seed uint64, found *[]string) vaulttest.Search {
-		return vaulttest.Search{Limit: 50, Samples: 300, Seed: seed, Crashes: 1, Setup: func() vaulttest.Scenario {
+	search := func(seed uint64, found *[]string) storetest.Search {
+		return storetest.Search{Limit: 50, Samples: 300, Seed: seed, Crashes: 1, Setup: func() storetest.Scenario {
 			var order string
-			record := func(name string) vaulttest.Worker {
-				return vaulttest.Worker{Name: name, Run: func(ctx context.Context, store vault.Store) {
+			record := func(name string) storetest.Worker {
+				return storetest.Worker{Name: name, Run: func(ctx context.Context, store store.Store) {
 					for range 8 {
 						_, _ = store.Get(ctx, "c:"+name)
 						order += name
 					}
 				}}
 			}
-			return vaulttest.Scenario{
-				Store:   new(vaulttest.Memory),
-				Workers: []vaulttest.Worker{record("a"), record("b")},
-				Check:   func(*vaulttest.Memory) error { *found = append(*found, order); return nil },
+			return storetest.Scenario{
+				Store:   new(memory.Store),
+				Workers: []storetest.Worker{record("a"), record("b")},
+				Check:   func(*memory.Store) error { *found = append(*found, order); return nil },
 			}
 		}}
 	}
 	var first, again, other []string
-	report, err := vaulttest.Interleave(t.Context(), search(1, &first))
-	if want := (vaulttest.Report{Enumerated: 50, Sampled: 300, MaxCalls: 16}); err != nil || report != want {
+	report, err := storetest.Interleave(t.Context(), search(1, &first))
+	if want := (storetest.Report{Enumerated: 50, Sampled: 300, MaxCalls: 16}); err != nil || report != want {
 		t.Fatalf("got %v, %v; want %v", report, err, want)
 	}
-	_, _ = vaulttest.Interleave(t.Context(), search(1, &again))
-	_, _ = vaulttest.Interleave(t.Context(), search(2, &other))
+	_, _ = storetest.Interleave(t.Context(), search(1, &again))
+	_, _ = storetest.Interleave(t.Context(), search(2, &other))
 	if diff := cmp.Diff(first, again); diff != "" {
 		t.Errorf("the same seed made other schedules (-first +again):\n%s", diff)
 	}
@@ -252,20 +253,20 @@ func TestSamplesBeyondTheLimit(t *testing.T) {
 
 // twoSteps writes a row and then another, with an effect between them that is
 // no storage call.
-func twoSteps(t *testing.T, check func(rows, effects int) error) func() vaulttest.Scenario {
-	return func() vaulttest.Scenario {
+func twoSteps(t *testing.T, check func(rows, effects int) error) func() storetest.Scenario {
+	return func() storetest.Scenario {
 		effects := 0
-		return vaulttest.Scenario{
-			Store: new(vaulttest.Memory),
-			Workers: []vaulttest.Worker{{Name: "w", Run: func(ctx context.Context, store vault.Store) {
+		return storetest.Scenario{
+			Store: new(memory.Store),
+			Workers: []storetest.Worker{{Name: "w", Run: func(ctx context.Context, st store.Store) {
 				defer func() {
-					_, _ = store.Commit(ctx, vault.Tx{Actions: []vault.Action{action(vault.Put, "c:deferred", `1`)}})
+					_, _ = st.Commit(ctx, store.Tx{Actions: []store.Action{storetest.Action(store.Put, "c:deferred", `1`)}})
 				}()
-				commit(t, store, action(vault.Add, "c:1", `1`))
+				storetest.MustCommit(t, st, storetest.Action(store.Add, "c:1", `1`))
 				effects++
-				commit(t, store, action(vault.Add, "c:2", `1`))
+				storetest.MustCommit(t, st, storetest.Action(store.Add, "c:2", `1`))
 			}}},
-			Check: func(m *vaulttest.Memory) error { return check(len(m.Contents().Rows), effects) },
+			Check: func(m *memory.Store) error { return check(len(m.Contents().Rows), effects) },
 		}
 	}
 }
@@ -277,7 +278,7 @@ func TestStopsAWorkerEverywhere(t *testing.T) {
 		seen[fmt.Sprintf("%d rows, %d effects", rows, effects)]++
 		return nil
 	})
-	if report, err := vaulttest.Interleave(t.Context(), vaulttest.Search{Crashes: 1, Limit: 100, Setup: setup}); err != nil || !report.Exhaustive {
+	if report, err := storetest.Interleave(t.Context(), storetest.Search{Crashes: 1, Limit: 100, Setup: setup}); err != nil || !report.Exhaustive {
 		t.Fatalf("got %v, %v", report, err)
 	}
 	want := map[string]int{
@@ -303,11 +304,11 @@ func TestTraceShowsTheStop(t *testing.T) {
 			}
 			return nil
 		})
-		_, err := vaulttest.Interleave(t.Context(), vaulttest.Search{Crashes: 1, Limit: 100, Setup: setup})
+		_, err := storetest.Interleave(t.Context(), storetest.Search{Crashes: 1, Limit: 100, Setup: setup})
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v\nwant %v", err, want)
 		}
-		if _, err := vaulttest.Interleave(t.Context(), vaulttest.Search{Limit: 100, Setup: setup}); err != nil {
+		if _, err := storetest.Interleave(t.Context(), storetest.Search{Limit: 100, Setup: setup}); err != nil {
 			t.Errorf("without crashes: %v", err)
 		}
 	}
@@ -315,22 +316,22 @@ func TestTraceShowsTheStop(t *testing.T) {
 
 func TestAnswersAreSeen(t *testing.T) {
 	t.Parallel()
-	setup := func() vaulttest.Scenario {
-		return vaulttest.Scenario{
-			Store: new(vaulttest.Memory),
-			Workers: []vaulttest.Worker{{Name: "w", Run: func(ctx context.Context, store vault.Store) {
-				if _, err := store.Get(ctx, "c:none"); !errors.Is(err, vault.ErrNotFound) {
+	setup := func() storetest.Scenario {
+		return storetest.Scenario{
+			Store: new(memory.Store),
+			Workers: []storetest.Worker{{Name: "w", Run: func(ctx context.Context, st store.Store) {
+				if _, err := st.Get(ctx, "c:none"); !errors.Is(err, store.ErrNotFound) {
 					t.Errorf("the worker got %v, want ErrNotFound", err)
 				}
-				commit(t, store, action(vault.Add, "c:a", `1`))
-				if row, err := store.Get(ctx, "c:a"); err != nil || string(row.Doc) != `1` {
+				storetest.MustCommit(t, st, storetest.Action(store.Add, "c:a", `1`))
+				if row, err := st.Get(ctx, "c:a"); err != nil || string(row.Doc) != `1` {
 					t.Errorf("the worker got %+v, %v", row, err)
 				}
 			}}},
-			Check: func(*vaulttest.Memory) error { return errors.New("show me") },
+			Check: func(*memory.Store) error { return errors.New("show me") },
 		}
 	}
-	_, err := vaulttest.Interleave(t.Context(), vaulttest.Search{Limit: 1, Setup: setup})
+	_, err := storetest.Interleave(t.Context(), storetest.Search{Limit: 1, Setup: setup})
 	if want := `  1  w: get c:none: row "c:none": not found`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want a trace with %q", err, want)
 	}
@@ -340,46 +341,46 @@ func TestWorkersThatMisbehave(t *testing.T) {
 	t.Parallel()
 	runs := 0
 	for name, test := range map[string]struct {
-		worker func(m *vaulttest.Memory) func(context.Context, vault.Store)
+		worker func(m *memory.Store) func(context.Context, store.Store)
 		want   string
 	}{
-		"panic": {func(*vaulttest.Memory) func(context.Context, vault.Store) {
-			return func(ctx context.Context, store vault.Store) {
+		"panic": {func(*memory.Store) func(context.Context, store.Store) {
+			return func(ctx context.Context, store store.Store) {
 				_, _ = store.Get(ctx, "c:a")
 				panic("out of paper")
 			}
 		}, "worker w panicked: out of paper"},
-		"panic before the first call": {func(*vaulttest.Memory) func(context.Context, vault.Store) {
-			return func(context.Context, vault.Store) { panic("no paper") }
+		"panic before the first call": {func(*memory.Store) func(context.Context, store.Store) {
+			return func(context.Context, store.Store) { panic("no paper") }
 		}, "worker w panicked: no paper"},
-		"two calls at once": {func(m *vaulttest.Memory) func(context.Context, vault.Store) {
-			return func(ctx context.Context, store vault.Store) {
-				m.OnCommit(func(_, _ vaulttest.Contents) { _, _ = store.Get(ctx, "c:b") })
-				commit(t, store, action(vault.Put, "c:a", `1`))
+		"two calls at once": {func(m *memory.Store) func(context.Context, store.Store) {
+			return func(ctx context.Context, st store.Store) {
+				m.OnCommit(func(_, _ memory.Contents) { _, _ = st.Get(ctx, "c:b") })
+				storetest.MustCommit(t, st, storetest.Action(store.Put, "c:a", `1`))
 			}
 		}, "worker w made two storage calls at once"},
-		"another number of calls": {func(*vaulttest.Memory) func(context.Context, vault.Store) {
+		"another number of calls": {func(*memory.Store) func(context.Context, store.Store) {
 			runs++
 			n := max(0, 5-runs)
-			return func(ctx context.Context, store vault.Store) {
+			return func(ctx context.Context, store store.Store) {
 				for range n {
 					_, _ = store.Get(ctx, "c:a")
 				}
 			}
 		}, "something outside its scenario"},
-		"another call": {func(*vaulttest.Memory) func(context.Context, vault.Store) {
+		"another call": {func(*memory.Store) func(context.Context, store.Store) {
 			runs++
 			key := strconv.Itoa(runs)
-			return func(ctx context.Context, store vault.Store) {
+			return func(ctx context.Context, store store.Store) {
 				for range 3 {
 					_, _ = store.Get(ctx, key)
 				}
 			}
 		}, "something outside its scenario"},
 	} {
-		_, err := vaulttest.Interleave(t.Context(), vaulttest.Search{Limit: 100, Setup: func() vaulttest.Scenario {
-			m := new(vaulttest.Memory)
-			return vaulttest.Scenario{Store: m, Workers: []vaulttest.Worker{{Name: "w", Run: test.worker(m)}, reader("r", 2)}}
+		_, err := storetest.Interleave(t.Context(), storetest.Search{Limit: 100, Setup: func() storetest.Scenario {
+			m := new(memory.Store)
+			return storetest.Scenario{Store: m, Workers: []storetest.Worker{{Name: "w", Run: test.worker(m)}, reader("r", 2)}}
 		}})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want an error with %q", name, err, test.want)
@@ -391,19 +392,19 @@ func TestSearchEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	search := vaulttest.Search{Limit: 100, Setup: func() vaulttest.Scenario {
-		return vaulttest.Scenario{Store: new(vaulttest.Memory), Workers: []vaulttest.Worker{reader("r", 1)}}
+	search := storetest.Search{Limit: 100, Setup: func() storetest.Scenario {
+		return storetest.Scenario{Store: new(memory.Store), Workers: []storetest.Worker{reader("r", 1)}}
 	}}
-	if _, err := vaulttest.Interleave(ctx, search); !errors.Is(err, context.Canceled) {
+	if _, err := storetest.Interleave(ctx, search); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }
 
 func BenchmarkInterleave(b *testing.B) {
-	search := vaulttest.Search{Crashes: 1, Limit: b.N, Setup: func() vaulttest.Scenario {
-		return vaulttest.Scenario{Store: new(vaulttest.Memory), Workers: []vaulttest.Worker{reader("one", 10), reader("two", 10)}}
+	search := storetest.Search{Crashes: 1, Limit: b.N, Setup: func() storetest.Scenario {
+		return storetest.Scenario{Store: new(memory.Store), Workers: []storetest.Worker{reader("one", 10), reader("two", 10)}}
 	}}
-	if _, err := vaulttest.Interleave(b.Context(), search); err != nil {
+	if _, err := storetest.Interleave(b.Context(), search); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "schedules/s")

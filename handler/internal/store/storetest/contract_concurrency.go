@@ -1,4 +1,4 @@
-package vaulttest
+package storetest
 
 import (
 	"encoding/json"
@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 const (
@@ -19,8 +19,8 @@ const (
 var concurrencyTests = []contractTest{
 	{"OneOfManyAdds", func(s *subject) {
 		for round := range rounds {
-			s.oneWins(func(writer int) []vault.Action {
-				return []vault.Action{add(fmt.Sprint("c:", round), fmt.Sprint(writer))}
+			s.oneWins(func(writer int) []store.Action {
+				return []store.Action{add(fmt.Sprint("c:", round), fmt.Sprint(writer))}
 			})
 		}
 	}},
@@ -29,8 +29,8 @@ var concurrencyTests = []contractTest{
 		s.mustCommit(add("c:a", `0`))
 		for range rounds {
 			etag := s.mustGet("c:a").ETag
-			s.oneWins(func(writer int) []vault.Action {
-				return []vault.Action{replace("c:a", etag, fmt.Sprint(writer))}
+			s.oneWins(func(writer int) []store.Action {
+				return []store.Action{replace("c:a", etag, fmt.Sprint(writer))}
 			})
 		}
 	}},
@@ -39,14 +39,14 @@ var concurrencyTests = []contractTest{
 		s.mustCommit(add("c:a", `0`))
 		for round := range rounds {
 			etag := s.mustGet("c:a").ETag
-			s.oneWins(func(writer int) []vault.Action {
-				return []vault.Action{
+			s.oneWins(func(writer int) []store.Action {
+				return []store.Action{
 					add(fmt.Sprintf("d:%d:%d", round, writer), `1`),
 					replace("c:a", etag, fmt.Sprint(writer)),
 				}
 			})
 		}
-		if got := len(s.mustScan(vault.Range{From: "d:", To: "d;", Limit: rounds * writers})); got != rounds {
+		if got := len(s.mustScan(store.Range{From: "d:", To: "d;", Limit: rounds * writers})); got != rounds {
 			s.Errorf("%d transactions won and left %d rows", rounds, got)
 		}
 	}},
@@ -66,7 +66,7 @@ var concurrencyTests = []contractTest{
 					s.Error(err)
 					return
 				}
-				_, err = s.Commit(s.Context(), vault.Tx{Actions: []vault.Action{replace("c:a", row.ETag, fmt.Sprint(n+1))}})
+				_, err = s.Commit(s.Context(), store.Tx{Actions: []store.Action{replace("c:a", row.ETag, fmt.Sprint(n+1))}})
 				switch {
 				case err == nil:
 					won++
@@ -91,11 +91,11 @@ func (s *subject) together(f func(writer int)) {
 
 // oneWins commits every writer's actions at once and demands that one succeeds
 // and the others meet a conflict.
-func (s *subject) oneWins(actions func(writer int) []vault.Action) {
+func (s *subject) oneWins(actions func(writer int) []store.Action) {
 	s.Helper()
 	var won atomic.Int32
 	s.together(func(writer int) {
-		_, err := s.Commit(s.Context(), vault.Tx{Actions: actions(writer)})
+		_, err := s.Commit(s.Context(), store.Tx{Actions: actions(writer)})
 		if err == nil {
 			won.Add(1)
 		} else if !isConflict(err) {
@@ -108,6 +108,6 @@ func (s *subject) oneWins(actions func(writer int) []vault.Action) {
 }
 
 func isConflict(err error) bool {
-	var conflict *vault.ConflictError
+	var conflict *store.ConflictError
 	return errors.As(err, &conflict)
 }

@@ -1,4 +1,4 @@
-package vaulttest
+package storetest
 
 import (
 	"context"
@@ -9,12 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
-// StoreContract tests that a store keeps every sentence of vault.Store. open
+// StoreContract tests that a store keeps every sentence of store.Store. open
 // returns an empty store of its own for each test; the tests run in parallel.
-func StoreContract(t *testing.T, open func(t *testing.T) vault.Store) {
+func StoreContract(t *testing.T, open func(t *testing.T) store.Store) {
 	for _, group := range [][]contractTest{rowTests, transactionTests, documentTests, rangeTests, blobTests, concurrencyTests} {
 		for _, test := range group {
 			t.Run(test.name, func(t *testing.T) {
@@ -33,19 +33,19 @@ type contractTest struct {
 // subject is a store under test. Its must methods end the test on an error.
 type subject struct {
 	*testing.T
-	vault.Store
+	store.Store
 }
 
-func (s *subject) mustCommit(actions ...vault.Action) vault.ETag {
+func (s *subject) mustCommit(actions ...store.Action) store.ETag {
 	s.Helper()
-	etag, err := s.Commit(s.Context(), vault.Tx{Actions: actions})
+	etag, err := s.Commit(s.Context(), store.Tx{Actions: actions})
 	if err != nil {
 		s.Fatalf("committing %s: %v", describe(actions), err)
 	}
 	return etag
 }
 
-func (s *subject) mustGet(key string) vault.Row {
+func (s *subject) mustGet(key string) store.Row {
 	s.Helper()
 	row, err := s.Get(s.Context(), key)
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *subject) mustGet(key string) vault.Row {
 	return row
 }
 
-func (s *subject) mustScan(r vault.Range) []vault.Row {
+func (s *subject) mustScan(r store.Range) []store.Row {
 	s.Helper()
 	rows, err := s.Scan(s.Context(), r)
 	if err != nil {
@@ -64,39 +64,39 @@ func (s *subject) mustScan(r vault.Range) []vault.Row {
 }
 
 // wantConflict commits actions that must fail on the row key.
-func (s *subject) wantConflict(key string, actions ...vault.Action) {
+func (s *subject) wantConflict(key string, actions ...store.Action) {
 	s.Helper()
-	etag, err := s.Commit(s.Context(), vault.Tx{Actions: actions})
-	var conflict *vault.ConflictError
+	etag, err := s.Commit(s.Context(), store.Tx{Actions: actions})
+	var conflict *store.ConflictError
 	if !errors.As(err, &conflict) || conflict.Key != key || etag != "" {
 		s.Errorf("committing %s: got %q, %v; want a conflict on row %q", describe(actions), etag, err, key)
 	}
 }
 
 // wantRefused commits actions that the store must refuse as impossible.
-func (s *subject) wantRefused(actions ...vault.Action) {
+func (s *subject) wantRefused(actions ...store.Action) {
 	s.Helper()
-	_, err := s.Commit(s.Context(), vault.Tx{Actions: actions})
+	_, err := s.Commit(s.Context(), store.Tx{Actions: actions})
 	s.wantRefusal(fmt.Sprintf("committing %s", describe(actions)), err)
 }
 
 // wantRefusal demands an error that no change of the store's state can mend.
 func (s *subject) wantRefusal(doing string, err error) {
 	s.Helper()
-	var conflict *vault.ConflictError
+	var conflict *store.ConflictError
 	switch {
 	case err == nil:
 		s.Errorf("%s: no error, want a refusal", doing)
-	case errors.As(err, &conflict), errors.Is(err, vault.ErrNotFound), isUnavailable(err):
+	case errors.As(err, &conflict), errors.Is(err, store.ErrNotFound), isUnavailable(err):
 		s.Errorf("%s: got %v, want a refusal", doing, err)
 	}
 }
 
-func isUnavailable(err error) bool { return errors.Is(err, vault.ErrUnavailable) }
+func isUnavailable(err error) bool { return errors.Is(err, store.ErrUnavailable) }
 
 func (s *subject) wantNotFound(doing string, err error) {
 	s.Helper()
-	if !errors.Is(err, vault.ErrNotFound) {
+	if !errors.Is(err, store.ErrNotFound) {
 		s.Errorf("%s: got %v, want ErrNotFound", doing, err)
 	}
 }
@@ -128,28 +128,28 @@ func (s *subject) wantEmpty() {
 	}
 }
 
-func everything(limit int) vault.Range { return vault.Range{From: " ", To: "~", Limit: limit} }
+func everything(limit int) store.Range { return store.Range{From: " ", To: "~", Limit: limit} }
 
-func add(key, doc string) vault.Action { return write(vault.Add, key, "", doc) }
-func put(key, doc string) vault.Action { return write(vault.Put, key, "", doc) }
-func replace(key string, etag vault.ETag, doc string) vault.Action {
-	return write(vault.Replace, key, etag, doc)
+func add(key, doc string) store.Action { return write(store.Add, key, "", doc) }
+func put(key, doc string) store.Action { return write(store.Put, key, "", doc) }
+func replace(key string, etag store.ETag, doc string) store.Action {
+	return write(store.Replace, key, etag, doc)
 }
 
-func write(verb vault.Verb, key string, etag vault.ETag, doc string) vault.Action {
-	return vault.Action{Verb: verb, Row: vault.Row{Key: key, ETag: etag, Doc: []byte(doc)}}
+func write(verb store.Verb, key string, etag store.ETag, doc string) store.Action {
+	return store.Action{Verb: verb, Row: store.Row{Key: key, ETag: etag, Doc: []byte(doc)}}
 }
 
-func remove(key string) vault.Action {
-	return vault.Action{Verb: vault.Remove, Row: vault.Row{Key: key}}
+func remove(key string) store.Action {
+	return store.Action{Verb: store.Remove, Row: store.Row{Key: key}}
 }
 
-func del(key string, etag vault.ETag) vault.Action {
-	return vault.Action{Verb: vault.Delete, Row: vault.Row{Key: key, ETag: etag}}
+func del(key string, etag store.ETag) store.Action {
+	return store.Action{Verb: store.Delete, Row: store.Row{Key: key, ETag: etag}}
 }
 
 // describe names the actions, not their documents, for traces and messages.
-func describe(actions []vault.Action) string {
+func describe(actions []store.Action) string {
 	const most = 8
 	var b strings.Builder
 	for i, a := range actions {
@@ -165,9 +165,9 @@ func describe(actions []vault.Action) string {
 	return b.String()
 }
 
-var verbs = map[vault.Verb]string{vault.Add: "add", vault.Replace: "replace", vault.Put: "put", vault.Delete: "delete", vault.Remove: "remove"}
+var verbs = map[store.Verb]string{store.Add: "add", store.Replace: "replace", store.Put: "put", store.Delete: "delete", store.Remove: "remove"}
 
-func keysOf(rows []vault.Row) []string {
+func keysOf(rows []store.Row) []string {
 	keys := make([]string, len(rows))
 	for i, row := range rows {
 		keys[i] = row.Key

@@ -1,4 +1,4 @@
-package vaulttest_test
+package memory_test
 
 import (
 	"fmt"
@@ -6,58 +6,48 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 )
 
 func TestMemoryKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	vaulttest.StoreContract(t, func(*testing.T) vault.Store { return new(vaulttest.Memory) })
-}
-
-func action(verb vault.Verb, key, doc string) vault.Action {
-	return vault.Action{Verb: verb, Row: vault.Row{Key: key, Doc: []byte(doc)}}
-}
-
-func commit(t *testing.T, store vault.Store, actions ...vault.Action) {
-	t.Helper()
-	if _, err := store.Commit(t.Context(), vault.Tx{Actions: actions}); err != nil {
-		t.Fatal(err)
-	}
+	storetest.StoreContract(t, func(*testing.T) store.Store { return new(memory.Store) })
 }
 
 func TestMemoryCountsCalls(t *testing.T) {
 	t.Parallel()
-	m := new(vaulttest.Memory)
+	m := new(memory.Store)
 	for i := range 11 {
-		var actions []vault.Action
-		for j := range vault.MaxActions {
-			actions = append(actions, action(vault.Add, fmt.Sprintf("c:%02d%02d", i, j), `1`))
+		var actions []store.Action
+		for j := range store.MaxActions {
+			actions = append(actions, storetest.Action(store.Add, fmt.Sprintf("c:%02d%02d", i, j), `1`))
 		}
-		commit(t, m, actions...)
+		storetest.MustCommit(t, m, actions...)
 	}
-	want := vaulttest.Calls{vaulttest.Commit: 11}
+	want := memory.Calls{memory.Commit: 11}
 	if diff := cmp.Diff(want, m.Calls()); diff != "" {
 		t.Errorf("calls after 11 commits (-want +got):\n%s", diff)
 	}
 	m.ResetCalls()
-	if diff := cmp.Diff(vaulttest.Calls{}, m.Calls()); diff != "" {
+	if diff := cmp.Diff(memory.Calls{}, m.Calls()); diff != "" {
 		t.Errorf("calls after a reset (-want +got):\n%s", diff)
 	}
 	for _, limit := range []int{1, 1000, 1001, 5000} { // 1, 1, 2 and 2 calls
-		if _, err := m.Scan(t.Context(), vault.Range{From: "c:", To: "c;", Limit: limit}); err != nil {
+		if _, err := m.Scan(t.Context(), store.Range{From: "c:", To: "c;", Limit: limit}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	_, _ = m.Get(t.Context(), "c:none")
 	_, _ = m.Get(t.Context(), "c:im/possible")
-	_, _ = m.Commit(t.Context(), vault.Tx{Actions: []vault.Action{action(vault.Add, "c:0000", `1`)}})
+	_, _ = m.Commit(t.Context(), store.Tx{Actions: []store.Action{storetest.Action(store.Add, "c:0000", `1`)}})
 	_ = m.PutBlob(t.Context(), "a/1.pem", nil)
 	_, _ = m.GetBlob(t.Context(), "a/1.pem")
 	_ = m.DeleteBlob(t.Context(), "a/1.pem")
-	want = vaulttest.Calls{
-		vaulttest.Scan: 6, vaulttest.Get: 1, vaulttest.Commit: 1,
-		vaulttest.PutBlob: 1, vaulttest.GetBlob: 1, vaulttest.DeleteBlob: 1,
+	want = memory.Calls{
+		memory.Scan: 6, memory.Get: 1, memory.Commit: 1,
+		memory.PutBlob: 1, memory.GetBlob: 1, memory.DeleteBlob: 1,
 	}
 	if diff := cmp.Diff(want, m.Calls()); diff != "" {
 		t.Errorf("calls of each kind (-want +got):\n%s", diff)
@@ -70,15 +60,17 @@ func TestMemoryCountsCalls(t *testing.T) {
 func TestMemoryShowsEveryChange(t *testing.T) {
 	t.Parallel()
 	var got [][2]string
-	m := new(vaulttest.Memory)
-	m.OnCommit(func(before, after vaulttest.Contents) { got = append(got, [2]string{show(before), show(after)}) })
+	m := new(memory.Store)
+	m.OnCommit(func(before, after memory.Contents) {
+		got = append(got, [2]string{storetest.Show(before), storetest.Show(after)})
+	})
 
-	commit(t, m, action(vault.Add, "c:b", `1`), action(vault.Add, "c:a", `1`))
-	_, _ = m.Commit(t.Context(), vault.Tx{Actions: []vault.Action{action(vault.Add, "c:a", `2`)}}) // conflict
+	storetest.MustCommit(t, m, storetest.Action(store.Add, "c:b", `1`), storetest.Action(store.Add, "c:a", `1`))
+	_, _ = m.Commit(t.Context(), store.Tx{Actions: []store.Action{storetest.Action(store.Add, "c:a", `2`)}}) // conflict
 	if err := m.PutBlob(t.Context(), "a/1.pem", []byte("pem")); err != nil {
 		t.Fatal(err)
 	}
-	commit(t, m, action(vault.Put, "c:a", `2`), action(vault.Remove, "c:b", ``))
+	storetest.MustCommit(t, m, storetest.Action(store.Put, "c:a", `2`), storetest.Action(store.Remove, "c:b", ``))
 	for range 2 { // the second deletes nothing
 		if err := m.DeleteBlob(t.Context(), "a/1.pem"); err != nil {
 			t.Fatal(err)
@@ -98,14 +90,14 @@ func TestMemoryShowsEveryChange(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("changes seen (-want +got):\n%s", diff)
 	}
-	if got := show(m.Contents()); got != states[4] {
+	if got := storetest.Show(m.Contents()); got != states[4] {
 		t.Errorf("contents at the end: %q, want %q", got, states[4])
 	}
 }
 
 func TestMemoryRefusesOtherDataUnderABlobName(t *testing.T) {
 	t.Parallel()
-	m := new(vaulttest.Memory)
+	m := new(memory.Store)
 	if err := m.PutBlob(t.Context(), "a/1.pem", []byte("first")); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package vaulttest
+package storetest
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Fault is what goes wrong with a call.
@@ -62,10 +62,10 @@ func Nth(number int, fault Fault) func(Call) Fault {
 	}
 }
 
-// Faulty is a vault.Store with faults. A call that it fails returns a
+// Faulty is a store.Store with faults. A call that it fails returns a
 // vault.Error with the reason Unavailable, whatever became of it.
 type Faulty struct {
-	intercepted
+	Intercepted
 	decide func(Call) Fault
 
 	mu    sync.Mutex // guards what follows
@@ -80,9 +80,9 @@ type lateCall struct {
 
 // NewFaulty returns a store above another. decide is asked once for each call,
 // in their order, never by two goroutines at once.
-func NewFaulty(store vault.Store, decide func(Call) Fault) *Faulty {
+func NewFaulty(store store.Store, decide func(Call) Fault) *Faulty {
 	f := &Faulty{decide: decide}
-	f.intercepted = intercepted{store: store, around: f.inject}
+	f.Intercepted = Intercepted{Store: store, Around: f.inject}
 	return f
 }
 
@@ -117,7 +117,7 @@ func (f *Faulty) inject(ctx context.Context, call Call, do func(context.Context)
 	case late:
 		f.postpone(call, fault, func() { _ = do(context.WithoutCancel(ctx)) })
 	}
-	return fmt.Errorf("call %d, %s: %w: injected fault: %s", call.Number, call, vault.ErrUnavailable, fault)
+	return fmt.Errorf("call %d, %s: %w: injected fault: %s", call.Number, call, store.ErrUnavailable, fault)
 }
 
 // begin numbers a call and takes the late calls that come before it.

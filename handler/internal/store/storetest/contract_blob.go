@@ -1,17 +1,17 @@
-package vaulttest
+package storetest
 
 import (
 	"bytes"
 	"fmt"
 	"strings"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // blobTests are about chain blobs.
 var blobTests = []contractTest{
 	{"BlobThereAndBack", func(s *subject) {
-		for _, data := range [][]byte{{}, []byte("-----BEGIN CERTIFICATE-----\n"), {0, 0xff, '\r', '\n'}, bytes.Repeat([]byte("x"), vault.MaxBlob)} {
+		for _, data := range [][]byte{{}, []byte("-----BEGIN CERTIFICATE-----\n"), {0, 0xff, '\r', '\n'}, bytes.Repeat([]byte("x"), store.MaxBlob)} {
 			name := fmt.Sprintf("a-1/%d.pem", len(data))
 			if err := s.PutBlob(s.Context(), name, data); err != nil {
 				s.Fatal(err)
@@ -79,13 +79,13 @@ var blobTests = []contractTest{
 	}},
 
 	{"ImpossibleBlobs", func(s *subject) {
-		for _, name := range []string{"", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "a/.b", "a.", "a b", "a%2fb", "ä", "a\n", `a\b`, "a?b", strings.Repeat("a", vault.MaxKey+1)} {
+		for _, name := range []string{"", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "a/.b", "a.", "a b", "a%2fb", "ä", "a\n", `a\b`, "a?b", strings.Repeat("a", store.MaxKey+1)} {
 			s.wantRefusal(fmt.Sprintf("putting blob %q", name), s.PutBlob(s.Context(), name, nil))
 			_, err := s.GetBlob(s.Context(), name)
 			s.wantRefusal(fmt.Sprintf("getting blob %q", name), err)
 			s.wantRefusal(fmt.Sprintf("deleting blob %q", name), s.DeleteBlob(s.Context(), name))
 		}
-		s.wantRefusal("putting a blob that is too large", s.PutBlob(s.Context(), "a/1.pem", make([]byte, vault.MaxBlob+1)))
+		s.wantRefusal("putting a blob that is too large", s.PutBlob(s.Context(), "a/1.pem", make([]byte, store.MaxBlob+1)))
 	}},
 }
 

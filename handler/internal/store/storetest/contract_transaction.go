@@ -1,10 +1,10 @@
-package vaulttest
+package storetest
 
 import (
 	"fmt"
 	"strings"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // transactionTests are about several actions together.
@@ -46,7 +46,7 @@ var transactionTests = []contractTest{
 		s.mustCommit(replace("c:b", stale, `2`), remove("c:gone"))
 		current := s.mustGet("c:a").ETag
 
-		failing := map[string]vault.Action{
+		failing := map[string]store.Action{
 			"add of a taken row":      add("c:b", `9`),
 			"replace of a stale row":  replace("c:b", stale, `9`),
 			"replace of a gone row":   replace("c:gone", gone, `9`),
@@ -56,9 +56,9 @@ var transactionTests = []contractTest{
 			"removal of a row unseen": remove("c:never"),
 		}
 		for name, bad := range failing {
-			good := []vault.Action{replace("c:a", current, `9`), add("c:new", `9`), put("c:put", `9`)}
+			good := []store.Action{replace("c:a", current, `9`), add("c:new", `9`), put("c:put", `9`)}
 			for at := range len(good) + 1 {
-				actions := append(append(append([]vault.Action{}, good[:at]...), bad), good[at:]...)
+				actions := append(append(append([]store.Action{}, good[:at]...), bad), good[at:]...)
 				s.wantConflict(bad.Row.Key, actions...)
 			}
 			if got := s.mustGet("c:a").ETag; got != current {
@@ -80,29 +80,29 @@ var transactionTests = []contractTest{
 
 	{"NumberOfActions", func(s *subject) {
 		s.wantRefused()
-		s.wantRefused(many("c:", vault.MaxActions+1, `1`)...)
+		s.wantRefused(many("c:", store.MaxActions+1, `1`)...)
 		s.wantEmpty()
-		s.mustCommit(many("c:", vault.MaxActions, `1`)...)
-		if got := len(s.mustScan(everything(vault.MaxActions + 1))); got != vault.MaxActions {
-			s.Errorf("a transaction of %d actions left %d rows", vault.MaxActions, got)
+		s.mustCommit(many("c:", store.MaxActions, `1`)...)
+		if got := len(s.mustScan(everything(store.MaxActions + 1))); got != store.MaxActions {
+			s.Errorf("a transaction of %d actions left %d rows", store.MaxActions, got)
 		}
 	}},
 
 	{"SizeOfTransaction", func(s *subject) {
-		large := `"` + strings.Repeat("x", vault.MaxDoc-2) + `"`
-		s.wantRefused(many("c:", vault.MaxTxBytes/vault.MaxDoc, large)...)
+		large := `"` + strings.Repeat("x", store.MaxDoc-2) + `"`
+		s.wantRefused(many("c:", store.MaxTxBytes/store.MaxDoc, large)...)
 		s.wantEmpty()
-		s.mustCommit(many("c:", vault.MaxTxBytes/vault.MaxDoc-1, large)...)
-		for i := range vault.MaxTxBytes/vault.MaxDoc - 1 {
+		s.mustCommit(many("c:", store.MaxTxBytes/store.MaxDoc-1, large)...)
+		for i := range store.MaxTxBytes/store.MaxDoc - 1 {
 			s.wantRow(fmt.Sprintf("c:%04d", i), "", large)
 		}
 	}},
 
 	// In the body of a transaction a quote takes two bytes and a '<' six.
 	{"SizeOfEscapedTransaction", func(s *subject) {
-		quotes := `["` + strings.Repeat(`","`, vault.MaxDoc/3-2) + `"]`
+		quotes := `["` + strings.Repeat(`","`, store.MaxDoc/3-2) + `"]`
 		s.wantRefused(many("c:", 12, quotes)...)
-		angles := `"` + strings.Repeat("<", vault.MaxDoc-2) + `"`
+		angles := `"` + strings.Repeat("<", store.MaxDoc-2) + `"`
 		s.wantRefused(many("c:", 3, angles)...)
 		s.wantEmpty()
 		s.mustCommit(many("c:", 2, angles)...)
@@ -111,12 +111,12 @@ var transactionTests = []contractTest{
 
 	// Rows that are deleted add nothing to the size, whatever they held.
 	{"SizeOfDeletion", func(s *subject) {
-		large := `"` + strings.Repeat("x", vault.MaxDoc-2) + `"`
+		large := `"` + strings.Repeat("x", store.MaxDoc-2) + `"`
 		s.mustCommit(many("c:0", 10, large)...)
 		s.mustCommit(many("c:1", 10, large)...)
-		var removals []vault.Action
+		var removals []store.Action
 		for _, row := range s.mustScan(everything(20)) {
-			removals = append(removals, vault.Action{Verb: vault.Remove, Row: row})
+			removals = append(removals, store.Action{Verb: store.Remove, Row: row})
 		}
 		s.mustCommit(removals...)
 		s.wantEmpty()
@@ -124,8 +124,8 @@ var transactionTests = []contractTest{
 }
 
 // many adds n rows.
-func many(prefix string, n int, doc string) []vault.Action {
-	actions := make([]vault.Action, n)
+func many(prefix string, n int, doc string) []store.Action {
+	actions := make([]store.Action, n)
 	for i := range actions {
 		actions[i] = add(fmt.Sprintf("%s%04d", prefix, i), doc)
 	}

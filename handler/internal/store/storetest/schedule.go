@@ -1,4 +1,4 @@
-package vaulttest
+package storetest
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
+
+	"github.com/certwright/certwright/handler/internal/store/memory"
 )
 
 // schedule is one run of a scenario. Its own goroutine and those of the workers
@@ -25,7 +27,7 @@ type event struct {
 
 // worker is a Worker in a schedule.
 type worker struct {
-	intercepted
+	Intercepted
 	name    string
 	events  chan<- event
 	verdict chan Stop
@@ -90,9 +92,9 @@ func (search Search) run(ctx context.Context, scenario Scenario, c chooser) (tra
 const kill = Answered + 1
 
 // start runs a worker up to its first call.
-func (s *schedule) start(ctx context.Context, store *Memory, w Worker) error {
+func (s *schedule) start(ctx context.Context, store *memory.Store, w Worker) error {
 	worker := &worker{name: w.Name, events: s.events, verdict: make(chan Stop)}
-	worker.intercepted = intercepted{store: store, around: worker.call}
+	worker.Intercepted = Intercepted{Store: store, Around: worker.call}
 	s.workers = append(s.workers, worker)
 	go func() {
 		var end event

@@ -1,4 +1,4 @@
-package vault
+package store
 
 import (
 	"context"
@@ -68,9 +68,9 @@ type Range struct {
 	Limit    int
 }
 
-// within is the range of all keys that start with prefix. The prefix ends in
+// Within is the range of all keys that start with prefix. The prefix ends in
 // ':' and ';' is the next character.
-func within(prefix string, limit int) Range {
+func Within(prefix string, limit int) Range {
 	return Range{From: prefix, To: strings.TrimSuffix(prefix, ":") + ";", Limit: limit}
 }
 
@@ -96,11 +96,11 @@ type Tx struct {
 	Actions []Action
 }
 
-func (tx *Tx) add(r Row)         { tx.Actions = append(tx.Actions, Action{Add, r}) }
-func (tx *Tx) replace(r Row)     { tx.Actions = append(tx.Actions, Action{Replace, r}) }
-func (tx *Tx) put(r Row)         { tx.Actions = append(tx.Actions, Action{Put, r}) }
-func (tx *Tx) remove(key string) { tx.Actions = append(tx.Actions, Action{Remove, Row{Key: key}}) }
-func (tx *Tx) delete(key string, etag ETag) {
+func (tx *Tx) Add(r Row)         { tx.Actions = append(tx.Actions, Action{Add, r}) }
+func (tx *Tx) Replace(r Row)     { tx.Actions = append(tx.Actions, Action{Replace, r}) }
+func (tx *Tx) Put(r Row)         { tx.Actions = append(tx.Actions, Action{Put, r}) }
+func (tx *Tx) Remove(key string) { tx.Actions = append(tx.Actions, Action{Remove, Row{Key: key}}) }
+func (tx *Tx) Delete(key string, etag ETag) {
 	tx.Actions = append(tx.Actions, Action{Delete, Row{Key: key, ETag: etag}})
 }
 
@@ -139,7 +139,7 @@ func (tx Tx) Check() error {
 			return fmt.Errorf("row %q appears twice in one transaction", a.Row.Key)
 		}
 		seen[a.Row.Key] = true
-		total += a.wireSize()
+		total += a.WireSize()
 	}
 	if total > MaxTxBytes {
 		return fmt.Errorf("transaction of %d bytes: must be at most %d", total, MaxTxBytes)
@@ -175,9 +175,9 @@ func (a Action) check() error {
 // Writes reports whether the verb leaves a row behind.
 func (v Verb) Writes() bool { return v == Add || v == Replace || v == Put }
 
-// wireSize is at least what the action adds to the body of a transaction, where
+// WireSize is at least what the action adds to the body of a transaction, where
 // its document is a string within JSON.
-func (a Action) wireSize() int {
+func (a Action) WireSize() int {
 	if !a.Verb.Writes() {
 		return actionOverhead
 	}

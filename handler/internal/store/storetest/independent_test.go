@@ -1,4 +1,4 @@
-package vaulttest_test
+package storetest_test
 
 import (
 	"context"
@@ -8,28 +8,29 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/certwright/certwright/handler/internal/vault"
-	"github.com/certwright/certwright/handler/internal/vaulttest"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
+	"github.com/certwright/certwright/handler/internal/store/storetest"
 )
 
 func TestIndependent(t *testing.T) {
 	t.Parallel()
-	get := func(key string) vaulttest.Call { return vaulttest.Call{Kind: vaulttest.Get, Key: key} }
-	scan := func(from, to string) vaulttest.Call {
-		return vaulttest.Call{Kind: vaulttest.Scan, Key: from, To: to}
+	get := func(key string) storetest.Call { return storetest.Call{Kind: memory.Get, Key: key} }
+	scan := func(from, to string) storetest.Call {
+		return storetest.Call{Kind: memory.Scan, Key: from, To: to}
 	}
-	commit := func(keys ...string) vaulttest.Call {
-		c := vaulttest.Call{Kind: vaulttest.Commit, Key: keys[0]}
+	commit := func(keys ...string) storetest.Call {
+		c := storetest.Call{Kind: memory.Commit, Key: keys[0]}
 		for _, key := range keys {
-			c.Actions = append(c.Actions, action(vault.Put, key, `1`))
+			c.Actions = append(c.Actions, storetest.Action(store.Put, key, `1`))
 		}
 		return c
 	}
-	blob := func(kind vaulttest.Kind, name string) vaulttest.Call {
-		return vaulttest.Call{Kind: kind, Key: name}
+	blob := func(kind memory.Kind, name string) storetest.Call {
+		return storetest.Call{Kind: kind, Key: name}
 	}
 	for _, test := range []struct {
-		a, b vaulttest.Call
+		a, b storetest.Call
 		want bool
 	}{
 		{get("c:a"), get("c:a"), true},
@@ -41,14 +42,14 @@ func TestIndependent(t *testing.T) {
 		{scan("c:", "c:b"), commit("c:b"), true},
 		{commit("c:a", "d:a"), commit("d:b", "d:a"), false},
 		{commit("c:a"), commit("c:b"), true},
-		{blob(vaulttest.PutBlob, "a"), blob(vaulttest.PutBlob, "b"), true},
-		{blob(vaulttest.PutBlob, "a"), blob(vaulttest.DeleteBlob, "a"), false},
-		{blob(vaulttest.PutBlob, "a"), blob(vaulttest.GetBlob, "a"), false},
-		{blob(vaulttest.GetBlob, "a"), blob(vaulttest.GetBlob, "a"), true},
-		{blob(vaulttest.PutBlob, "a"), commit("a"), true},
+		{blob(memory.PutBlob, "a"), blob(memory.PutBlob, "b"), true},
+		{blob(memory.PutBlob, "a"), blob(memory.DeleteBlob, "a"), false},
+		{blob(memory.PutBlob, "a"), blob(memory.GetBlob, "a"), false},
+		{blob(memory.GetBlob, "a"), blob(memory.GetBlob, "a"), true},
+		{blob(memory.PutBlob, "a"), commit("a"), true},
 	} {
-		for _, pair := range [][2]vaulttest.Call{{test.a, test.b}, {test.b, test.a}} {
-			if got := vaulttest.Independent(pair[0], pair[1]); got != test.want {
+		for _, pair := range [][2]storetest.Call{{test.a, test.b}, {test.b, test.a}} {
+			if got := storetest.Independent(pair[0], pair[1]); got != test.want {
 				t.Errorf("%s and %s: got independent %t, want %t", pair[0], pair[1], got, test.want)
 			}
 		}
@@ -64,10 +65,10 @@ func TestOrdersOfIndependentCallsAreOne(t *testing.T) {
 		calls := rapid.SliceOfN(rapid.SampledFrom([]string{"get a", "get b", "put a", "put b", "scan", "both"}), 1, 3)
 		programs := rapid.SliceOfN(calls, 2, 3).Draw(t, "programs")
 		crashes := rapid.IntRange(0, 1).Draw(t, "crashes")
-		outcomes := func(independent func(a, b vaulttest.Call) bool) (map[string]bool, int) {
+		outcomes := func(independent func(a, b storetest.Call) bool) (map[string]bool, int) {
 			seen := map[string]bool{}
-			report, err := vaulttest.Interleave(context.Background(), vaulttest.Search{
-				Setup:       func() vaulttest.Scenario { return programsScenario(programs, seen) },
+			report, err := storetest.Interleave(context.Background(), storetest.Search{
+				Setup:       func() storetest.Scenario { return programsScenario(programs, seen) },
 				Crashes:     crashes,
 				Independent: independent,
 				Limit:       1_000_000,
@@ -78,7 +79,7 @@ func TestOrdersOfIndependentCallsAreOne(t *testing.T) {
 			return seen, report.Enumerated
 		}
 		want, n := outcomes(nil)
-		got, m := outcomes(vaulttest.Independent)
+		got, m := outcomes(storetest.Independent)
 		all, fewer = all+n, fewer+m
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("outcomes of all schedules and of the reduced ones (-want +got):\n%s", diff)
@@ -92,32 +93,32 @@ func TestOrdersOfIndependentCallsAreOne(t *testing.T) {
 
 // programsScenario has workers that run programs and note what they see; the
 // outcome of each schedule goes into seen.
-func programsScenario(programs [][]string, seen map[string]bool) vaulttest.Scenario {
-	s := vaulttest.Scenario{Store: new(vaulttest.Memory)}
+func programsScenario(programs [][]string, seen map[string]bool) storetest.Scenario {
+	s := storetest.Scenario{Store: new(memory.Store)}
 	notes := make([]string, len(programs))
 	for i, program := range programs {
-		s.Workers = append(s.Workers, vaulttest.Worker{Name: fmt.Sprint(i), Run: func(ctx context.Context, store vault.Store) {
+		s.Workers = append(s.Workers, storetest.Worker{Name: fmt.Sprint(i), Run: func(ctx context.Context, st store.Store) {
 			for n, call := range program {
 				doc := fmt.Sprint(10*i + n)
 				switch call {
 				case "put a", "put b":
-					_, _ = store.Commit(ctx, vault.Tx{Actions: []vault.Action{action(vault.Put, call[4:], doc)}})
+					_, _ = st.Commit(ctx, store.Tx{Actions: []store.Action{storetest.Action(store.Put, call[4:], doc)}})
 				case "both":
-					_, _ = store.Commit(ctx, vault.Tx{Actions: []vault.Action{action(vault.Put, "a", doc), action(vault.Put, "b", doc)}})
+					_, _ = st.Commit(ctx, store.Tx{Actions: []store.Action{storetest.Action(store.Put, "a", doc), storetest.Action(store.Put, "b", doc)}})
 				case "scan":
-					rows, _ := store.Scan(ctx, vault.Range{From: "a", To: "c", Limit: 10})
+					rows, _ := st.Scan(ctx, store.Range{From: "a", To: "c", Limit: 10})
 					for _, r := range rows {
 						notes[i] += r.Key + string(r.Doc)
 					}
 				default:
-					r, _ := store.Get(ctx, call[4:])
+					r, _ := st.Get(ctx, call[4:])
 					notes[i] += r.Key + string(r.Doc)
 				}
 				notes[i] += ";"
 			}
 		}})
 	}
-	s.Check = func(m *vaulttest.Memory) error {
+	s.Check = func(m *memory.Store) error {
 		outcome := fmt.Sprint(notes)
 		for _, r := range m.Contents().Rows {
 			outcome += r.Key + string(r.Doc)

@@ -3,7 +3,7 @@
 // store keeps ([StoreContract]), the one that every provider keeps
 // ([IssuerContract]), a store that fails as a network does ([Faulty]), and a
 // search over the interleavings of several workers on one store ([Search]).
-package vaulttest
+package memory
 
 import (
 	"bytes"
@@ -13,19 +13,19 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // pageSize is how many rows one call to the service returns at most.
 const pageSize = 1000
 
-// Memory is a vault.Store in memory. It refuses whatever the service would
+// Memory is a store.Store in memory. It refuses whatever the service would
 // refuse and, beyond that, different data under one blob name, because only a
 // caller that broke its promise could send it. The zero value is empty and ready
 // to use, by any number of goroutines.
-type Memory struct {
+type Store struct {
 	mu       sync.Mutex // guards all fields
-	rows     map[string]vault.Row
+	rows     map[string]store.Row
 	keys     sortedKeys // of rows
 	blobs    map[string][]byte
 	writes   int // so far; makes ETags that never come again
@@ -36,19 +36,19 @@ type Memory struct {
 // Contents is all that a Memory holds at one moment. It shares its documents
 // and blobs with the store: they are for reading only.
 type Contents struct {
-	Rows  []vault.Row // in key order
+	Rows  []store.Row // in key order
 	Blobs map[string][]byte
 }
 
 // Contents returns what the store holds now.
-func (m *Memory) Contents() Contents {
+func (m *Store) Contents() Contents {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.contents()
 }
 
-func (m *Memory) contents() Contents {
-	c := Contents{Rows: make([]vault.Row, 0, len(m.rows)), Blobs: maps.Clone(m.blobs)}
+func (m *Store) contents() Contents {
+	c := Contents{Rows: make([]store.Row, 0, len(m.rows)), Blobs: maps.Clone(m.blobs)}
 	for key := range m.keys.from("") {
 		c.Rows = append(c.Rows, m.rows[key])
 	}
@@ -58,14 +58,14 @@ func (m *Memory) contents() Contents {
 // OnCommit has f called at every transaction that is applied, and at every blob
 // that is written or deleted, in their order, before anybody else can see the
 // change. f must not call the store.
-func (m *Memory) OnCommit(f func(before, after Contents)) {
+func (m *Store) OnCommit(f func(before, after Contents)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.onCommit = f
 }
 
 // change runs apply, which changes the contents, and tells the observer.
-func (m *Memory) change(apply func()) {
+func (m *Store) change(apply func()) {
 	if m.onCommit == nil {
 		apply()
 		return
@@ -76,33 +76,33 @@ func (m *Memory) change(apply func()) {
 }
 
 // begin counts a call, unless ctx has ended.
-func (m *Memory) begin(ctx context.Context, kind Kind) error {
+func (m *Store) begin(ctx context.Context, kind Kind) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%s: %w: %w", kind, vault.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w: %w", kind, store.ErrUnavailable, err)
 	}
 	m.count(kind, 1)
 	return nil
 }
 
-// Get implements vault.Store.
-func (m *Memory) Get(ctx context.Context, key string) (vault.Row, error) {
-	if err := vault.CheckKey(key); err != nil {
-		return vault.Row{}, err
+// Get implements store.Store.
+func (m *Store) Get(ctx context.Context, key string) (store.Row, error) {
+	if err := store.CheckKey(key); err != nil {
+		return store.Row{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.begin(ctx, Get); err != nil {
-		return vault.Row{}, err
+		return store.Row{}, err
 	}
 	row, ok := m.rows[key]
 	if !ok {
-		return vault.Row{}, fmt.Errorf("row %q: %w", key, vault.ErrNotFound)
+		return store.Row{}, fmt.Errorf("row %q: %w", key, store.ErrNotFound)
 	}
-	return clone(row), nil
+	return CloneRow(row), nil
 }
 
-// Scan implements vault.Store.
-func (m *Memory) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
+// Scan implements store.Store.
+func (m *Store) Scan(ctx context.Context, r store.Range) ([]store.Row, error) {
 	if err := r.Check(); err != nil {
 		return nil, err
 	}
@@ -111,21 +111,21 @@ func (m *Memory) Scan(ctx context.Context, r vault.Range) ([]vault.Row, error) {
 	if err := m.begin(ctx, Scan); err != nil {
 		return nil, err
 	}
-	var rows []vault.Row
+	var rows []store.Row
 	for key := range m.keys.from(r.From) {
 		if key >= r.To || len(rows) == r.Limit {
 			break
 		}
 		if row := m.rows[key]; len(r.Labels) == 0 || slices.Contains(r.Labels, row.Label) {
-			rows = append(rows, clone(row))
+			rows = append(rows, CloneRow(row))
 		}
 	}
 	m.count(Scan, max(0, len(rows)-1)/pageSize)
 	return rows, nil
 }
 
-// Commit implements vault.Store.
-func (m *Memory) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
+// Commit implements store.Store.
+func (m *Store) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
 	if err := tx.Check(); err != nil {
 		return "", err
 	}
@@ -136,7 +136,7 @@ func (m *Memory) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
 	}
 	for _, a := range tx.Actions {
 		if !m.permits(a) {
-			return "", &vault.ConflictError{Key: a.Row.Key}
+			return "", &store.ConflictError{Key: a.Row.Key}
 		}
 	}
 	m.change(func() {
@@ -151,21 +151,21 @@ func (m *Memory) Commit(ctx context.Context, tx vault.Tx) (vault.ETag, error) {
 }
 
 // permits reports whether the row is as the action relies on.
-func (m *Memory) permits(a vault.Action) bool {
+func (m *Store) permits(a store.Action) bool {
 	row, present := m.rows[a.Row.Key]
 	switch a.Verb {
-	case vault.Add:
+	case store.Add:
 		return !present
-	case vault.Replace, vault.Delete:
+	case store.Replace, store.Delete:
 		return present && row.ETag == a.Row.ETag
-	case vault.Remove:
+	case store.Remove:
 		return present
 	default: // Put
 		return true
 	}
 }
 
-func (m *Memory) apply(a vault.Action) {
+func (m *Store) apply(a store.Action) {
 	key := a.Row.Key
 	if !a.Verb.Writes() {
 		delete(m.rows, key)
@@ -176,17 +176,17 @@ func (m *Memory) apply(a vault.Action) {
 		m.keys.add(key)
 	}
 	if m.rows == nil {
-		m.rows = make(map[string]vault.Row)
+		m.rows = make(map[string]store.Row)
 	}
 	m.writes++
-	row := clone(a.Row)
-	row.ETag = vault.ETag(fmt.Sprintf("%q", fmt.Sprint("write ", m.writes)))
+	row := CloneRow(a.Row)
+	row.ETag = store.ETag(fmt.Sprintf("%q", fmt.Sprint("write ", m.writes)))
 	m.rows[key] = row
 }
 
-// PutBlob implements vault.Store.
-func (m *Memory) PutBlob(ctx context.Context, name string, data []byte) error {
-	if err := vault.CheckBlob(name, data); err != nil {
+// PutBlob implements store.Store.
+func (m *Store) PutBlob(ctx context.Context, name string, data []byte) error {
+	if err := store.CheckBlob(name, data); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -209,9 +209,9 @@ func (m *Memory) PutBlob(ctx context.Context, name string, data []byte) error {
 	return nil
 }
 
-// GetBlob implements vault.Store.
-func (m *Memory) GetBlob(ctx context.Context, name string) ([]byte, error) {
-	if err := vault.CheckBlob(name, nil); err != nil {
+// GetBlob implements store.Store.
+func (m *Store) GetBlob(ctx context.Context, name string) ([]byte, error) {
+	if err := store.CheckBlob(name, nil); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -221,14 +221,14 @@ func (m *Memory) GetBlob(ctx context.Context, name string) ([]byte, error) {
 	}
 	data, ok := m.blobs[name]
 	if !ok {
-		return nil, fmt.Errorf("blob %q: %w", name, vault.ErrNotFound)
+		return nil, fmt.Errorf("blob %q: %w", name, store.ErrNotFound)
 	}
 	return bytes.Clone(data), nil
 }
 
-// DeleteBlob implements vault.Store.
-func (m *Memory) DeleteBlob(ctx context.Context, name string) error {
-	if err := vault.CheckBlob(name, nil); err != nil {
+// DeleteBlob implements store.Store.
+func (m *Store) DeleteBlob(ctx context.Context, name string) error {
+	if err := store.CheckBlob(name, nil); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -242,8 +242,8 @@ func (m *Memory) DeleteBlob(ctx context.Context, name string) error {
 	return nil
 }
 
-// clone copies a row with its document.
-func clone(row vault.Row) vault.Row {
+// CloneRow copies a row with its document.
+func CloneRow(row store.Row) store.Row {
 	row.Doc = bytes.Clone(row.Doc)
 	return row
 }

@@ -1,8 +1,8 @@
-package vaulttest
+package memory
 
 import "maps"
 
-// Kind is a method of vault.Store.
+// Kind is a method of store.Store.
 type Kind string
 
 // The kinds of call.
@@ -30,7 +30,7 @@ func (c Calls) Total() int {
 }
 
 // Calls returns the calls since the store was made or since ResetCalls.
-func (m *Memory) Calls() Calls {
+func (m *Store) Calls() Calls {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.calls == nil {
@@ -40,14 +40,14 @@ func (m *Memory) Calls() Calls {
 }
 
 // ResetCalls starts counting again.
-func (m *Memory) ResetCalls() {
+func (m *Store) ResetCalls() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls = nil
 }
 
 // count needs m.mu.
-func (m *Memory) count(kind Kind, n int) {
+func (m *Store) count(kind Kind, n int) {
 	if n == 0 {
 		return
 	}

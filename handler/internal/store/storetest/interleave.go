@@ -1,4 +1,4 @@
-package vaulttest
+package storetest
 
 import (
 	"context"
@@ -7,7 +7,8 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/store"
+	"github.com/certwright/certwright/handler/internal/store/memory"
 )
 
 // Search describes a search over the schedules of several workers on one store:
@@ -40,11 +41,11 @@ type Search struct {
 
 // Scenario is some workers on a store, and what must hold in the end.
 type Scenario struct {
-	Store   *Memory
+	Store   *memory.Store
 	Workers []Worker
 	// Check is called after each schedule, when every worker has ended or
 	// stopped.
-	Check func(*Memory) error
+	Check func(*memory.Store) error
 }
 
 // Worker makes storage calls, one after the other: never two at once. It runs in
@@ -53,7 +54,7 @@ type Scenario struct {
 // random numbers from outside the scenario.
 type Worker struct {
 	Name string
-	Run  func(ctx context.Context, store vault.Store)
+	Run  func(ctx context.Context, store store.Store)
 }
 
 // Report says how much a search has seen.
