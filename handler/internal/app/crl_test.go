@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -152,9 +153,9 @@ func obtain(t *testing.T, a *App, provider string) *x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = a.vault.Create(t.Context(), name, vault.CreateParams{Policy: &vault.PolicyParams{
-		X509:   &vault.X509Params{Subject: new("CN=www.corp.test"), SANs: &vault.SANs{DNSNames: []string{"www.corp.test"}}},
-		Issuer: &vault.IssuerParams{Name: new("ca")},
+	_, err = a.vault.Create(t.Context(), name, vault.CreateParams{Policy: &policy.Params{
+		X509:   &policy.X509Params{Subject: new("CN=www.corp.test"), SANs: &policy.SANs{DNSNames: []string{"www.corp.test"}}},
+		Issuer: &policy.IssuerParams{Name: new("ca")},
 	}})
 	if err != nil {
 		t.Fatal(err)

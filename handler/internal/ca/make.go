@@ -18,7 +18,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/names"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 const makeUsage = `Makes a root: a key, unless there is one, and a certificate that it signs for
@@ -119,7 +119,7 @@ func (ca ownCA) useKey(ctx context.Context, kind string, use func(crypto.Signer)
 	if !ok {
 		return UsageError(fmt.Sprintf("no kind of key %q: must be one of %s", kind, strings.Join(keyKinds, ", ")))
 	}
-	if key, err = vault.GenerateKey(properties); err != nil {
+	if key, err = policy.GenerateKey(properties); err != nil {
 		return err
 	}
 	if err := use(key); err != nil {
@@ -131,11 +131,11 @@ func (ca ownCA) useKey(ctx context.Context, kind string, use func(crypto.Signer)
 // keyKinds are the kinds of key that can be made.
 var keyKinds = []string{"P-256", "P-384", "P-521", "RSA-2048", "RSA-3072", "RSA-4096"}
 
-func parseKeyKind(kind string) (vault.KeyProperties, bool) {
+func parseKeyKind(kind string) (policy.KeyProperties, bool) {
 	if size, ok := map[string]int{"RSA-2048": 2048, "RSA-3072": 3072, "RSA-4096": 4096}[kind]; ok {
-		return vault.KeyProperties{Type: vault.KeyRSA, Size: size}, true
+		return policy.KeyProperties{Type: policy.KeyRSA, Size: size}, true
 	}
-	return vault.KeyProperties{Type: vault.KeyEC, Curve: kind}, slices.Contains(keyKinds, kind)
+	return policy.KeyProperties{Type: policy.KeyEC, Curve: kind}, slices.Contains(keyKinds, kind)
 }
 
 // list makes a flag of a list with commas.

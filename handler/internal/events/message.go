@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -90,7 +91,7 @@ func advice(e vault.Event) []string {
 		"Start a new version of the certificate. The vault makes a key and a certificate signing request.",
 		"Have your certificate authority sign the request, and merge the certificate that it sends you.",
 	}
-	manual := strings.EqualFold(e.Issuer, vault.IssuerUnknown)
+	manual := strings.EqualFold(e.Issuer, policy.IssuerUnknown)
 	switch {
 	case e.Type == vault.EventOperationFailed && e.Renewal:
 		return []string{"Mend what the issuer complains about. The vault tries again by itself until the certificate expires, or at once if you start a new version."}

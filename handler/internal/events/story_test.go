@@ -13,6 +13,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/events"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -68,14 +69,14 @@ func (s *story) create(name, issuer string, actions ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	lifetime := []vault.LifetimeAction{} // none, instead of the default
+	lifetime := []policy.LifetimeAction{} // none, instead of the default
 	for _, action := range actions {
-		lifetime = append(lifetime, vault.LifetimeAction{DaysBefore: 30, Action: action})
+		lifetime = append(lifetime, policy.LifetimeAction{DaysBefore: 30, Action: action})
 	}
-	_, err = s.Create(s.t.Context(), n, vault.CreateParams{Policy: &vault.PolicyParams{
-		Key:             &vault.KeyParams{Type: new("EC"), Curve: new("P-256")},
-		X509:            &vault.X509Params{Subject: new("CN=example.com"), ValidityMonths: new(12)},
-		Issuer:          &vault.IssuerParams{Name: new(issuer)},
+	_, err = s.Create(s.t.Context(), n, vault.CreateParams{Policy: &policy.Params{
+		Key:             &policy.KeyParams{Type: new("EC"), Curve: new("P-256")},
+		X509:            &policy.X509Params{Subject: new("CN=example.com"), ValidityMonths: new(12)},
+		Issuer:          &policy.IssuerParams{Name: new(issuer)},
 		LifetimeActions: lifetime,
 	}})
 	if err != nil {
@@ -126,9 +127,9 @@ func TestStory(t *testing.T) {
 	if _, err := s.SetIssuer(t.Context(), issuer, vault.IssuerSet{Provider: new("Refusing")}); err != nil {
 		t.Fatal(err)
 	}
-	s.create("web", "Self", vault.ActionEmailContacts)
+	s.create("web", "Self", policy.ActionEmailContacts)
 	s.create("silent", "Self")
-	s.create("refused", "corp", vault.ActionEmailContacts)
+	s.create("refused", "corp", policy.ActionEmailContacts)
 	s.tick(10 * time.Second)
 	expect := func(when string, letters []string, told map[vault.EventType]int) {
 		t.Helper()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -26,7 +27,7 @@ func TestWritingKeepsAll(t *testing.T) {
 	ctx := t.Context()
 	before := w.store.Contents()
 	for _, n := range f.names(live...) {
-		_, err := w.UpdatePolicy(ctx, w.name(n), vault.PolicyParams{Enabled: new(true)})
+		_, err := w.UpdatePolicy(ctx, w.name(n), policy.Params{Enabled: new(true)})
 		w.must("updating the policy of "+n, err)
 		versions, _, err := w.Versions(ctx, w.name(n), vault.Page{Max: 10})
 		w.must("listing versions of "+n, err)

@@ -14,6 +14,7 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -58,22 +59,22 @@ func (w *world) setIssuer(issuer, provider, script, account, password string) {
 	w.must("setting issuer "+issuer, err)
 }
 
-// policy is a policy for an EC key and without extended key usages, which makes
+// policyFor is a policy for an EC key and without extended key usages, which makes
 // little data.
-func policy(subject, issuer string, months int, actions ...vault.LifetimeAction) *vault.PolicyParams {
-	return &vault.PolicyParams{
-		Key:             &vault.KeyParams{Type: new(vault.KeyEC)},
-		X509:            &vault.X509Params{Subject: new("CN=" + subject), EKUs: []string{}, KeyUsage: []string{"digitalSignature"}, ValidityMonths: &months},
-		Issuer:          &vault.IssuerParams{Name: &issuer},
+func policyFor(subject, issuer string, months int, actions ...policy.LifetimeAction) *policy.Params {
+	return &policy.Params{
+		Key:             &policy.KeyParams{Type: new(policy.KeyEC)},
+		X509:            &policy.X509Params{Subject: new("CN=" + subject), EKUs: []string{}, KeyUsage: []string{"digitalSignature"}, ValidityMonths: &months},
+		Issuer:          &policy.IssuerParams{Name: &issuer},
 		LifetimeActions: actions,
 	}
 }
 
 // create begins an operation for a policy of a year, or of the given one.
-func (w *world) create(n, issuer string, p *vault.PolicyParams) {
+func (w *world) create(n, issuer string, p *policy.Params) {
 	w.t.Helper()
 	if p == nil {
-		p = policy(n+".example.com", issuer, 12)
+		p = policyFor(n+".example.com", issuer, 12)
 	}
 	_, err := w.Create(w.t.Context(), w.name(n), vault.CreateParams{Policy: p})
 	w.must("creating "+n, err)
@@ -154,10 +155,10 @@ func (w *world) setUp() {
 // early makes certificates of one month, of which the renewals are due next: one
 // is refused, one begins and does not end.
 func (w *world) early() {
-	soon := vault.LifetimeAction{Percentage: 50, Action: vault.ActionAutoRenew}
-	w.create("unlucky", "Fickle", policy("unlucky.example.com", "Fickle", 1, soon))
-	w.create("renewing", "Slow", policy("renewing.example.com", "Slow", 1, soon))
-	w.create("advised", "Advised", policy("advised.example.com", "Advised", 12, soon))
+	soon := policy.LifetimeAction{Percentage: 50, Action: policy.ActionAutoRenew}
+	w.create("unlucky", "Fickle", policyFor("unlucky.example.com", "Fickle", 1, soon))
+	w.create("renewing", "Slow", policyFor("renewing.example.com", "Slow", 1, soon))
+	w.create("advised", "Advised", policyFor("advised.example.com", "Advised", 12, soon))
 	w.tick()
 	for _, n := range []string{"unlucky", "renewing", "advised"} {
 		w.mustBe(n, vault.StatusCompleted)
@@ -170,25 +171,25 @@ func (w *world) early() {
 // with one key for all versions, with a key that stays.
 func (w *world) versions() {
 	ctx := w.t.Context()
-	full := &vault.PolicyParams{
-		Key:         &vault.KeyParams{Exportable: new(true), Type: new(vault.KeyEC), Size: new(384), Curve: new("P-384"), Reuse: new(false)},
-		ContentType: new(vault.ContentPEM),
-		X509: &vault.X509Params{
+	full := &policy.Params{
+		Key:         &policy.KeyParams{Exportable: new(true), Type: new(policy.KeyEC), Size: new(384), Curve: new("P-384"), Reuse: new(false)},
+		ContentType: new(policy.ContentPEM),
+		X509: &policy.X509Params{
 			Subject: new("CN=web.example.com, O=Golden"),
-			SANs: &vault.SANs{
+			SANs: &policy.SANs{
 				DNSNames: []string{"web.example.com"}, Emails: []string{"ada@example.com"}, UPNs: []string{"ada@corp.example.com"},
 				URIs: []string{"spiffe://example.com/web"}, IPAddresses: []string{"192.0.2.1"},
 			},
 			EKUs: []string{"1.3.6.1.5.5.7.3.1"}, KeyUsage: []string{"digitalSignature", "keyCertSign"}, ValidityMonths: new(12), CA: new(true),
 		},
-		LifetimeActions: []vault.LifetimeAction{{Percentage: 80, Action: vault.ActionAutoRenew}, {DaysBefore: 30, Action: vault.ActionEmailContacts}},
-		Issuer:          &vault.IssuerParams{Name: new("Self"), CertificateType: new("golden"), Transparency: new(true)},
+		LifetimeActions: []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionAutoRenew}, {DaysBefore: 30, Action: policy.ActionEmailContacts}},
+		Issuer:          &policy.IssuerParams{Name: new("Self"), CertificateType: new("golden"), Transparency: new(true)},
 		Enabled:         new(true),
 	}
-	w.create("locked", "Self", &vault.PolicyParams{
-		Key: &vault.KeyParams{Type: new(vault.KeyECHSM)}, X509: &vault.X509Params{Subject: new("CN=locked")}, Issuer: &vault.IssuerParams{Name: new("Self")},
+	w.create("locked", "Self", &policy.Params{
+		Key: &policy.KeyParams{Type: new(policy.KeyECHSM)}, X509: &policy.X509Params{Subject: new("CN=locked")}, Issuer: &policy.IssuerParams{Name: new("Self")},
 	})
-	reused := policy("reused.example.com", "Self", 12)
+	reused := policyFor("reused.example.com", "Self", 12)
 	reused.Key.Reuse = new(true)
 	for i := range 2 {
 		_, err := w.Create(ctx, w.name("Web"), vault.CreateParams{
@@ -213,7 +214,7 @@ func (w *world) versions() {
 func (w *world) brought() {
 	ctx, now := w.t.Context(), w.clock.Now()
 	elsewhere := newSigner(w.t, now)
-	w.create("merged", vault.IssuerUnknown, nil)
+	w.create("merged", policy.IssuerUnknown, nil)
 	csr, err := x509.ParseCertificateRequest(w.operation("merged").CSR)
 	w.must("reading a CSR", err)
 	leaf := elsewhere.certify(csr.PublicKey, "merged.example.com", now, 300*day)
@@ -225,7 +226,7 @@ func (w *world) brought() {
 	_, err = w.DeleteOperation(ctx, w.name("merged"), "")
 	w.must("deleting an operation that is complete", err)
 
-	rsaKey, err := vault.GenerateKey(vault.KeyProperties{Type: vault.KeyRSA, Size: 2048})
+	rsaKey, err := policy.GenerateKey(policy.KeyProperties{Type: policy.KeyRSA, Size: 2048})
 	w.must("making a key", err)
 	leaf = elsewhere.certify(rsaKey.Public(), "pfx.example.com", now, 300*day)
 	pfx, err := pkcs12.Modern.Encode(rsaKey, leaf, []*x509.Certificate{elsewhere.root}, "golden")
@@ -234,7 +235,7 @@ func (w *world) brought() {
 	w.must("importing a PFX", err)
 
 	// This one expires at once: both events about it have happened.
-	ecKey, err := vault.GenerateKey(vault.KeyProperties{Type: vault.KeyEC, Curve: "P-256"})
+	ecKey, err := policy.GenerateKey(policy.KeyProperties{Type: policy.KeyEC, Curve: "P-256"})
 	w.must("making a key", err)
 	der, err := x509.MarshalPKCS8PrivateKey(ecKey)
 	w.must("encoding a key", err)
@@ -242,7 +243,7 @@ func (w *world) brought() {
 	value := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})) + strings.Join(certificatePEM(leaf, elsewhere.root), "")
 	_, err = w.Import(ctx, w.name("pem"), vault.ImportParams{
 		Value: value, Tags: map[string]string{"form": "pem"}, PreserveOrder: new(true),
-		Policy: &vault.PolicyParams{ContentType: new(vault.ContentPEM), Issuer: &vault.IssuerParams{Name: new(vault.IssuerUnknown)}},
+		Policy: &policy.Params{ContentType: new(policy.ContentPEM), Issuer: &policy.IssuerParams{Name: new(policy.IssuerUnknown)}},
 	})
 	w.must("importing PEM", err)
 	w.clock.advance(time.Minute)
@@ -353,7 +354,7 @@ func (w *world) waiting() {
 	ctx := w.t.Context()
 	w.create("approval", "Hook", nil)
 	w.tick()
-	w.create("pending", vault.IssuerUnknown, nil)
+	w.create("pending", policy.IssuerUnknown, nil)
 	w.clock.advance(2 * time.Second)
 	_, err := w.UpdateVersion(ctx, w.name("pending"), "", vault.UpdateParams{
 		Attributes: vault.AttributeParams{Enabled: new(false)}, Tags: map[string]string{"waits": "for a person"},

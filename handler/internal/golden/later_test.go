@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"software.sslmate.com/src/go-pkcs12"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -124,7 +125,7 @@ func secretKey(t *testing.T, s vault.Secret) crypto.Signer {
 	t.Helper()
 	var key any
 	var err error
-	if s.ContentType == vault.ContentPKCS12 {
+	if s.ContentType == policy.ContentPKCS12 {
 		if _, err := pkcs12.DecodeTrustStore(s.Value, ""); err == nil {
 			return nil
 		}

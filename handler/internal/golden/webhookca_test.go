@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 func authority(name string) pkix.Name { return pkix.Name{CommonName: name} }
@@ -31,7 +31,7 @@ type signer struct {
 
 func newSigner(t *testing.T, now time.Time) *signer {
 	t.Helper()
-	key, err := vault.GenerateKey(vault.KeyProperties{Type: vault.KeyEC, Curve: "P-256"})
+	key, err := policy.GenerateKey(policy.KeyProperties{Type: policy.KeyEC, Curve: "P-256"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
@@ -132,7 +133,7 @@ func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x5
 // makeRoot makes the private CA and keeps its key as the program does.
 func (w *world) makeRoot() *x509.Certificate {
 	w.t.Helper()
-	key, err := vault.GenerateKey(vault.KeyProperties{Type: vault.KeyEC, Curve: "P-256"})
+	key, err := policy.GenerateKey(policy.KeyProperties{Type: policy.KeyEC, Curve: "P-256"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func (w *world) makeRoot() *x509.Certificate {
 // of its key identifier.
 func accountOf(t *testing.T, public crypto.PublicKey) string {
 	t.Helper()
-	id, err := vault.KeyID(public)
+	id, err := policy.KeyID(public)
 	if err != nil {
 		t.Fatal(err)
 	}

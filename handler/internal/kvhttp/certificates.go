@@ -89,7 +89,7 @@ func getPolicy(ctx context.Context, c *call) (reply, error) {
 }
 
 func updatePolicy(ctx context.Context, c *call) (reply, error) {
-	var in policy
+	var in certificatePolicy
 	if err := c.decode(&in); err != nil {
 		return reply{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -364,7 +365,7 @@ func TestPanic(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
 	broken.Store(true)
-	s := newService(t, options{newKey: func(p vault.KeyProperties) (crypto.Signer, error) {
+	s := newService(t, options{newKey: func(p policy.KeyProperties) (crypto.Signer, error) {
 		if broken.Load() {
 			panic("key ceremony went wrong")
 		}
@@ -386,7 +387,7 @@ func TestPanic(t *testing.T) {
 // otherCSR is a CSR for a key that no operation has.
 func otherCSR(t testing.TB) string {
 	t.Helper()
-	key, err := vault.GenerateKey(vault.KeyProperties{Type: vault.KeyEC, Size: 256, Curve: "P-256"})
+	key, err := policy.GenerateKey(policy.KeyProperties{Type: policy.KeyEC, Size: 256, Curve: "P-256"})
 	if err != nil {
 		t.Fatal(err)
 	}

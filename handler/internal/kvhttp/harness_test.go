@@ -31,6 +31,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -52,9 +53,9 @@ type service struct {
 
 // options change what newService builds.
 type options struct {
-	store           func(*memory.Store) store.Store                  // wraps the store
-	newKey          func(vault.KeyProperties) (crypto.Signer, error) // instead of pooledKey
-	noKeys          bool                                             // the token signing keys cannot be fetched
+	store           func(*memory.Store) store.Store                   // wraps the store
+	newKey          func(policy.KeyProperties) (crypto.Signer, error) // instead of pooledKey
+	noKeys          bool                                              // the token signing keys cannot be fetched
 	purgeProtection bool
 	issuers         map[string]vault.Issuer // besides self and test
 	destinations    map[string]vault.Destination
@@ -313,11 +314,11 @@ func plainly(_ context.Context, _, _, _ string, data []byte) ([]byte, error) {
 
 // pooledKey hands out one RSA key of each size again and again: making one takes
 // longer than most tests.
-func pooledKey(p vault.KeyProperties) (crypto.Signer, error) {
-	if p.Type == vault.KeyRSA && p.Size == 2048 {
+func pooledKey(p policy.KeyProperties) (crypto.Signer, error) {
+	if p.Type == policy.KeyRSA && p.Size == 2048 {
 		return signingKey(), nil
 	}
-	return vault.GenerateKey(p)
+	return policy.GenerateKey(p)
 }
 
 // clock is a time that the test moves.

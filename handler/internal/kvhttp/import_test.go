@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"software.sslmate.com/src/go-pkcs12"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // pair is a key with a certificate for it and the chain to a root.
@@ -119,15 +119,15 @@ func TestImport(t *testing.T) {
 		name, body  string
 		contentType string
 	}{
-		{"pfx", importOf(p.pfx(t, "")), vault.ContentPKCS12},
-		{"pfx-password", importOf(p.pfx(t, "secret"), `"pwd":"secret"`), vault.ContentPKCS12},
-		{"pfx-line", importOf(p.pfx(t, "") + "\n"), vault.ContentPKCS12}, // Azure CLI
-		{"pem", importOf(text, asPEM), vault.ContentPEM},                 // .NET, Java
-		{"pem-no-policy", importOf(text), vault.ContentPEM},
-		{"pem-crlf", importOf(strings.ReplaceAll(text, "\n", "\r\n")), vault.ContentPEM},
-		{"pem-base64", importOf(base64.StdEncoding.EncodeToString([]byte(text)), asPEM), vault.ContentPEM}, // Python
-		{"pem-to-pfx", importOf(text, asPKCS12), vault.ContentPKCS12},
-		{"nulls", importOf(text, `"pwd":null,"policy":null,"attributes":null,"tags":null,"preserveCertOrder":null`), vault.ContentPEM},
+		{"pfx", importOf(p.pfx(t, "")), policy.ContentPKCS12},
+		{"pfx-password", importOf(p.pfx(t, "secret"), `"pwd":"secret"`), policy.ContentPKCS12},
+		{"pfx-line", importOf(p.pfx(t, "") + "\n"), policy.ContentPKCS12}, // Azure CLI
+		{"pem", importOf(text, asPEM), policy.ContentPEM},                 // .NET, Java
+		{"pem-no-policy", importOf(text), policy.ContentPEM},
+		{"pem-crlf", importOf(strings.ReplaceAll(text, "\n", "\r\n")), policy.ContentPEM},
+		{"pem-base64", importOf(base64.StdEncoding.EncodeToString([]byte(text)), asPEM), policy.ContentPEM}, // Python
+		{"pem-to-pfx", importOf(text, asPKCS12), policy.ContentPKCS12},
+		{"nulls", importOf(text, `"pwd":null,"policy":null,"attributes":null,"tags":null,"preserveCertOrder":null`), policy.ContentPEM},
 	} {
 		imported := s.must("POST", "/certificates/"+tt.name+"/import"+v74, tt.body)
 		if imported.field(t, "cer") != stdBase64(p.chain[0].Raw) || imported.field(t, "pending") != nil || imported.field(t, "policy.issuer.name") != "Unknown" ||
@@ -158,7 +158,7 @@ func (s *service) secret(name string) (key any, chain []*x509.Certificate) {
 	s.t.Helper()
 	a := s.must("GET", "/secrets/"+name+"/"+v74, "")
 	value := a.field(s.t, "value").(string)
-	if a.field(s.t, "contentType") == vault.ContentPEM {
+	if a.field(s.t, "contentType") == policy.ContentPEM {
 		for block, rest := pem.Decode([]byte(value)); block != nil; block, rest = pem.Decode(rest) {
 			var err error
 			if block.Type == "PRIVATE KEY" {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/auth"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -55,8 +56,8 @@ var documents = map[string]document{
 
 	"BackupCertificate":        {200, nil, backup{}, ""},
 	"RestoreCertificate":       {200, backup{}, bundle{}, ""},
-	"GetCertificatePolicy":     {200, nil, policy{}, ""},
-	"UpdateCertificatePolicy":  {200, policy{}, policy{}, ""},
+	"GetCertificatePolicy":     {200, nil, certificatePolicy{}, ""},
+	"UpdateCertificatePolicy":  {200, certificatePolicy{}, certificatePolicy{}, ""},
 	"GetCertificateVersions":   {200, nil, list[item]{}, paging},
 	"GetCertificate":           {200, nil, bundle{}, ""},
 	"UpdateCertificate":        {200, updateParams{}, bundle{}, ""},
@@ -193,7 +194,7 @@ var parameters = object{
 	"ofStatus":       queryParameter("status", "Only what is in this state.", object{"type": "string", "enum": []vault.Status{vault.StatusInProgress, vault.StatusFailed}}),
 	"stuckFor":       queryParameter("stuckFor", "Only what began at least so long ago; ISO 8601, without months and years.", object{"type": "string", "pattern": "^P(\\d+[WD]|T\\d+[HMS])", "example": "PT2H"}),
 	"work":           queryParameter("work", "What is meant; a release has the request_id of its operation, and needs it.", object{"type": "string", "enum": []vault.Work{vault.WorkOperation, vault.WorkRelease}, "default": vault.WorkOperation}),
-	"outContentType": queryParameter("outContentType", "Form of the value, if not the secret's own.", object{"type": "string", "enum": []string{vault.ContentPKCS12, vault.ContentPEM}}),
+	"outContentType": queryParameter("outContentType", "Form of the value, if not the secret's own.", object{"type": "string", "enum": []string{policy.ContentPKCS12, policy.ContentPEM}}),
 	"api-version": object{"name": "api-version", "in": "query", "required": true, "example": latestVersion,
 		"description": "Fields that came later are left out of the answers of older versions.", "schema": object{"type": "string", "enum": apiVersions}},
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -89,7 +90,7 @@ func (c *call) poll(op vault.Operation) reply {
 // retryAfter is when to ask again, in seconds. The live service always says 10;
 // Self is done sooner, and some SDKs do wait that long.
 func retryAfter(op vault.Operation) string {
-	if strings.EqualFold(op.Policy.Issuer.Name, vault.IssuerSelf) {
+	if strings.EqualFold(op.Policy.Issuer.Name, policy.IssuerSelf) {
 		return "2"
 	}
 	return "10"

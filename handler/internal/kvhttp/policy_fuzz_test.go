@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // A client may send back the policy that it was shown: it is taken, and it is
@@ -20,8 +19,8 @@ import (
 func FuzzPolicy(f *testing.F) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	v := view{links: "https://vault.example.com", api: sinceURIAndIPNames}
-	read := func(data []byte) (*vault.PolicyParams, error) {
-		var p policy
+	read := func(data []byte) (*policy.Params, error) {
+		var p certificatePolicy
 		err := decode(bytes.NewReader(data), &p)
 		return p.params(), err
 	}
@@ -33,7 +32,7 @@ func FuzzPolicy(f *testing.F) {
 			}
 			return
 		}
-		p, err := vault.NewPolicy(*sent, now)
+		p, err := policy.New(*sent, now)
 		if err != nil {
 			if e, ok := errors.AsType[*field.Error](err); !ok || e.Detail == "" {
 				t.Fatalf("%q: %v is no BadParameter", data, err)
@@ -46,7 +45,7 @@ func FuzzPolicy(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%s: %v", shown, err)
 		}
-		again, err := vault.NewPolicy(*echo, now)
+		again, err := policy.New(*echo, now)
 		if err != nil {
 			t.Fatalf("%s is refused: %v", shown, err)
 		}
@@ -68,9 +67,9 @@ func FuzzPolicy(f *testing.F) {
 }
 
 // checkPolicy checks what everything that reads a policy relies upon.
-func checkPolicy(t *testing.T, p vault.Policy) {
+func checkPolicy(t *testing.T, p policy.Policy) {
 	t.Helper()
-	isEC := strings.HasPrefix(p.Key.Type, vault.KeyEC)
+	isEC := strings.HasPrefix(p.Key.Type, policy.KeyEC)
 	switch {
 	case isEC == (p.Key.Curve == ""):
 		t.Fatalf("a key of type %s on curve %q", p.Key.Type, p.Key.Curve)

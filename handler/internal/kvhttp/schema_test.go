@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -26,7 +27,7 @@ var modelNames = map[reflect.Type]string{
 	reflect.TypeFor[createParams]():       "CertificateCreateParameters",
 	reflect.TypeFor[updateParams]():       "CertificateUpdateParameters",
 	reflect.TypeFor[mergeParams]():        "CertificateMergeParameters",
-	reflect.TypeFor[policy]():             "CertificatePolicy",
+	reflect.TypeFor[certificatePolicy]():  "CertificatePolicy",
 	reflect.TypeFor[keyProps]():           "KeyProperties",
 	reflect.TypeFor[secretProps]():        "SecretProperties",
 	reflect.TypeFor[x509Props]():          "X509CertificateProperties",
@@ -97,26 +98,26 @@ var keywords = map[string]object{
 	"CertificateMergeParameters.x5c":            {"description": "Certificates in base64 of DER. Also taken: base64 of that base64, PEM and PKCS #7, in any order."},
 	"CertificateOperation.csr":                  {"contentEncoding": "base64", "contentMediaType": "application/pkcs10"},
 	"CertificateOperation.request_id":           {"pattern": "^[0-9a-f]{32}$"},
-	"KeyProperties.kty":                         {"enum": []string{vault.KeyRSA, vault.KeyRSAHSM, vault.KeyEC, vault.KeyECHSM}},
+	"KeyProperties.kty":                         {"enum": []string{policy.KeyRSA, policy.KeyRSAHSM, policy.KeyEC, policy.KeyECHSM}},
 	"KeyProperties.key_size":                    {"enum": []int{2048, 3072, 4096, 256, 384, 521}},
 	"KeyProperties.crv":                         {"enum": []string{"P-256", "P-384", "P-521"}},
-	"SecretProperties.contentType":              {"enum": []string{vault.ContentPKCS12, vault.ContentPEM}},
+	"SecretProperties.contentType":              {"enum": []string{policy.ContentPKCS12, policy.ContentPEM}},
 	"X509CertificateProperties.subject":         {"description": "X.500 distinguished name."},
 	"X509CertificateProperties.ekus":            {"description": "Dotted OIDs.", "maxItems": 50},
 	"X509CertificateProperties.key_usage":       {"description": "Taken in any case."},
 	"X509CertificateProperties.validity_months": {"minimum": 0, "maximum": 1200},
 	"Trigger.lifetime_percentage":               {"minimum": 1, "maximum": 99},
 	"Trigger.days_before_expiry":                {"minimum": 1},
-	"Action.action_type":                        {"enum": []string{vault.ActionAutoRenew, vault.ActionEmailContacts}},
+	"Action.action_type":                        {"enum": []string{policy.ActionAutoRenew, policy.ActionEmailContacts}},
 	"IssuerParameters.name":                     {"description": "Self, Unknown or the name of an issuer of the vault."},
 	"CertificateImportParameters.value":         {"description": "Base64 of PKCS #12, PEM, or base64 of PEM; with the private key."},
 	"SecretBundle.value":                        {"description": "By contentType: base64 of PKCS #12 with an empty password, or PEM."},
-	"SecretBundle.contentType":                  {"enum": []string{vault.ContentPKCS12, vault.ContentPEM}},
+	"SecretBundle.contentType":                  {"enum": []string{policy.ContentPKCS12, policy.ContentPEM}},
 	"SecretBundle.managed":                      {"const": true},
 	"SecretItem.managed":                        {"const": true},
 	"KeyBundle.managed":                         {"const": true},
 	"KeyItem.managed":                           {"const": true},
-	"JsonWebKey.kty":                            {"enum": []string{vault.KeyRSA, vault.KeyRSAHSM, vault.KeyEC, vault.KeyECHSM}},
+	"JsonWebKey.kty":                            {"enum": []string{policy.KeyRSA, policy.KeyRSAHSM, policy.KeyEC, policy.KeyECHSM}},
 	"JsonWebKey.crv":                            {"enum": []string{"P-256", "P-384", "P-521"}},
 	"JsonWebKey.n":                              {"contentEncoding": "base64url"},
 	"JsonWebKey.e":                              {"contentEncoding": "base64url"},

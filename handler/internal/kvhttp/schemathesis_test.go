@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -129,11 +130,11 @@ func (r *statusRecorder) WriteHeader(status int) {
 
 // rsaPooledKey makes no RSA key of its own, whatever its size: the large ones
 // take seconds.
-func rsaPooledKey(p vault.KeyProperties) (crypto.Signer, error) {
+func rsaPooledKey(p policy.KeyProperties) (crypto.Signer, error) {
 	if p.Curve == "" {
 		return signingKey(), nil
 	}
-	return vault.GenerateKey(p)
+	return policy.GenerateKey(p)
 }
 
 // schemathesis is the program, which is installed from its registry into a

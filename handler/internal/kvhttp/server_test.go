@@ -17,9 +17,9 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
-	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 const challenge = `Bearer authorization="https://login.example.com/tenant-1", resource="https://vault.azure.net"`
@@ -208,7 +208,7 @@ func TestLog(t *testing.T) {
 func TestClientGoesAway(t *testing.T) {
 	t.Parallel()
 	working, gone := make(chan struct{}), make(chan struct{})
-	s := newService(t, options{newKey: func(p vault.KeyProperties) (crypto.Signer, error) {
+	s := newService(t, options{newKey: func(p policy.KeyProperties) (crypto.Signer, error) {
 		close(working)
 		<-gone
 		return pooledKey(p)

@@ -6,16 +6,16 @@ import "github.com/certwright/certwright/handler/internal/vault"
 // DeletedCertificateBundle.
 type bundle struct {
 	deletion
-	ID            string            `json:"id"`
-	KeyID         string            `json:"kid,omitempty"` // this and the next three: once there is a certificate
-	SecretID      string            `json:"sid,omitempty"`
-	Thumbprint    string            `json:"x5t,omitempty"` // base64url
-	Certificate   string            `json:"cer,omitempty"` // base64
-	Attributes    attributes        `json:"attributes"`
-	Tags          map[string]string `json:"tags,omitempty"`
-	Policy        *policy           `json:"policy,omitempty"`  // with the latest version, like the next
-	Pending       *link             `json:"pending,omitempty"` // while there is a pending object
-	PreserveOrder *bool             `json:"preserveCertOrder,omitempty"`
+	ID            string             `json:"id"`
+	KeyID         string             `json:"kid,omitempty"` // this and the next three: once there is a certificate
+	SecretID      string             `json:"sid,omitempty"`
+	Thumbprint    string             `json:"x5t,omitempty"` // base64url
+	Certificate   string             `json:"cer,omitempty"` // base64
+	Attributes    attributes         `json:"attributes"`
+	Tags          map[string]string  `json:"tags,omitempty"`
+	Policy        *certificatePolicy `json:"policy,omitempty"`  // with the latest version, like the next
+	Pending       *link              `json:"pending,omitempty"` // while there is a pending object
+	PreserveOrder *bool              `json:"preserveCertOrder,omitempty"`
 }
 
 // item is a CertificateItem or, with a recovery id, a DeletedCertificateItem.
@@ -36,10 +36,10 @@ type deletion struct {
 }
 
 type createParams struct {
-	Policy        *policy           `json:"policy"`
-	Attributes    *attributes       `json:"attributes"`
-	Tags          map[string]string `json:"tags"`
-	PreserveOrder *bool             `json:"preserveCertOrder"`
+	Policy        *certificatePolicy `json:"policy"`
+	Attributes    *attributes        `json:"attributes"`
+	Tags          map[string]string  `json:"tags"`
+	PreserveOrder *bool              `json:"preserveCertOrder"`
 }
 
 func (p *createParams) params(clientRequestID string) (vault.CreateParams, error) {
@@ -65,12 +65,12 @@ func (p *mergeParams) params() (vault.MergeParams, error) {
 }
 
 type importParams struct {
-	Value         string            `json:"value"` // base64 of PKCS #12, PEM, or base64 of PEM
-	Password      string            `json:"pwd"`
-	Policy        *policy           `json:"policy"`
-	Attributes    *attributes       `json:"attributes"`
-	Tags          map[string]string `json:"tags"`
-	PreserveOrder *bool             `json:"preserveCertOrder"`
+	Value         string             `json:"value"` // base64 of PKCS #12, PEM, or base64 of PEM
+	Password      string             `json:"pwd"`
+	Policy        *certificatePolicy `json:"policy"`
+	Attributes    *attributes        `json:"attributes"`
+	Tags          map[string]string  `json:"tags"`
+	PreserveOrder *bool              `json:"preserveCertOrder"`
 }
 
 func (p *importParams) params() (vault.ImportParams, error) {
@@ -86,9 +86,9 @@ func (p *importParams) params() (vault.ImportParams, error) {
 }
 
 type updateParams struct {
-	Policy     *policy           `json:"policy"`
-	Attributes *attributes       `json:"attributes"`
-	Tags       map[string]string `json:"tags"` // {} removes all
+	Policy     *certificatePolicy `json:"policy"`
+	Attributes *attributes        `json:"attributes"`
+	Tags       map[string]string  `json:"tags"` // {} removes all
 }
 
 func (p *updateParams) params() (vault.UpdateParams, error) {

@@ -1,9 +1,9 @@
 package kvhttp
 
-import "github.com/certwright/certwright/handler/internal/vault"
+import "github.com/certwright/certwright/handler/internal/policy"
 
-// policy is a CertificatePolicy.
-type policy struct {
+// certificatePolicy is a CertificatePolicy.
+type certificatePolicy struct {
 	ID              string           `json:"id,omitempty"`
 	Key             *keyProps        `json:"key_props,omitempty"`
 	Secret          *secretProps     `json:"secret_props,omitempty"`
@@ -67,43 +67,43 @@ type issuerParams struct {
 }
 
 // params is the policy as a caller sent it.
-func (p *policy) params() *vault.PolicyParams {
+func (p *certificatePolicy) params() *policy.Params {
 	if p == nil {
 		return nil
 	}
-	out := &vault.PolicyParams{}
+	out := &policy.Params{}
 	if k := p.Key; k != nil {
-		out.Key = &vault.KeyParams{Exportable: k.Exportable, Type: k.Type, Size: k.Size, Curve: k.Curve, Reuse: k.Reuse}
+		out.Key = &policy.KeyParams{Exportable: k.Exportable, Type: k.Type, Size: k.Size, Curve: k.Curve, Reuse: k.Reuse}
 	}
 	if s := p.Secret; s != nil {
 		out.ContentType = s.ContentType
 	}
 	if x := p.X509; x != nil {
-		out.X509 = &vault.X509Params{
+		out.X509 = &policy.X509Params{
 			Subject:        x.Subject,
 			EKUs:           x.EKUs,
 			KeyUsage:       x.KeyUsage,
 			ValidityMonths: x.ValidityMonths,
 		}
 		if s := x.SANs; s != nil {
-			out.X509.SANs = &vault.SANs{Emails: s.Emails, DNSNames: s.DNSNames, UPNs: s.UPNs, URIs: s.URIs, IPAddresses: s.IPAddresses}
+			out.X509.SANs = &policy.SANs{Emails: s.Emails, DNSNames: s.DNSNames, UPNs: s.UPNs, URIs: s.URIs, IPAddresses: s.IPAddresses}
 		}
 		if b := x.BasicConstraints; b != nil {
 			out.X509.CA = b.CA
 		}
 	}
 	if p.LifetimeActions != nil {
-		out.LifetimeActions = []vault.LifetimeAction{}
+		out.LifetimeActions = []policy.LifetimeAction{}
 	}
 	for _, a := range p.LifetimeActions {
-		out.LifetimeActions = append(out.LifetimeActions, vault.LifetimeAction{
+		out.LifetimeActions = append(out.LifetimeActions, policy.LifetimeAction{
 			Percentage: a.Trigger.LifetimePercentage,
 			DaysBefore: a.Trigger.DaysBeforeExpiry,
 			Action:     a.Action.Type,
 		})
 	}
 	if i := p.Issuer; i != nil {
-		out.Issuer = &vault.IssuerParams{Name: i.Name, CertificateType: i.CertificateType, Transparency: i.Transparency}
+		out.Issuer = &policy.IssuerParams{Name: i.Name, CertificateType: i.CertificateType, Transparency: i.Transparency}
 	}
 	if a := p.Attributes; a != nil {
 		out.Enabled = a.Enabled
@@ -112,8 +112,8 @@ func (p *policy) params() *vault.PolicyParams {
 }
 
 // policy shows p, the policy of the certificate called name.
-func (v view) policy(name string, p *vault.Policy) *policy {
-	out := &policy{
+func (v view) policy(name string, p *policy.Policy) *certificatePolicy {
+	out := &certificatePolicy{
 		ID: v.links.policy(name),
 		Key: &keyProps{
 			Exportable: &p.Key.Exportable,
@@ -148,7 +148,7 @@ func (v view) policy(name string, p *vault.Policy) *policy {
 	return out
 }
 
-func (v view) sans(s *vault.SANs) *sans {
+func (v view) sans(s *policy.SANs) *sans {
 	if s == nil {
 		return nil
 	}

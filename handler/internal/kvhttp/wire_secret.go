@@ -1,6 +1,9 @@
 package kvhttp
 
-import "github.com/certwright/certwright/handler/internal/vault"
+import (
+	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
 
 // secret is a SecretBundle.
 type secret struct {
@@ -25,7 +28,7 @@ type secretItem struct {
 
 func (v view) secret(s vault.Secret) secret {
 	value := string(s.Value)
-	if s.ContentType == vault.ContentPKCS12 {
+	if s.ContentType == policy.ContentPKCS12 {
 		value = stdBase64(s.Value)
 	}
 	out := secret{

@@ -28,6 +28,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/kvhttp"
 	"github.com/certwright/certwright/handler/internal/ops"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -177,10 +178,10 @@ func (s *service) create(name, issuer string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_, err = s.vault.Create(s.t.Context(), n, vault.CreateParams{Policy: &vault.PolicyParams{
-		Key:    &vault.KeyParams{Type: new(vault.KeyEC)},
-		X509:   &vault.X509Params{Subject: new("CN=example.com")},
-		Issuer: &vault.IssuerParams{Name: &issuer},
+	_, err = s.vault.Create(s.t.Context(), n, vault.CreateParams{Policy: &policy.Params{
+		Key:    &policy.KeyParams{Type: new(policy.KeyEC)},
+		X509:   &policy.X509Params{Subject: new("CN=example.com")},
+		Issuer: &policy.IssuerParams{Name: &issuer},
 	}})
 	if err != nil {
 		s.t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/scripts/localcloud/pebble"
@@ -74,12 +75,12 @@ func TestACMEFromSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = v.Create(ctx, name, vault.CreateParams{Policy: &vault.PolicyParams{
-		X509: &vault.X509Params{
+	_, err = v.Create(ctx, name, vault.CreateParams{Policy: &policy.Params{
+		X509: &policy.X509Params{
 			Subject: &subject,
-			SANs:    &vault.SANs{DNSNames: []string{"www.example.test", "*.www.example.test"}},
+			SANs:    &policy.SANs{DNSNames: []string{"www.example.test", "*.www.example.test"}},
 		},
-		Issuer: &vault.IssuerParams{Name: &issuerName},
+		Issuer: &policy.IssuerParams{Name: &issuerName},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -138,10 +139,10 @@ func TestStandingRecordsFromSettings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = v.Create(ctx, name, vault.CreateParams{Policy: &vault.PolicyParams{
-			Key:    &vault.KeyParams{Type: new("EC"), Curve: new("P-521")},
-			X509:   &vault.X509Params{SANs: &vault.SANs{DNSNames: []string{"*.persist.test"}}},
-			Issuer: &vault.IssuerParams{Name: new("le")},
+		_, err = v.Create(ctx, name, vault.CreateParams{Policy: &policy.Params{
+			Key:    &policy.KeyParams{Type: new("EC"), Curve: new("P-521")},
+			X509:   &policy.X509Params{SANs: &policy.SANs{DNSNames: []string{"*.persist.test"}}},
+			Issuer: &policy.IssuerParams{Name: new("le")},
 		}})
 		if err == nil {
 			_, err = v.Advance(ctx)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -60,9 +61,9 @@ func TestDigiCertFromSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Create(t.Context(), name, vault.CreateParams{Policy: &vault.PolicyParams{
-		X509:   &vault.X509Params{Subject: new("CN=www.example.com")},
-		Issuer: &vault.IssuerParams{Name: new("ca"), CertificateType: new("EV-SSL")},
+	if _, err := v.Create(t.Context(), name, vault.CreateParams{Policy: &policy.Params{
+		X509:   &policy.X509Params{Subject: new("CN=www.example.com")},
+		Issuer: &policy.IssuerParams{Name: new("ca"), CertificateType: new("EV-SSL")},
 	}}); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -107,7 +108,7 @@ func (s sealedKey) Store(ctx context.Context, key crypto.Signer) error {
 
 // at is where the key of a public key is.
 func (s sealedKey) at(public crypto.PublicKey) (privateca.SoftwareKey, error) {
-	keyID, err := vault.KeyID(public)
+	keyID, err := policy.KeyID(public)
 	if err != nil {
 		return privateca.SoftwareKey{}, err
 	}

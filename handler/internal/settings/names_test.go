@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -26,10 +27,10 @@ func TestNamesFromSettings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = v.Create(t.Context(), name, vault.CreateParams{Policy: &vault.PolicyParams{
-			Key:    &vault.KeyParams{Type: new("EC"), Curve: new("P-256")},
-			X509:   &vault.X509Params{Subject: new("CN=" + host)},
-			Issuer: &vault.IssuerParams{Name: &issuer},
+		_, err = v.Create(t.Context(), name, vault.CreateParams{Policy: &policy.Params{
+			Key:    &policy.KeyParams{Type: new("EC"), Curve: new("P-256")},
+			X509:   &policy.X509Params{Subject: new("CN=" + host)},
+			Issuer: &policy.IssuerParams{Name: &issuer},
 		}})
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -38,9 +39,9 @@ func TestPrivateCAFromSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 		subject := "CN=" + host
-		_, err = v.Create(ctx, n, vault.CreateParams{Policy: &vault.PolicyParams{
-			X509:   &vault.X509Params{Subject: &subject, SANs: &vault.SANs{DNSNames: []string{host}}},
-			Issuer: &vault.IssuerParams{Name: &issuerName},
+		_, err = v.Create(ctx, n, vault.CreateParams{Policy: &policy.Params{
+			X509:   &policy.X509Params{Subject: &subject, SANs: &policy.SANs{DNSNames: []string{host}}},
+			Issuer: &policy.IssuerParams{Name: &issuerName},
 		}})
 		return n, err
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -43,9 +44,9 @@ func TestStepCAFromSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = v.Create(ctx, name, vault.CreateParams{Policy: &vault.PolicyParams{
-		X509:   &vault.X509Params{Subject: new("CN=www.example.test"), SANs: &vault.SANs{DNSNames: []string{"www.example.test"}}},
-		Issuer: &vault.IssuerParams{Name: new("ca")},
+	_, err = v.Create(ctx, name, vault.CreateParams{Policy: &policy.Params{
+		X509:   &policy.X509Params{Subject: new("CN=www.example.test"), SANs: &policy.SANs{DNSNames: []string{"www.example.test"}}},
+		Issuer: &policy.IssuerParams{Name: new("ca")},
 	}})
 	if err != nil {
 		t.Fatal(err)

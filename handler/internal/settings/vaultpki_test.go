@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -58,9 +59,9 @@ func TestVaultPKIFromSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	create := func(cty string) error {
-		_, err := v.Create(t.Context(), name, vault.CreateParams{Policy: &vault.PolicyParams{
-			X509:   &vault.X509Params{Subject: new("CN=www.example.com")},
-			Issuer: &vault.IssuerParams{Name: new("ca"), CertificateType: new(cty)},
+		_, err := v.Create(t.Context(), name, vault.CreateParams{Policy: &policy.Params{
+			X509:   &policy.X509Params{Subject: new("CN=www.example.com")},
+			Issuer: &policy.IssuerParams{Name: new("ca"), CertificateType: new(cty)},
 		}})
 		return err
 	}

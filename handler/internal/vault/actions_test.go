@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -115,7 +116,7 @@ func TestRetryOperation(t *testing.T) {
 		t.Error("the new operation has the key of the old one")
 	}
 	type kept struct {
-		Policy        vault.Policy
+		Policy        policy.Policy
 		Tags          map[string]string
 		Enabled       bool
 		PreserveOrder bool

@@ -12,6 +12,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/azstore"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/scripts/localcloud/azurite"
@@ -158,11 +159,11 @@ func TestOnAzurite(t *testing.T) {
 	const rounds = 5
 	for _, f := range []flow{
 		{"one completes", quick, nil, []script{{tick, poll}, {tick, poll}, {poll, get}}},
-		{"merge or cancel", vault.IssuerUnknown, nil, []script{{merge("start", 0, "A")}, {merge("start", 0, "B")}, {cancel, tick, poll}}},
+		{"merge or cancel", policy.IssuerUnknown, nil, []script{{merge("start", 0, "A")}, {merge("start", 0, "B")}, {cancel, tick, poll}}},
 		{"cancel during a step", issuing, &cancel, []script{{tick}, {tick}, {poll}}},
 		{"delete during a step", issuing, &deleteCertificate, []script{{tick}, {tick}, {get}}},
-		{"delete the operation during a step", issuing, &deleteOperation, []script{{tick}, {create("next", vault.IssuerUnknown), poll}}},
-		{"purge and begin anew", vault.IssuerSelf, nil, []script{{poll, deleteCertificate, purge}, {tick}, {create("next", quick), poll}}},
+		{"delete the operation during a step", issuing, &deleteOperation, []script{{tick}, {create("next", policy.IssuerUnknown), poll}}},
+		{"purge and begin anew", policy.IssuerSelf, nil, []script{{poll, deleteCertificate, purge}, {tick}, {create("next", quick), poll}}},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			for round := range rounds {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -85,7 +86,7 @@ func TestBacklog(t *testing.T) {
 		perTick int              // certificates issued at the most
 	}{
 		{"renewals", func(h *harness) {
-			h.mustIssue(original, vault.CreateParams{Policy: renewed("slow", vault.LifetimeAction{Percentage: 80})})
+			h.mustIssue(original, vault.CreateParams{Policy: renewed("slow", policy.LifetimeAction{Percentage: 80})})
 			h.clock.Advance(300 * day)
 		}, 5},
 		{"requests", func(h *harness) {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -29,7 +30,7 @@ type backup struct {
 	Schema   int               `json:"schema"`
 	Name     string            `json:"name"` // as first written
 	Created  time.Time         `json:"created"`
-	Policy   Policy            `json:"policy"`
+	Policy   policy.Policy     `json:"policy"`
 	Latest   string            `json:"latest"` // id of the latest version
 	Versions []backupVersion   `json:"versions"`
 	Keys     map[string][]byte `json:"keys"` // PKCS #8, by key id

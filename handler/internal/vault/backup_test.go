@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
@@ -182,7 +183,7 @@ func TestBackupSharedKey(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	p := policyFor("Self")
-	p.Key, p.ContentType = &vault.KeyParams{Reuse: new(true)}, new(vault.ContentPEM)
+	p.Key, p.ContentType = &policy.KeyParams{Reuse: new(true)}, new(policy.ContentPEM)
 	for range 2 {
 		if _, err := h.Create(context.Background(), name(t, "web"), vault.CreateParams{Policy: p}); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -64,7 +65,7 @@ func TestStorageCalls(t *testing.T) {
 	expect("sign", 2, func() error { _, _, err := h.Sign(ctx, n, "", "RS256", digest); return err })
 	expect("verify", 1, func() error { return second(h.Verify(ctx, n, "", "RS256", digest, nil)) })
 	expect("update latest version", 2, func() error { return second(h.UpdateVersion(ctx, n, "", vault.UpdateParams{})) })
-	expect("update policy", 2, func() error { return second(h.UpdatePolicy(ctx, n, vault.PolicyParams{})) })
+	expect("update policy", 2, func() error { return second(h.UpdatePolicy(ctx, n, policy.Params{})) })
 	expect("set contacts", 1, func() error { return second(h.SetContacts(ctx, []vault.Contact{{Email: "a@example.com"}})) })
 	expect("get contacts", 1, func() error { return second(h.Contacts(ctx)) })
 	expect("delete contacts", 2, func() error { return second(h.DeleteContacts(ctx)) })

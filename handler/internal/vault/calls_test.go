@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -105,10 +106,10 @@ func retry(owner string) call {
 	}
 }
 
-func ellipticPolicy(owner, issuer string) *vault.PolicyParams {
+func ellipticPolicy(owner, issuer string) *policy.Params {
 	p := policyFor(issuer)
-	kty, subject := vault.KeyEC, "CN=example.com, OU="+owner
-	p.Key, p.X509.Subject = &vault.KeyParams{Type: &kty}, &subject
+	kty, subject := policy.KeyEC, "CN=example.com, OU="+owner
+	p.Key, p.X509.Subject = &policy.KeyParams{Type: &kty}, &subject
 	return p
 }
 

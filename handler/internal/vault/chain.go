@@ -15,11 +15,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // maxSkew is how far a CA's clock may be from ours.
@@ -33,7 +33,7 @@ const maxSkew = 5 * time.Minute
 func orderChain(certs []*x509.Certificate, pub crypto.PublicKey) ([]*x509.Certificate, error) {
 	rest := slices.Clone(certs)
 	slices.SortStableFunc(rest, preferAsLeaf)
-	i := slices.IndexFunc(rest, func(c *x509.Certificate) bool { return samePublicKey(c.PublicKey, pub) })
+	i := slices.IndexFunc(rest, func(c *x509.Certificate) bool { return policy.SamePublicKey(c.PublicKey, pub) })
 	if i < 0 {
 		return nil, keyMismatch(rest, pub)
 	}
@@ -106,7 +106,7 @@ func checkIssued(chain []*x509.Certificate, csr []byte, now time.Time) error {
 		return fmt.Errorf("the chain has %d certificates: must be 1 to %d", len(chain), maxChain)
 	}
 	leaf := chain[0]
-	if !samePublicKey(leaf.PublicKey, request.PublicKey) {
+	if !policy.SamePublicKey(leaf.PublicKey, request.PublicKey) {
 		return fmt.Errorf("its public key has the SHA-256 %s, the CSR's %s",
 			fingerprint(leaf.RawSubjectPublicKeyInfo), fingerprint(request.RawSubjectPublicKeyInfo))
 	}
@@ -137,7 +137,7 @@ func subjectOf(c *x509.Certificate) string { return nameText(c.RawSubject) }
 
 // nameText is the DER of a Name for people.
 func nameText(der []byte) string {
-	text, err := formatSubject(der)
+	text, err := policy.FormatSubject(der)
 	if err != nil {
 		return hex.EncodeToString(der)
 	}
@@ -201,7 +201,7 @@ func commonNames(subject pkix.Name) []string {
 func generalNames(extensions []pkix.Extension) (map[generalName]bool, error) {
 	found := map[generalName]bool{}
 	for _, e := range extensions {
-		if !e.Id.Equal(oidSubjectAltName) {
+		if !e.Id.Equal(policy.OidSubjectAltName) {
 			continue
 		}
 		list, err := names.ReadGeneralNames(e.Value)

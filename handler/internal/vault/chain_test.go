@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/certtest"
-
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 var subjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
@@ -129,9 +129,9 @@ func TestCheckIssued(t *testing.T) {
 	root := certtest.NewCA(t, "Root", nil)
 	issuing := certtest.NewCA(t, "Issuing", root)
 	other := certtest.NewCA(t, "Issuing", root)
-	p, err := NewPolicy(PolicyParams{X509: &X509Params{
+	p, err := policy.New(policy.Params{X509: &policy.X509Params{
 		Subject: new("CN=WWW.Example.com, O=Contoso"),
-		SANs: &SANs{
+		SANs: &policy.SANs{
 			DNSNames:    []string{"a.example.com", "*.b.example.com"},
 			Emails:      []string{"Ada@example.com"},
 			UPNs:        []string{"ada@corp"},
@@ -142,7 +142,7 @@ func TestCheckIssued(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	csr, err := newCSR(p, key)
+	csr, err := policy.NewCSR(p, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,11 +154,11 @@ func TestCheckIssued(t *testing.T) {
 		return u
 	}
 	upn := func(name string) pkix.Extension {
-		p, err := NewPolicy(PolicyParams{X509: &X509Params{SANs: &SANs{UPNs: []string{name}}}}, certtest.Time)
+		p, err := policy.New(policy.Params{X509: &policy.X509Params{SANs: &policy.SANs{UPNs: []string{name}}}}, certtest.Time)
 		if err != nil {
 			t.Fatal(err)
 		}
-		der, err := newCSR(p, key)
+		der, err := policy.NewCSR(p, key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,11 +242,11 @@ func TestCheckIssued(t *testing.T) {
 func TestCheckIssuedAddressAsCommonName(t *testing.T) {
 	t.Parallel()
 	key := certtest.Keys["P-256"]()
-	p, err := NewPolicy(PolicyParams{X509: &X509Params{Subject: new("CN=192.0.2.1")}}, certtest.Time)
+	p, err := policy.New(policy.Params{X509: &policy.X509Params{Subject: new("CN=192.0.2.1")}}, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	csr, err := newCSR(p, key)
+	csr, err := policy.NewCSR(p, key)
 	if err != nil {
 		t.Fatal(err)
 	}

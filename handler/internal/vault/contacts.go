@@ -57,7 +57,7 @@ func (v *Vault) SetContacts(ctx context.Context, contacts []Contact) ([]Contact,
 			return nil, field.Errorf("contacts.email", "must be present")
 		}
 		for _, text := range []string{c.Email, c.Name, c.Phone} {
-			if len(text) > maxContactText || !isText(text) {
+			if len(text) > maxContactText || !field.IsText(text) {
 				return nil, field.Errorf("contacts", "must be text of at most %d bytes", maxContactText)
 			}
 		}

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // CreateParams are what a caller asks of a new version.
 type CreateParams struct {
-	Policy          *PolicyParams // nil: the stored policy
+	Policy          *policy.Params // nil: the stored policy
 	Attributes      AttributeParams
 	Tags            map[string]string
 	PreserveOrder   *bool
@@ -38,14 +39,14 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 	}
 	now := v.now()
 	var (
-		policy    Policy
+		pol       policy.Policy
 		requestID = v.newID()
 		made      *newKey // on the first run of decide that gets that far
 		created   Operation
 	)
 	if p.Policy != nil {
 		var err error
-		if policy, err = NewPolicy(*p.Policy, now); err != nil {
+		if pol, err = policy.New(*p.Policy, now); err != nil {
 			return Operation{}, err
 		}
 	}
@@ -61,14 +62,14 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		case p.Policy == nil && !h.stored():
 			return field.Errorf("policy", "must be present to create the first version of a certificate")
 		case p.Policy == nil:
-			policy, made = h.Policy, nil // a key and CSR made on an earlier run were for another policy, maybe
+			pol, made = h.Policy, nil // a key and CSR made on an earlier run were for another policy, maybe
 		case h.stored():
-			policy.Created = h.Policy.Created
-			policy.Updated = later(now, h.Policy.Updated)
+			pol.Created = h.Policy.Created
+			pol.Updated = later(now, h.Policy.Updated)
 		}
 		op := Operation{
 			RequestID:       requestID,
-			Policy:          policy,
+			Policy:          pol,
 			Enabled:         p.Attributes.Enabled,
 			Tags:            p.Tags,
 			PreserveOrder:   p.PreserveOrder != nil && *p.PreserveOrder,
@@ -78,7 +79,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		if !h.stored() {
 			h.Name, h.Created, h.Provisional = n.text, now, v.newID()
 		}
-		h.Policy = policy
+		h.Policy = pol
 		if err := v.begin(ctx, n, h, tx, op, &made); err != nil {
 			return err
 		}
@@ -152,13 +153,13 @@ type newKey struct {
 
 // operationKey makes the operation's key pair, or takes the latest version's
 // when the policy says so and it fits.
-func (v *Vault) operationKey(ctx context.Context, n Name, h *head, p Policy, made **newKey) (*newKey, error) {
+func (v *Vault) operationKey(ctx context.Context, n Name, h *head, p policy.Policy, made **newKey) (*newKey, error) {
 	if l := h.Latest; p.Key.Reuse && l != nil && l.Key.Type == p.Key.Type && l.Key.Size == p.Key.Size && l.Key.Curve == p.Key.Curve {
 		signer, err := v.privateKey(ctx, n, l.KeyID)
 		if err != nil {
 			return nil, err
 		}
-		csr, err := newCSR(p, signer)
+		csr, err := policy.NewCSR(p, signer)
 		return &newKey{id: l.KeyID, shared: true, csr: csr}, asBadParameter("policy.x509_props", err)
 	}
 	if *made != nil {
@@ -168,7 +169,7 @@ func (v *Vault) operationKey(ctx context.Context, n Name, h *head, p Policy, mad
 	if err != nil {
 		return nil, err
 	}
-	csr, err := newCSR(p, signer)
+	csr, err := policy.NewCSR(p, signer)
 	if err != nil {
 		// An imported certificate may have a subject that cannot be asked for.
 		return nil, asBadParameter("policy.x509_props", err)

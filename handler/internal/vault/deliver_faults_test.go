@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
@@ -121,8 +122,8 @@ func tellers(t *testing.T, eventID string) map[string]func(context.Context, *vau
 			return errors.Join(second(v.Delete(ctx, web)), second(v.Recover(ctx, web)))
 		},
 		"policy": func(ctx context.Context, v *vault.Vault) error {
-			return second(v.UpdatePolicy(ctx, web, vault.PolicyParams{
-				LifetimeActions: []vault.LifetimeAction{{Percentage: 10, Action: vault.ActionEmailContacts}}}))
+			return second(v.UpdatePolicy(ctx, web, policy.Params{
+				LifetimeActions: []policy.LifetimeAction{{Percentage: 10, Action: policy.ActionEmailContacts}}}))
 		},
 		"retry": func(ctx context.Context, v *vault.Vault) error {
 			if _, err := v.RetryEvent(ctx, vault.Delivery{EventID: eventID, Destination: "siem"}); reason(t, err) != vault.EventNotFound {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -96,8 +97,8 @@ func (h *head) event(t EventType) Event {
 		Type:        t,
 		Certificate: h.Name,
 		Issuer:      h.Policy.Issuer.Name,
-		AutoRenew:   h.Policy.hasAction(ActionAutoRenew),
-		Contacts:    h.Policy.hasAction(ActionEmailContacts),
+		AutoRenew:   h.Policy.HasAction(policy.ActionAutoRenew),
+		Contacts:    h.Policy.HasAction(policy.ActionEmailContacts),
 	}
 	if l := h.Latest; l != nil {
 		e.Version, e.NotBefore, e.Expires = l.ID, l.NotBefore, l.Expires

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -112,7 +113,7 @@ func TestFailedRenewalEvents(t *testing.T) {
 	h := tellingHarness(t, map[string]vault.Destination{"siem": told}, map[string]vault.Issuer{"ca": ca})
 	ca.clock = h.clock
 	h.mustSetIssuer("corp", "ca")
-	cert := h.mustIssue("web", vault.CreateParams{Policy: renewed("corp", vault.LifetimeAction{Percentage: 80})})
+	cert := h.mustIssue("web", vault.CreateParams{Policy: renewed("corp", policy.LifetimeAction{Percentage: 80})})
 	told.take()
 	ca.fail = "example.com is on a list"
 	h.clock.Advance(80 * day)

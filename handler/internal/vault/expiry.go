@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -52,9 +53,9 @@ func (h *head) expiryDue(n Name) []due {
 // thirds of a short life.
 //
 // Event Grid page: Azure Key Vault as Event Grid source.
-func nearExpiry(p Policy, ver *version) time.Time {
+func nearExpiry(p policy.Policy, ver *version) time.Time {
 	const notice = 30 * 24 * time.Hour
-	if a, ok := p.action(ActionEmailContacts); ok {
+	if a, ok := p.Action(policy.ActionEmailContacts); ok {
 		return ver.when(a)
 	}
 	at := ver.Expires.Add(-notice)

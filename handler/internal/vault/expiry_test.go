@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -40,12 +41,12 @@ func living(t testing.TB, from, to time.Time) string {
 }
 
 // importLiving imports one under a policy with these lifetime actions.
-func (h *harness) importLiving(n string, life time.Duration, actions ...vault.LifetimeAction) vault.Certificate {
+func (h *harness) importLiving(n string, life time.Duration, actions ...policy.LifetimeAction) vault.Certificate {
 	h.t.Helper()
 	from := h.clock.Now()
 	return h.mustImport(n, vault.ImportParams{
 		Value:  living(h.t, from, from.Add(life)),
-		Policy: &vault.PolicyParams{LifetimeActions: append([]vault.LifetimeAction{}, actions...)},
+		Policy: &policy.Params{LifetimeActions: append([]policy.LifetimeAction{}, actions...)},
 	})
 }
 
@@ -55,25 +56,25 @@ const day = 24 * time.Hour
 // once, at its time and not before.
 func TestExpiryEvents(t *testing.T) {
 	t.Parallel()
-	email := func(a vault.LifetimeAction) vault.LifetimeAction {
-		a.Action = vault.ActionEmailContacts
+	email := func(a policy.LifetimeAction) policy.LifetimeAction {
+		a.Action = policy.ActionEmailContacts
 		return a
 	}
-	renew := vault.LifetimeAction{Percentage: 50, Action: vault.ActionAutoRenew}
+	renew := policy.LifetimeAction{Percentage: 50, Action: policy.ActionAutoRenew}
 	for _, test := range []struct {
 		what    string
 		life    time.Duration
-		actions []vault.LifetimeAction
+		actions []policy.LifetimeAction
 		near    time.Duration // before expiry
 	}{
 		{"a year, no action", 365 * day, nil, 30 * day},
-		{"a year that renews itself", 365 * day, []vault.LifetimeAction{renew}, 30 * day},
+		{"a year that renews itself", 365 * day, []policy.LifetimeAction{renew}, 30 * day},
 		{"90 days", 90 * day, nil, 30 * day},
 		{"a week", 6 * day, nil, 2 * day},
 		{"an hour", time.Hour, nil, 20 * time.Minute},
-		{"a percentage", 100 * day, []vault.LifetimeAction{renew, email(vault.LifetimeAction{Percentage: 80})}, 20 * day},
-		{"99 % of 20 years", 20 * 365 * day, []vault.LifetimeAction{email(vault.LifetimeAction{Percentage: 99})}, 73 * day},
-		{"days", 365 * day, []vault.LifetimeAction{email(vault.LifetimeAction{DaysBefore: 90})}, 90 * day},
+		{"a percentage", 100 * day, []policy.LifetimeAction{renew, email(policy.LifetimeAction{Percentage: 80})}, 20 * day},
+		{"99 % of 20 years", 20 * 365 * day, []policy.LifetimeAction{email(policy.LifetimeAction{Percentage: 99})}, 73 * day},
+		{"days", 365 * day, []policy.LifetimeAction{email(policy.LifetimeAction{DaysBefore: 90})}, 90 * day},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			t.Parallel()
@@ -189,8 +190,8 @@ func TestPolicyMovesNearExpiry(t *testing.T) {
 	h.importLiving("web", 100*day)
 	h.mustTick()
 	told.take()
-	_, err := h.UpdatePolicy(context.Background(), name(t, "web"), vault.PolicyParams{
-		LifetimeActions: []vault.LifetimeAction{{Percentage: 50, Action: vault.ActionEmailContacts}}})
+	_, err := h.UpdatePolicy(context.Background(), name(t, "web"), policy.Params{
+		LifetimeActions: []policy.LifetimeAction{{Percentage: 50, Action: policy.ActionEmailContacts}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +224,7 @@ func TestExpiryInTheFarFuture(t *testing.T) {
 func TestHeadOfAnEarlierProgram(t *testing.T) {
 	t.Parallel()
 	h, _ := newRenewing(t, 90*day)
-	h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+	h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 	h.store.OnCommit(nil) // the invariants are this program's
 	head, err := h.store.Get(t.Context(), "c:web")
 	if err != nil {

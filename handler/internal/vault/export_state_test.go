@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -13,7 +14,7 @@ import (
 type State struct {
 	Exists, Deleted, Purging, Restoring bool
 	PurgeAt                             time.Time // when Deleted
-	Policy                              Policy
+	Policy                              policy.Policy
 	Operation                           *Operation
 	Leaf                                []byte // of the latest version, DER
 	Latest                              string // version id

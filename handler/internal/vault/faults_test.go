@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
@@ -26,7 +27,7 @@ func faultCases(t *testing.T) []faultCase {
 	maps.Copy(states, workStates(t))
 	var cases []faultCase
 	for from, calls := range map[string][]call{
-		"nothing":                  append(configuration, create("one", issuing), create("one", vault.IssuerUnknown), importCertificate(1, "I")),
+		"nothing":                  append(configuration, create("one", issuing), create("one", policy.IssuerUnknown), importCertificate(1, "I")),
 		"in progress, ca":          {tick, cancel, deleteCertificate, deleteOperation},
 		"in progress, quick":       {poll},
 		"in progress, Self":        {poll, tick},
@@ -88,7 +89,7 @@ var updates = []call{
 	}},
 	{name: "update the policy", moves: state.get, run: func(c *client) answer {
 		months := 3
-		return certificateAnswer(c.UpdatePolicy(c.ctx, c.name, vault.PolicyParams{X509: &vault.X509Params{ValidityMonths: &months}}))
+		return certificateAnswer(c.UpdatePolicy(c.ctx, c.name, policy.Params{X509: &policy.X509Params{ValidityMonths: &months}}))
 	}},
 }
 

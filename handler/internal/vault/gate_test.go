@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -126,7 +127,7 @@ func TestFailingIssuerGetsFewRenewals(t *testing.T) {
 	h.mustSetIssuer("ca", "ca")
 	const many = 20
 	for i := range many {
-		h.mustIssue(fmt.Sprintf("c%d", i), vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+		h.mustIssue(fmt.Sprintf("c%d", i), vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 	}
 	h.clock.Advance(300 * day)
 	ca.down = true

@@ -15,6 +15,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
@@ -134,9 +135,9 @@ var testSealer = func() func(testing.TB) *seal.Sealer {
 
 // pooledKey hands out few keys many times: making an RSA key takes longer than
 // most tests.
-func pooledKey(p vault.KeyProperties) (crypto.Signer, error) {
-	if p.Type != vault.KeyRSA || p.Size != 2048 {
-		return vault.GenerateKey(p)
+func pooledKey(p policy.KeyProperties) (crypto.Signer, error) {
+	if p.Type != policy.KeyRSA || p.Size != 2048 {
+		return policy.GenerateKey(p)
 	}
 	keys := rsaKeys()
 	return keys[int(keyCounter.Add(1))%len(keys)], nil
@@ -147,7 +148,7 @@ var keyCounter atomic.Int64
 var rsaKeys = sync.OnceValue(func() []crypto.Signer {
 	keys := make([]crypto.Signer, 3)
 	for i := range keys {
-		key, err := vault.GenerateKey(vault.KeyProperties{Type: vault.KeyRSA, Size: 2048})
+		key, err := policy.GenerateKey(policy.KeyProperties{Type: policy.KeyRSA, Size: 2048})
 		if err != nil {
 			panic(err)
 		}
@@ -175,11 +176,11 @@ func issuerName(t testing.TB, s string) vault.Name {
 }
 
 // policyFor is a minimal policy: a subject and an issuer.
-func policyFor(issuer string) *vault.PolicyParams {
+func policyFor(issuer string) *policy.Params {
 	subject := "CN=example.com"
-	return &vault.PolicyParams{
-		X509:   &vault.X509Params{Subject: &subject},
-		Issuer: &vault.IssuerParams{Name: &issuer},
+	return &policy.Params{
+		X509:   &policy.X509Params{Subject: &subject},
+		Issuer: &policy.IssuerParams{Name: &issuer},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -12,19 +13,19 @@ import (
 // so its ETag is the certificate's lock. A head that is not stored yet is the
 // zero value.
 type head struct {
-	Schema      int        `json:"schema"`
-	Name        string     `json:"name"` // as first written
-	Created     time.Time  `json:"created"`
-	Purging     bool       `json:"purging,omitempty"` // for good: rows are going away
-	Restore     *restore   `json:"restore,omitempty"` // rows are coming, and nobody may see them
-	Deletion    *Deletion  `json:"deletion,omitempty"`
-	Policy      Policy     `json:"policy"`
-	Provisional string     `json:"provisional"`         // version id shown until the first version is complete
-	Latest      *version   `json:"latest,omitempty"`    // copy of the newest version's row
-	Operation   *Operation `json:"operation,omitempty"` // the pending object
-	Renewal     renewal    `json:"renewal,omitzero"`    // of Latest
-	Told        told       `json:"told,omitzero"`       // of what is to be told about Latest
-	Writes      []string   `json:"writes"`              // ids of the last writes, newest last
+	Schema      int           `json:"schema"`
+	Name        string        `json:"name"` // as first written
+	Created     time.Time     `json:"created"`
+	Purging     bool          `json:"purging,omitempty"` // for good: rows are going away
+	Restore     *restore      `json:"restore,omitempty"` // rows are coming, and nobody may see them
+	Deletion    *Deletion     `json:"deletion,omitempty"`
+	Policy      policy.Policy `json:"policy"`
+	Provisional string        `json:"provisional"`         // version id shown until the first version is complete
+	Latest      *version      `json:"latest,omitempty"`    // copy of the newest version's row
+	Operation   *Operation    `json:"operation,omitempty"` // the pending object
+	Renewal     renewal       `json:"renewal,omitzero"`    // of Latest
+	Told        told          `json:"told,omitzero"`       // of what is to be told about Latest
+	Writes      []string      `json:"writes"`              // ids of the last writes, newest last
 
 	etag store.ETag // as read or written; empty: not stored, or not known
 	gone bool       // the row is to be deleted
@@ -38,22 +39,22 @@ type Deletion struct {
 
 // version is one version of a certificate, a row of its own.
 type version struct {
-	Schema        int               `json:"schema"`
-	ID            string            `json:"id"`                 // 32 hex digits
-	Previous      string            `json:"previous,omitempty"` // id of the version that was the latest before
-	Created       time.Time         `json:"created"`
-	Updated       time.Time         `json:"updated"`
-	Enabled       bool              `json:"enabled"`
-	NotBefore     time.Time         `json:"notBefore"`
-	Expires       time.Time         `json:"expires"`
-	Tags          map[string]string `json:"tags,omitempty"`
-	Leaf          []byte            `json:"leaf"`       // DER
-	Thumbprint    []byte            `json:"thumbprint"` // SHA-1 of Leaf
-	Chain         string            `json:"chain"`      // blob of PEM certificates, leaf first
-	KeyID         string            `json:"keyId"`      // of the sealed private key
-	Key           KeyProperties     `json:"key"`
-	ContentType   string            `json:"contentType"`
-	PreserveOrder bool              `json:"preserveOrder,omitempty"`
+	Schema        int                  `json:"schema"`
+	ID            string               `json:"id"`                 // 32 hex digits
+	Previous      string               `json:"previous,omitempty"` // id of the version that was the latest before
+	Created       time.Time            `json:"created"`
+	Updated       time.Time            `json:"updated"`
+	Enabled       bool                 `json:"enabled"`
+	NotBefore     time.Time            `json:"notBefore"`
+	Expires       time.Time            `json:"expires"`
+	Tags          map[string]string    `json:"tags,omitempty"`
+	Leaf          []byte               `json:"leaf"`       // DER
+	Thumbprint    []byte               `json:"thumbprint"` // SHA-1 of Leaf
+	Chain         string               `json:"chain"`      // blob of PEM certificates, leaf first
+	KeyID         string               `json:"keyId"`      // of the sealed private key
+	Key           policy.KeyProperties `json:"key"`
+	ContentType   string               `json:"contentType"`
+	PreserveOrder bool                 `json:"preserveOrder,omitempty"`
 
 	// Issuer, Provider and IssuerID are those of the operation whose issuer
 	// issued it; all are empty when a person brought it.

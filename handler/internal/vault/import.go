@@ -3,14 +3,15 @@ package vault
 import (
 	"context"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // ImportParams are a certificate with its private key.
 type ImportParams struct {
-	Value         string        // base64 of PKCS #12, PEM, or base64 of PEM; which one is found out
-	Password      string        // of the PKCS #12 file
-	Policy        *PolicyParams // where it contradicts the certificate, the certificate counts
+	Value         string         // base64 of PKCS #12, PEM, or base64 of PEM; which one is found out
+	Password      string         // of the PKCS #12 file
+	Policy        *policy.Params // where it contradicts the certificate, the certificate counts
 	Attributes    AttributeParams
 	Tags          map[string]string
 	PreserveOrder *bool // the chain follows the leaf in the order in which it was sent
@@ -34,7 +35,7 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 	if err != nil {
 		return Certificate{}, err
 	}
-	policy, err := ImportedPolicy(p.Policy, chain[0], pair.properties, pair.contentType, now)
+	policy, err := policy.Imported(p.Policy, chain[0], pair.properties, pair.contentType, now)
 	if err != nil {
 		return Certificate{}, err
 	}

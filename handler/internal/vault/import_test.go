@@ -15,6 +15,7 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -26,13 +27,13 @@ type existing struct {
 }
 
 // newExisting makes one that is valid for a month, counted from a time.
-func newExisting(t testing.TB, properties vault.KeyProperties, from time.Time) existing {
+func newExisting(t testing.TB, properties policy.KeyProperties, from time.Time) existing {
 	t.Helper()
 	key, err := pooledKey(properties)
 	if err != nil {
 		t.Fatal(err)
 	}
-	caKey, err := pooledKey(vault.KeyProperties{Type: vault.KeyEC, Curve: "P-256"})
+	caKey, err := pooledKey(policy.KeyProperties{Type: policy.KeyEC, Curve: "P-256"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func selfSigned(t testing.TB, commonName string, from time.Time) existing {
 	return existing{key, []*x509.Certificate{cert}}
 }
 
-var ecP256 = vault.KeyProperties{Type: vault.KeyEC, Curve: "P-256"}
+var ecP256 = policy.KeyProperties{Type: policy.KeyEC, Curve: "P-256"}
 
 // pfx is the certificate as an import sends it.
 func (e existing) pfx(t testing.TB) string {
@@ -127,13 +128,13 @@ func TestImport(t *testing.T) {
 	e := newExisting(t, ecP256, h.clock.Now().Add(-time.Hour))
 	tags := map[string]string{"a": "1"}
 	got := h.mustImport("Web", vault.ImportParams{Value: e.pfx(t), Tags: tags})
-	if got.Name != "Web" || !got.Attributes.Enabled || got.Pending || got.Tags["a"] != "1" || got.ContentType != vault.ContentPKCS12 {
+	if got.Name != "Web" || !got.Attributes.Enabled || got.Pending || got.Tags["a"] != "1" || got.ContentType != policy.ContentPKCS12 {
 		t.Errorf("imported %+v", got)
 	}
 	if string(got.Leaf) != string(e.chain[0].Raw) || !got.Attributes.NotBefore.Equal(e.chain[0].NotBefore) || !got.Attributes.Expires.Equal(e.chain[0].NotAfter) {
 		t.Errorf("imported a leaf valid from %v to %v", got.Attributes.NotBefore, got.Attributes.Expires)
 	}
-	if p := got.Policy; p == nil || p.X509.Subject != "C=CH, CN=example.com" || p.Issuer.Name != vault.IssuerUnknown || p.Key.Curve != "P-256" {
+	if p := got.Policy; p == nil || p.X509.Subject != "C=CH, CN=example.com" || p.Issuer.Name != policy.IssuerUnknown || p.Key.Curve != "P-256" {
 		t.Errorf("policy %+v", p)
 	}
 	if versions, _, err := h.Versions(ctx, name(t, "web"), vault.Page{Max: 25}); err != nil || len(versions) != 1 || versions[0].Version != got.Version {
@@ -155,10 +156,10 @@ func TestImportOverExisting(t *testing.T) {
 	}
 	e := newExisting(t, ecP256, h.clock.Now())
 	got := h.mustImport("web", vault.ImportParams{Value: e.pem(t, e.chain...), Attributes: vault.AttributeParams{Enabled: new(false)}})
-	if got.Version == first.Version || got.Attributes.Enabled || got.Pending || got.ContentType != vault.ContentPEM {
+	if got.Version == first.Version || got.Attributes.Enabled || got.Pending || got.ContentType != policy.ContentPEM {
 		t.Errorf("imported %+v", got)
 	}
-	if p := got.Policy; !p.Created.Equal(first.Policy.Created) || p.Updated.Unix() <= first.Policy.Updated.Unix() || p.Key.Type != vault.KeyEC {
+	if p := got.Policy; !p.Created.Equal(first.Policy.Created) || p.Updated.Unix() <= first.Policy.Updated.Unix() || p.Key.Type != policy.KeyEC {
 		t.Errorf("policy %+v, before it %+v", p, first.Policy)
 	}
 	if _, err := h.CertificateVersion(context.Background(), name(t, "web"), first.Version); err != nil {
@@ -222,7 +223,7 @@ func TestImportRefused(t *testing.T) {
 		{"over a deleted certificate", "deleted", vault.ImportParams{Value: value}, vault.DeletedButRecoverable, ""},
 		{"an expired certificate", "web", vault.ImportParams{Value: old.pfx(t)}, vault.BadParameter, "The specified X.509 certificate content is invalid. Error: One or more X.509 properties are invalid. The certificate expired at 2026-02-01T12:00:02Z."},
 		{"tags", "web", vault.ImportParams{Value: value, Tags: map[string]string{"": ""}}, vault.BadParameter, ""},
-		{"a policy", "web", vault.ImportParams{Value: value, Policy: &vault.PolicyParams{ContentType: new("text/plain")}}, vault.BadParameter, ""},
+		{"a policy", "web", vault.ImportParams{Value: value, Policy: &policy.Params{ContentType: new("text/plain")}}, vault.BadParameter, ""},
 		{"another key", "web", vault.ImportParams{Value: old.pem(t, e.chain...)}, vault.BadParameter, ""},
 	} {
 		_, err := h.Import(ctx, name(t, c.name), c.params)
@@ -263,7 +264,7 @@ func TestCreateAfterImport(t *testing.T) {
 	h := newHarness(t, nil)
 	ctx := context.Background()
 	e := newExisting(t, ecP256, h.clock.Now())
-	h.mustImport("web", vault.ImportParams{Value: e.pfx(t), Policy: &vault.PolicyParams{Issuer: &vault.IssuerParams{Name: new("Self")}}})
+	h.mustImport("web", vault.ImportParams{Value: e.pfx(t), Policy: &policy.Params{Issuer: &policy.IssuerParams{Name: new("Self")}}})
 	if _, err := h.Create(ctx, name(t, "web"), vault.CreateParams{}); err != nil {
 		t.Error(err)
 	}

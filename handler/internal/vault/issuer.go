@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // Issuer takes certificate requests to one kind of CA: a provider.
@@ -46,7 +48,7 @@ type IssuerChecker interface {
 // PolicyChecker is an Issuer that can tell beforehand what its CA cannot do.
 type PolicyChecker interface {
 	// CheckPolicy refuses a policy that the CA cannot honour.
-	CheckPolicy(IssuerObject, Policy) error
+	CheckPolicy(IssuerObject, policy.Policy) error
 }
 
 // Revoker is an Issuer whose CA revokes certificates.
@@ -92,10 +94,10 @@ const MaxState = 24 << 10
 
 // Request is one operation as its issuer sees it.
 type Request struct {
-	ID           string // request_id
-	Certificate  string // name
-	CSR          []byte // DER, signed by the certificate's key
-	Policy       Policy // as it was when the operation was created
+	ID           string        // request_id
+	Certificate  string        // name
+	CSR          []byte        // DER, signed by the certificate's key
+	Policy       policy.Policy // as it was when the operation was created
 	Created      time.Time
 	Attempts     int  // claims so far, this one included
 	Cancellation bool // was asked for

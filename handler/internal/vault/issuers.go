@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -283,11 +284,11 @@ type pin struct {
 func (op *Operation) pin() pin { return pin{op.Policy.Issuer.Name, op.Provider, op.IssuerID} }
 
 // pinIssuer finds the issuer that a policy names and refuses what it cannot do.
-func (v *Vault) pinIssuer(ctx context.Context, p Policy) (pin, error) {
+func (v *Vault) pinIssuer(ctx context.Context, p policy.Policy) (pin, error) {
 	switch {
-	case strings.EqualFold(p.Issuer.Name, IssuerUnknown):
+	case strings.EqualFold(p.Issuer.Name, policy.IssuerUnknown):
 		return pin{}, nil
-	case strings.EqualFold(p.Issuer.Name, IssuerSelf):
+	case strings.EqualFold(p.Issuer.Name, policy.IssuerSelf):
 		return pin{p.Issuer.Name, providerSelf, ""}, nil
 	}
 	n, err := ParseIssuerName(p.Issuer.Name)

@@ -18,16 +18,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 func TestKeyOperations(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
-	rsaKey, ecKey := vault.KeyProperties{Type: vault.KeyRSA, Size: 2048}, ecP256
+	rsaKey, ecKey := policy.KeyProperties{Type: policy.KeyRSA, Size: 2048}, ecP256
 	sign := []string{"sign", "verify"}
 	for _, c := range []struct {
-		key   vault.KeyProperties
+		key   policy.KeyProperties
 		usage x509.KeyUsage
 		want  []string
 	}{
@@ -60,7 +61,7 @@ func TestKeyOperations(t *testing.T) {
 }
 
 // withUsage is a certificate with a key usage, with none when it is zero.
-func withUsage(t testing.TB, properties vault.KeyProperties, usage x509.KeyUsage, from time.Time) existing {
+func withUsage(t testing.TB, properties policy.KeyProperties, usage x509.KeyUsage, from time.Time) existing {
 	t.Helper()
 	key, err := pooledKey(properties)
 	if err != nil {
@@ -84,13 +85,13 @@ var jwaHashes = map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA38
 // from anything else.
 func TestSign(t *testing.T) {
 	t.Parallel()
-	rsaKey := vault.KeyProperties{Type: vault.KeyRSA, Size: 2048}
-	for algorithm, properties := range map[string]vault.KeyProperties{
+	rsaKey := policy.KeyProperties{Type: policy.KeyRSA, Size: 2048}
+	for algorithm, properties := range map[string]policy.KeyProperties{
 		"RS256": rsaKey, "RS384": rsaKey, "RS512": rsaKey,
 		"PS256": rsaKey, "PS384": rsaKey, "PS512": rsaKey,
 		"ES256": ecP256,
-		"ES384": {Type: vault.KeyEC, Curve: "P-384"},
-		"ES512": {Type: vault.KeyEC, Curve: "P-521"},
+		"ES384": {Type: policy.KeyEC, Curve: "P-384"},
+		"ES512": {Type: policy.KeyEC, Curve: "P-521"},
 	} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
@@ -100,7 +101,7 @@ func TestSign(t *testing.T) {
 			e := withUsage(t, properties, 0, h.clock.Now())
 			imported := h.mustImport("web", vault.ImportParams{
 				Value:  e.pem(t, e.chain...),
-				Policy: &vault.PolicyParams{Key: &vault.KeyParams{Exportable: new(false)}},
+				Policy: &policy.Params{Key: &policy.KeyParams{Exportable: new(false)}},
 			})
 			hash := jwaHashes[algorithm[2:]]
 			digester := hash.New()
@@ -170,7 +171,7 @@ func TestSignRefused(t *testing.T) {
 	h := newHarness(t, nil)
 	ctx := context.Background()
 	now := h.clock.Now()
-	rsaKey := vault.KeyProperties{Type: vault.KeyRSA, Size: 2048}
+	rsaKey := policy.KeyProperties{Type: policy.KeyRSA, Size: 2048}
 	put := func(n string, e existing) {
 		t.Helper()
 		h.mustImport(n, vault.ImportParams{Value: e.pem(t, e.chain...)})

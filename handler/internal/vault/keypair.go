@@ -3,8 +3,6 @@ package vault
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -13,18 +11,19 @@ import (
 	"strings"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // keyPair is what an import brings: a private key with the certificates that
 // came along, in their order, among them one of this key.
 type keyPair struct {
 	key         crypto.Signer
-	properties  KeyProperties // type, size and curve of key
+	properties  policy.KeyProperties // type, size and curve of key
 	certs       []*x509.Certificate
 	contentType string // ContentPKCS12 or ContentPEM
 }
@@ -96,7 +95,7 @@ func parseKeyPairPKCS12(der []byte, password string) (keyPair, error) {
 		}
 		return keyPair{}, &field.Error{Detail: detail, Err: err}
 	}
-	return newKeyPair(key, append([]*x509.Certificate{first}, rest...), ContentPKCS12)
+	return newKeyPair(key, append([]*x509.Certificate{first}, rest...), policy.ContentPKCS12)
 }
 
 // checkIterations refuses DER with an iteration count that would keep a
@@ -184,7 +183,7 @@ func parseKeyPairPEM(data []byte) (keyPair, error) {
 	case len(keys) != 1:
 		return keyPair{}, refuseImport(noPrivateKey)
 	}
-	return newKeyPair(keys[0], certs, ContentPEM)
+	return newKeyPair(keys[0], certs, policy.ContentPEM)
 }
 
 // newKeyPair checks what was found.
@@ -193,9 +192,9 @@ func newKeyPair(key any, certs []*x509.Certificate, contentType string) (keyPair
 	if !ok {
 		return keyPair{}, refuseImport(noPrivateKey)
 	}
-	properties, err := keyPropertiesOf(signer.Public())
+	properties, err := policy.KeyPropertiesOf(signer.Public())
 	if err != nil {
-		return keyPair{}, &field.Error{Detail: InvalidProperties + " " + err.Error() + ".", Err: err}
+		return keyPair{}, &field.Error{Detail: policy.InvalidProperties + " " + err.Error() + ".", Err: err}
 	}
 	var each []*x509.Certificate
 	for _, c := range certs {
@@ -212,27 +211,6 @@ func newKeyPair(key any, certs []*x509.Certificate, contentType string) (keyPair
 	return keyPair{signer, properties, each, contentType}, nil
 }
 
-// keyPropertiesOf describes a public key. The error says why a certificate of
-// this vault cannot have it.
-func keyPropertiesOf(pub crypto.PublicKey) (KeyProperties, error) {
-	switch pub := pub.(type) {
-	case *rsa.PublicKey:
-		size := pub.N.BitLen()
-		if !slices.Contains(rsaSizes, size) {
-			return KeyProperties{}, fmt.Errorf("an RSA key has 2048, 3072 or 4096 bits, not %d", size)
-		}
-		return KeyProperties{Type: KeyRSA, Size: size}, nil
-	case *ecdsa.PublicKey:
-		for name, curve := range curves {
-			if pub.Curve == curve {
-				return KeyProperties{Type: KeyEC, Size: curve.Params().BitSize, Curve: name}, nil
-			}
-		}
-		return KeyProperties{}, fmt.Errorf("an EC key is on P-256, P-384 or P-521, not on %s", pub.Params().Name)
-	}
-	return KeyProperties{}, errors.New("a key is RSA or EC")
-}
-
 // chain is the certificates, the one of the key first and the others in the
 // order of issuance, or in the order in which they came. The error, also of a
 // certificate that has expired, is a *field.Error.
@@ -243,7 +221,7 @@ func (p keyPair) chain(preserveOrder bool, now time.Time) ([]*x509.Certificate, 
 	}
 	leaf := chain[0]
 	if now.After(leaf.NotAfter) {
-		return nil, refuseImport(InvalidProperties+" The certificate expired at %s.", leaf.NotAfter.UTC().Format(time.RFC3339))
+		return nil, refuseImport(policy.InvalidProperties+" The certificate expired at %s.", leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if !preserveOrder {
 		return chain, nil

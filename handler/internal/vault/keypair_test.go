@@ -17,11 +17,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/certwright/certwright/handler/internal/certtest"
-
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/certwright/certwright/handler/internal/certtest"
+	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // keyPEM is a private key in one of its PEM forms, or another block.
@@ -85,29 +85,29 @@ func TestParseImport(t *testing.T) {
 		leaf            *x509.Certificate
 		contentType     string
 	}{
-		"PKCS #12, 3DES, no password":     {std(legacy), "", rsaLeaf, ContentPKCS12},
-		"PKCS #12, base64 in lines":       {wrapped(legacy), "", rsaLeaf, ContentPKCS12},
-		"PKCS #12, base64url":             {base64.RawURLEncoding.EncodeToString(legacy), "", rsaLeaf, ContentPKCS12},
-		"PKCS #12, RC2":                   {std(pfx(t, pkcs12.LegacyRC2, "pw", rsaKey, rsaLeaf, issuing.Cert, root.Cert)), "pw", rsaLeaf, ContentPKCS12},
-		"PKCS #12, AES":                   {std(pfx(t, pkcs12.Modern2023, "pässword", ecKey, ecLeaf, issuing.Cert, root.Cert)), "pässword", ecLeaf, ContentPKCS12},
-		"PKCS #12, PBMAC1":                {std(pfx(t, pkcs12.Modern2026, "pw", ecKey, ecLeaf, issuing.Cert, root.Cert)), "pw", ecLeaf, ContentPKCS12},
-		"PKCS #12, the leaf last":         {std(pfx(t, pkcs12.LegacyDES, "", rsaKey, root.Cert, issuing.Cert, rsaLeaf)), "", rsaLeaf, ContentPKCS12},
-		"PKCS #12 of OpenSSL":             {std(opensslPFX(t, "pw", rsaPEM)), "pw", rsaLeaf, ContentPKCS12},
-		"PKCS #12 of OpenSSL, 3DES":       {std(opensslPFX(t, "", rsaPEM, "-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1")), "", rsaLeaf, ContentPKCS12},
-		"PKCS #12 of OpenSSL, bare":       {std(opensslPFX(t, "", rsaPEM, "-keypbe", "NONE", "-certpbe", "NONE", "-nomac")), "", rsaLeaf, ContentPKCS12},
-		"PEM":                             {rsaPEM, "", rsaLeaf, ContentPEM},
-		"PEM, a password for nothing":     {rsaPEM, "pw", rsaLeaf, ContentPEM},
-		"PEM, base64":                     {std([]byte(rsaPEM)), "", rsaLeaf, ContentPEM},
-		"PEM, lines of Windows":           {strings.ReplaceAll(rsaPEM, "\n", "\r\n"), "", rsaLeaf, ContentPEM},
-		"PEM, certificates reversed":      {pemOf(root.Cert, issuing.Cert, rsaLeaf) + keyPEM(t, "PRIVATE KEY", rsaKey), "", rsaLeaf, ContentPEM},
-		"PEM, the key in the middle":      {pemOf(issuing.Cert, rsaLeaf) + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(root.Cert), "", rsaLeaf, ContentPEM},
-		"PEM, a certificate twice":        {rsaPEM + pemOf(issuing.Cert, rsaLeaf), "", rsaLeaf, ContentPEM},
-		"PEM, PKCS #1":                    {keyPEM(t, "RSA PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.Cert, root.Cert), "", rsaLeaf, ContentPEM},
-		"PEM, SEC 1":                      {keyPEM(t, "EC PRIVATE KEY", ecKey) + pemOf(ecLeaf, issuing.Cert, root.Cert), "", ecLeaf, ContentPEM},
-		"PEM, SEC 1 of OpenSSL":           {string(certtest.OpenSSL(t, []byte(keyPEM(t, "PRIVATE KEY", ecKey)), "ec", "-param_enc", "named_curve")) + pemOf(ecLeaf, root.Cert, issuing.Cert), "", ecLeaf, ContentPEM},
-		"PEM, EC PARAMETERS before it":    {"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + keyPEM(t, "EC PRIVATE KEY", ecKey) + pemOf(ecLeaf, issuing.Cert, root.Cert), "", ecLeaf, ContentPEM},
-		"PEM, bag attributes of OpenSSL":  {string(certtest.OpenSSL(t, legacy, "pkcs12", "-nodes", "-passin", "pass:")), "", rsaLeaf, ContentPEM},
-		"PEM, text before and between it": {"Hello\n" + pemOf(root.Cert) + "\nsubject=CN\n" + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.Cert), "", rsaLeaf, ContentPEM},
+		"PKCS #12, 3DES, no password":     {std(legacy), "", rsaLeaf, policy.ContentPKCS12},
+		"PKCS #12, base64 in lines":       {wrapped(legacy), "", rsaLeaf, policy.ContentPKCS12},
+		"PKCS #12, base64url":             {base64.RawURLEncoding.EncodeToString(legacy), "", rsaLeaf, policy.ContentPKCS12},
+		"PKCS #12, RC2":                   {std(pfx(t, pkcs12.LegacyRC2, "pw", rsaKey, rsaLeaf, issuing.Cert, root.Cert)), "pw", rsaLeaf, policy.ContentPKCS12},
+		"PKCS #12, AES":                   {std(pfx(t, pkcs12.Modern2023, "pässword", ecKey, ecLeaf, issuing.Cert, root.Cert)), "pässword", ecLeaf, policy.ContentPKCS12},
+		"PKCS #12, PBMAC1":                {std(pfx(t, pkcs12.Modern2026, "pw", ecKey, ecLeaf, issuing.Cert, root.Cert)), "pw", ecLeaf, policy.ContentPKCS12},
+		"PKCS #12, the leaf last":         {std(pfx(t, pkcs12.LegacyDES, "", rsaKey, root.Cert, issuing.Cert, rsaLeaf)), "", rsaLeaf, policy.ContentPKCS12},
+		"PKCS #12 of OpenSSL":             {std(opensslPFX(t, "pw", rsaPEM)), "pw", rsaLeaf, policy.ContentPKCS12},
+		"PKCS #12 of OpenSSL, 3DES":       {std(opensslPFX(t, "", rsaPEM, "-keypbe", "PBE-SHA1-3DES", "-certpbe", "PBE-SHA1-3DES", "-macalg", "sha1")), "", rsaLeaf, policy.ContentPKCS12},
+		"PKCS #12 of OpenSSL, bare":       {std(opensslPFX(t, "", rsaPEM, "-keypbe", "NONE", "-certpbe", "NONE", "-nomac")), "", rsaLeaf, policy.ContentPKCS12},
+		"PEM":                             {rsaPEM, "", rsaLeaf, policy.ContentPEM},
+		"PEM, a password for nothing":     {rsaPEM, "pw", rsaLeaf, policy.ContentPEM},
+		"PEM, base64":                     {std([]byte(rsaPEM)), "", rsaLeaf, policy.ContentPEM},
+		"PEM, lines of Windows":           {strings.ReplaceAll(rsaPEM, "\n", "\r\n"), "", rsaLeaf, policy.ContentPEM},
+		"PEM, certificates reversed":      {pemOf(root.Cert, issuing.Cert, rsaLeaf) + keyPEM(t, "PRIVATE KEY", rsaKey), "", rsaLeaf, policy.ContentPEM},
+		"PEM, the key in the middle":      {pemOf(issuing.Cert, rsaLeaf) + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(root.Cert), "", rsaLeaf, policy.ContentPEM},
+		"PEM, a certificate twice":        {rsaPEM + pemOf(issuing.Cert, rsaLeaf), "", rsaLeaf, policy.ContentPEM},
+		"PEM, PKCS #1":                    {keyPEM(t, "RSA PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.Cert, root.Cert), "", rsaLeaf, policy.ContentPEM},
+		"PEM, SEC 1":                      {keyPEM(t, "EC PRIVATE KEY", ecKey) + pemOf(ecLeaf, issuing.Cert, root.Cert), "", ecLeaf, policy.ContentPEM},
+		"PEM, SEC 1 of OpenSSL":           {string(certtest.OpenSSL(t, []byte(keyPEM(t, "PRIVATE KEY", ecKey)), "ec", "-param_enc", "named_curve")) + pemOf(ecLeaf, root.Cert, issuing.Cert), "", ecLeaf, policy.ContentPEM},
+		"PEM, EC PARAMETERS before it":    {"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + keyPEM(t, "EC PRIVATE KEY", ecKey) + pemOf(ecLeaf, issuing.Cert, root.Cert), "", ecLeaf, policy.ContentPEM},
+		"PEM, bag attributes of OpenSSL":  {string(certtest.OpenSSL(t, legacy, "pkcs12", "-nodes", "-passin", "pass:")), "", rsaLeaf, policy.ContentPEM},
+		"PEM, text before and between it": {"Hello\n" + pemOf(root.Cert) + "\nsubject=CN\n" + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.Cert), "", rsaLeaf, policy.ContentPEM},
 	} {
 		pair, err := parseImport(c.value, c.password)
 		if err != nil {
@@ -119,7 +119,7 @@ func TestParseImport(t *testing.T) {
 		if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
 			t.Errorf("%s: chain %s, %v", name, namesOf(chain), err)
 		}
-		if !samePublicKey(pair.key.Public(), c.leaf.PublicKey) || pair.contentType != c.contentType {
+		if !policy.SamePublicKey(pair.key.Public(), c.leaf.PublicKey) || pair.contentType != c.contentType {
 			t.Errorf("%s: key %T, content type %s", name, pair.key, pair.contentType)
 		}
 	}
@@ -169,15 +169,15 @@ func TestParseImportRefuses(t *testing.T) {
 		"PEM of garbage":               {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" + pkcs8, "", badPEM},
 		"PEM with its end cut":         {pkcs8 + pemOf(leaf) + "-----BEGIN CERTIFICATE-----\nAAAA", "", badPEM},
 		"only a beginning":             {"-----BEGIN ", "", badPEM},
-		"a key of another kind":        {keyPEM(t, "PRIVATE KEY", ed25519Key) + pemOf(edLeaf), "", InvalidProperties + " a key is RSA or EC."},
-		"a curve of another kind":      {keyPEM(t, "PRIVATE KEY", p224) + pemOf(p224Leaf), "", InvalidProperties + " an EC key is on P-256, P-384 or P-521, not on P-224."},
+		"a key of another kind":        {keyPEM(t, "PRIVATE KEY", ed25519Key) + pemOf(edLeaf), "", policy.InvalidProperties + " a key is RSA or EC."},
+		"a curve of another kind":      {keyPEM(t, "PRIVATE KEY", p224) + pemOf(p224Leaf), "", policy.InvalidProperties + " an EC key is on P-256, P-384 or P-521, not on P-224."},
 		"a large certificate":          {pkcs8 + pemOf(ca.Issue(t, big, key.Public())), "", tooLong},
 		"a long chain":                 {pkcs8 + pemOf(leaf) + many, "", "11 certificates: must be at most 10"},
 		"base64 of base64 of PKCS #12": {std([]byte(std(whole))), "", badPKCS12},
 		"a certificate of another key": {keyPEM(t, "PRIVATE KEY", other) + pemOf(leaf), "", otherKey},
 		"PKCS #12 of another key":      {std(pfx(t, pkcs12.LegacyDES, "", other, leaf)), "", otherKey},
 		"PEM that is no DER":           {"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + pemOf(leaf), "", badPEM},
-		"RSA with too few bits":        {rsaOf(t, ca, 1024), "", InvalidProperties + " an RSA key has 2048, 3072 or 4096 bits, not 1024."},
+		"RSA with too few bits":        {rsaOf(t, ca, 1024), "", policy.InvalidProperties + " an RSA key has 2048, 3072 or 4096 bits, not 1024."},
 		"PKCS #12 with two keys":       {std(twoKeys(t, key, leaf)), "", noPrivateKey},
 	} {
 		pair, err := parseImport(c.value, c.password)
@@ -337,7 +337,7 @@ func FuzzParseImport(f *testing.F) {
 			}
 			return
 		}
-		if !samePublicKey(chain[0].PublicKey, pair.key.Public()) {
+		if !policy.SamePublicKey(chain[0].PublicKey, pair.key.Public()) {
 			t.Fatal("the leaf is not the key's")
 		}
 		again, err := parseImport(keyPEM(t, "PRIVATE KEY", pair.key)+pemOf(chain...), "")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -18,7 +19,7 @@ const sealedKey = "key"
 
 // sealKey makes the row of a private key.
 func (v *Vault) sealKey(ctx context.Context, n Name, id string, key crypto.Signer) (store.Row, error) {
-	der, err := marshalKey(key)
+	der, err := policy.MarshalKey(key)
 	if err != nil {
 		return store.Row{}, err
 	}
@@ -41,5 +42,5 @@ func (v *Vault) privateKey(ctx context.Context, n Name, id string) (crypto.Signe
 		return nil, err
 	}
 	defer clear(der)
-	return parseKey(der)
+	return policy.ParseKey(der)
 }

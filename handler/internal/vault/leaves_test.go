@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // A search makes thousands of certificates. Keys and leaves come from a pool, so
@@ -37,11 +37,11 @@ var ellipticKeys = sync.OnceValue(func() []*ecdsa.PrivateKey {
 const keysEach = 4
 
 // keysOf is the maker's source of keys. A key that is not EC P-256 is new.
-func keysOf(maker int) func(vault.KeyProperties) (crypto.Signer, error) {
+func keysOf(maker int) func(policy.KeyProperties) (crypto.Signer, error) {
 	made := 0
 	var mu sync.Mutex
-	return func(p vault.KeyProperties) (crypto.Signer, error) {
-		if p.Type != vault.KeyEC {
+	return func(p policy.KeyProperties) (crypto.Signer, error) {
+		if p.Type != policy.KeyEC {
 			return pooledKey(p)
 		}
 		mu.Lock()

@@ -1,6 +1,10 @@
 package vault
 
-import "time"
+import (
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/policy"
+)
 
 // life is for how long the version is valid.
 func (ver *version) life() time.Duration { return ver.Expires.Sub(ver.NotBefore) }
@@ -13,7 +17,7 @@ func partOfLife(ver *version, part, whole int) time.Time {
 }
 
 // when is when the action is due in the life of a version.
-func (ver *version) when(a LifetimeAction) time.Time {
+func (ver *version) when(a policy.LifetimeAction) time.Time {
 	if a.Percentage > 0 {
 		return partOfLife(ver, a.Percentage, 100)
 	}

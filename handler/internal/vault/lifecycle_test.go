@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -203,11 +204,11 @@ func TestReuseKey(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	ctx, n := context.Background(), name(t, "web")
-	policy := policyFor("Self")
-	reuse, kty := true, vault.KeyEC // not from the pool: a new key must be a new one
-	policy.Key = &vault.KeyParams{Reuse: &reuse, Type: &kty}
+	pol := policyFor("Self")
+	reuse, kty := true, policy.KeyEC // not from the pool: a new key must be a new one
+	pol.Key = &policy.KeyParams{Reuse: &reuse, Type: &kty}
 	create := func() []byte {
-		op, err := h.Create(ctx, n, vault.CreateParams{Policy: policy})
+		op, err := h.Create(ctx, n, vault.CreateParams{Policy: pol})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +229,7 @@ func TestReuseKey(t *testing.T) {
 	}
 	// A request with the shared key that is deleted must leave the version its key.
 	reuse = true
-	if _, err := h.Create(ctx, n, vault.CreateParams{Policy: policy}); err != nil {
+	if _, err := h.Create(ctx, n, vault.CreateParams{Policy: pol}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.DeleteOperation(ctx, n, ""); err != nil {

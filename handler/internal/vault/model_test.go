@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -94,7 +95,7 @@ func (s state) importCertificate(leaf string) []move {
 	if reason := s.taken(); reason != 0 {
 		return stays(s, refused(reason))
 	}
-	next := state{Exists: true, Policy: vault.IssuerUnknown, Latest: leaf, Versions: s.Versions + 1}
+	next := state{Exists: true, Policy: policy.IssuerUnknown, Latest: leaf, Versions: s.Versions + 1}
 	return []move{{next.certificate(), next}}
 }
 
@@ -152,7 +153,7 @@ func (s state) advance() []move {
 		return stays(s, refused(vault.OperationNotFound))
 	case s.Status != vault.StatusInProgress:
 		return []move{{refused(vault.ActionRefused), s}, {s.operation(), s}}
-	case s.Issuer == vault.IssuerUnknown && !s.Cancel:
+	case s.Issuer == policy.IssuerUnknown && !s.Cancel:
 		return stays(s, refused(vault.ActionRefused))
 	}
 	return stays(s, s.operation())
@@ -178,7 +179,7 @@ func (s state) merge(owner, leaf string) []move {
 		return []move{{refused(vault.OperationNotFound), s}, {refused(vault.BadParameter), s}, {refused(vault.MergeForbidden), s}}
 	case s.Status == vault.StatusCompleted:
 		return stays(s, refused(vault.BadParameter))
-	case s.Status == vault.StatusInProgress && s.Issuer != vault.IssuerUnknown:
+	case s.Status == vault.StatusInProgress && s.Issuer != policy.IssuerUnknown:
 		return stays(s, refused(vault.MergeForbidden))
 	}
 	next := s.completed(leaf)
@@ -222,7 +223,7 @@ func (s state) purge() []move {
 }
 
 // restored is what Restore of a certificate of Self with one version makes.
-var restored = state{Exists: true, Policy: vault.IssuerSelf, Latest: issued, Versions: 1}
+var restored = state{Exists: true, Policy: policy.IssuerSelf, Latest: issued, Versions: 1}
 
 func (s state) restore() []move {
 	switch {
@@ -265,7 +266,7 @@ func (s state) advanced() []state {
 		next = append(next, s.ended(vault.StatusCancelled))
 	}
 	switch s.Issuer {
-	case vault.IssuerUnknown:
+	case policy.IssuerUnknown:
 	case refusing:
 		next = append(next, s.ended(vault.StatusFailed))
 	default:

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // Name is a valid name of a certificate or an issuer: 1 to 127 letters, digits
@@ -27,14 +28,14 @@ func ParseName(s string) (Name, error) {
 // objects.
 func ParseIssuerName(s string) (Name, error) {
 	n, err := parseName(s)
-	if err == nil && (strings.EqualFold(s, IssuerSelf) || strings.EqualFold(s, IssuerUnknown)) {
+	if err == nil && (strings.EqualFold(s, policy.IssuerSelf) || strings.EqualFold(s, policy.IssuerUnknown)) {
 		err = &field.Error{Detail: "The issuer name " + s + " is reserved"}
 	}
 	return n, err
 }
 
 func parseName(s string) (Name, error) {
-	if !IsName(s) {
+	if !policy.IsName(s) {
 		return Name{}, &field.Error{Detail: "The request URI contains an invalid name: " + s}
 	}
 	return Name{s}, nil

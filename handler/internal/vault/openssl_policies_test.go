@@ -10,7 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // askedFor generates policies of Self that are accepted, and knows what the
@@ -18,24 +18,24 @@ import (
 func askedFor() *rapid.Generator[asked] {
 	return rapid.Custom(func(t *rapid.T) asked {
 		kind := rapid.SampledFrom([]keyKind{
-			{vault.KeyEC, 256, "P-256"}, {vault.KeyEC, 384, "P-384"}, {vault.KeyRSA, 2048, ""},
+			{policy.KeyEC, 256, "P-256"}, {policy.KeyEC, 384, "P-384"}, {policy.KeyRSA, 2048, ""},
 		}).Draw(t, "key")
-		key := vault.KeyProperties{
+		key := policy.KeyProperties{
 			Exportable: rapid.Bool().Draw(t, "exportable"),
 			Type:       kind.kty, Size: kind.size, Curve: kind.crv,
 			Reuse: rapid.Bool().Draw(t, "reuse"),
 		}
-		keyParams := &vault.KeyParams{Exportable: &key.Exportable, Type: &key.Type, Size: &key.Size, Reuse: &key.Reuse}
+		keyParams := &policy.KeyParams{Exportable: &key.Exportable, Type: &key.Type, Size: &key.Size, Reuse: &key.Reuse}
 		if key.Curve != "" {
 			keyParams.Curve = new(rapid.SampledFrom([]string{key.Curve, strings.ToLower(key.Curve)}).Draw(t, "crv"))
 		}
-		sent, contentType := vault.PolicyParams{Key: keyParams, Issuer: &vault.IssuerParams{Name: new(vault.IssuerSelf)}}, vault.ContentPKCS12
+		sent, contentType := policy.Params{Key: keyParams, Issuer: &policy.IssuerParams{Name: new(policy.IssuerSelf)}}, policy.ContentPKCS12
 		if rapid.Bool().Draw(t, "content type is sent") {
-			contentType = rapid.SampledFrom([]string{vault.ContentPEM, vault.ContentPKCS12}).Draw(t, "content type")
+			contentType = rapid.SampledFrom([]string{policy.ContentPEM, policy.ContentPKCS12}).Draw(t, "content type")
 			sent.ContentType = &contentType
 		}
 		subject, rdns := drawSubject(t)
-		x := vault.X509Properties{
+		x := policy.X509Properties{
 			Subject:        subject,
 			SANs:           drawSANs(t, len(rdns) == 0),
 			EKUs:           []string{"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"},
@@ -43,7 +43,7 @@ func askedFor() *rapid.Generator[asked] {
 			ValidityMonths: rapid.IntRange(1, 1200).Draw(t, "months"),
 			CA:             rapid.Bool().Draw(t, "ca"),
 		}
-		sent.X509 = &vault.X509Params{Subject: &subject, SANs: x.SANs, ValidityMonths: &x.ValidityMonths, CA: &x.CA}
+		sent.X509 = &policy.X509Params{Subject: &subject, SANs: x.SANs, ValidityMonths: &x.ValidityMonths, CA: &x.CA}
 		if rapid.Bool().Draw(t, "EKUs are sent") {
 			x.EKUs = rapid.SliceOfNDistinct(rapid.SampledFrom(slices.Sorted(maps.Keys(openSSLEKUs))), 0, 4, rapid.ID).Draw(t, "EKUs")
 			sent.X509.EKUs = x.EKUs
@@ -51,10 +51,10 @@ func askedFor() *rapid.Generator[asked] {
 		if rapid.Bool().Draw(t, "key usages are sent") {
 			x.KeyUsage, sent.X509.KeyUsage = drawKeyUsage(t)
 		}
-		return asked{sent, vault.Policy{
+		return asked{sent, policy.Policy{
 			Key: key, ContentType: contentType, X509: x, Enabled: true,
-			LifetimeActions: []vault.LifetimeAction{{Percentage: 80, Action: vault.ActionAutoRenew}},
-			Issuer:          vault.IssuerParameters{Name: vault.IssuerSelf},
+			LifetimeActions: []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionAutoRenew}},
+			Issuer:          policy.IssuerParameters{Name: policy.IssuerSelf},
 		}, rdns}
 	})
 }
@@ -74,7 +74,7 @@ func drawKeyUsage(t *rapid.T) (usages, sent []string) {
 
 // drawSANs draws alternative names of all kinds, at least one when some is
 // needed.
-func drawSANs(t *rapid.T, needed bool) *vault.SANs {
+func drawSANs(t *rapid.T, needed bool) *policy.SANs {
 	list := func(kind string, draw func(*rapid.T) string) (names []string) {
 		return append(names, rapid.SliceOfN(rapid.Custom(draw), 0, 2).Draw(t, kind)...) // nil when empty, as it is read back
 	}
@@ -87,7 +87,7 @@ func drawSANs(t *rapid.T, needed bool) *vault.SANs {
 			return addr.String()
 		}
 	}
-	s := &vault.SANs{
+	s := &policy.SANs{
 		DNSNames: list("DNS names", func(t *rapid.T) string {
 			return rapid.SampledFrom([]string{"", "*."}).Draw(t, "wildcard") + host(t)
 		}),

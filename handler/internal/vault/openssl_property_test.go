@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -99,9 +100,9 @@ func upTo(cases int, property func(*rapid.T)) func(*rapid.T) {
 
 // asked is a policy as a caller sends it, and what has to come of it.
 type asked struct {
-	params  vault.PolicyParams
-	policy  vault.Policy // with the defaults; without times
-	subject []string     // lines of OpenSSL: one for each RDN
+	params  policy.Params
+	policy  policy.Policy // with the defaults; without times
+	subject []string      // lines of OpenSSL: one for each RDN
 }
 
 // GoString shows a failed case.
@@ -142,7 +143,7 @@ func (a asked) checkSecret(t rapid.TB, s vault.Secret, leaf []byte, public strin
 		t.Errorf("secret is %s, want %s", s.ContentType, a.policy.ContentType)
 	}
 	text := string(s.Value)
-	if a.policy.ContentType == vault.ContentPKCS12 {
+	if a.policy.ContentType == policy.ContentPKCS12 {
 		text = openSSL(t, s.Value, "pkcs12", "-passin", "pass:", "-nodes")
 	}
 	if has := strings.Contains(text, "PRIVATE KEY"); has != a.policy.Key.Exportable {
@@ -229,9 +230,9 @@ type keyKind struct {
 
 // openSSLKeys are the keyLine of the kinds of key.
 var openSSLKeys = map[keyKind]string{
-	{vault.KeyRSA, 2048, ""}:    "rsaEncryption (2048 bit)",
-	{vault.KeyEC, 256, "P-256"}: "id-ecPublicKey (256 bit) P-256",
-	{vault.KeyEC, 384, "P-384"}: "id-ecPublicKey (384 bit) P-384",
+	{policy.KeyRSA, 2048, ""}:    "rsaEncryption (2048 bit)",
+	{policy.KeyEC, 256, "P-256"}: "id-ecPublicKey (256 bit) P-256",
+	{policy.KeyEC, 384, "P-384"}: "id-ecPublicKey (384 bit) P-384",
 }
 
 // extensionValues finds the extensions in a text: "X509v3 Name: critical" and

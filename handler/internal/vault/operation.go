@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -17,7 +18,7 @@ import (
 type Operation struct {
 	Name          string            `json:"-"` // of the certificate, as first written; the head has it
 	RequestID     string            `json:"requestId"`
-	Policy        Policy            `json:"policy"` // as it was at create; later changes concern later requests
+	Policy        policy.Policy     `json:"policy"` // as it was at create; later changes concern later requests
 	CSR           []byte            `json:"csr"`    // DER
 	KeyID         string            `json:"keyId"`
 	KeyShared     bool              `json:"keyShared,omitempty"` // a version has the same key

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -61,7 +62,7 @@ func TestPanicsAreForTheLog(t *testing.T) {
 	}
 	ctx := t.Context()
 	h.mustSetIssuer("ca", "ca")
-	version := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})}).Version
+	version := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})}).Version
 	h.mustCreate("held", "ca")
 	h.mustCreate("stuck", "ca")
 	h.clock.Advance(2 * time.Second)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // newCheckers prepares the limits of a Config's providers.
@@ -27,7 +27,7 @@ func newCheckers(cfg Config) (map[string]*names.Checker, error) {
 }
 
 // checkPermitted refuses to ask a provider for names that it is not to certify.
-func (v *Vault) checkPermitted(provider string, x X509Properties) error {
+func (v *Vault) checkPermitted(provider string, x policy.X509Properties) error {
 	checker, limited := v.checkers[provider]
 	if !limited {
 		return nil

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -42,34 +42,34 @@ func TestCreateRefusesForeignNames(t *testing.T) {
 	h.mustScript("ca", "hold")
 	h.limit(nil, "test", limits)
 	for _, test := range []struct {
-		x509  vault.X509Params
+		x509  policy.X509Params
 		field string // empty: accepted
 		name  string
 	}{
-		{vault.X509Params{Subject: new("CN=www.example.com")}, "", ""},
-		{vault.X509Params{Subject: new("CN=Ada Lovelace, E=ada@example.com")}, "", ""},
-		{vault.X509Params{Subject: new("CN=*.EXAMPLE.com"), SANs: &vault.SANs{
+		{policy.X509Params{Subject: new("CN=www.example.com")}, "", ""},
+		{policy.X509Params{Subject: new("CN=Ada Lovelace, E=ada@example.com")}, "", ""},
+		{policy.X509Params{Subject: new("CN=*.EXAMPLE.com"), SANs: &policy.SANs{
 			DNSNames: []string{"*.example.com", "EXAMPLE.com"}, Emails: []string{"ada@Example.com"}, URIs: []string{"https://example.com/a"},
 			UPNs: []string{"ada@EXAMPLE.com"}, IPAddresses: []string{"10.9.8.7"},
 		}}, "", ""},
-		{vault.X509Params{SANs: &vault.SANs{DNSNames: []string{"example.com", "example.org"}}}, "sans.dns_names", "example.org"},
-		{vault.X509Params{SANs: &vault.SANs{DNSNames: []string{"*.org"}}}, "sans.dns_names", "*.org"},
-		{vault.X509Params{SANs: &vault.SANs{DNSNames: []string{"notexample.com"}}}, "sans.dns_names", "notexample.com"},
-		{vault.X509Params{SANs: &vault.SANs{Emails: []string{"ada@example.org"}}}, "sans.emails", "ada@example.org"},
-		{vault.X509Params{SANs: &vault.SANs{UPNs: []string{"ada@example.org"}}}, "sans.upns", "ada@example.org"},
-		{vault.X509Params{SANs: &vault.SANs{URIs: []string{"https://example.org/"}}}, "sans.uris", "example.org"},
-		{vault.X509Params{SANs: &vault.SANs{IPAddresses: []string{"192.0.2.1"}}}, "sans.ipAddresses", "192.0.2.1"},
-		{vault.X509Params{SANs: &vault.SANs{IPAddresses: []string{"::ffff:10.0.0.1"}}}, "sans.ipAddresses", "::ffff:10.0.0.1"},
-		{vault.X509Params{Subject: new("CN=www.example.org"), SANs: &vault.SANs{DNSNames: []string{"example.com"}}}, "subject", "www.example.org"},
-		{vault.X509Params{Subject: new("CN=www.example.com, CN=www.example.org.")}, "subject", "www.example.org"},
-		{vault.X509Params{Subject: new("CN=192.0.2.1")}, "subject", "192.0.2.1"},
-		{vault.X509Params{Subject: new("E=ada@example.org")}, "subject", "ada@example.org"},
-		{vault.X509Params{Subject: new("CN=Sub CA"), CA: new(true)}, "basic_constraints.ca", "a CA could certify others"},
+		{policy.X509Params{SANs: &policy.SANs{DNSNames: []string{"example.com", "example.org"}}}, "sans.dns_names", "example.org"},
+		{policy.X509Params{SANs: &policy.SANs{DNSNames: []string{"*.org"}}}, "sans.dns_names", "*.org"},
+		{policy.X509Params{SANs: &policy.SANs{DNSNames: []string{"notexample.com"}}}, "sans.dns_names", "notexample.com"},
+		{policy.X509Params{SANs: &policy.SANs{Emails: []string{"ada@example.org"}}}, "sans.emails", "ada@example.org"},
+		{policy.X509Params{SANs: &policy.SANs{UPNs: []string{"ada@example.org"}}}, "sans.upns", "ada@example.org"},
+		{policy.X509Params{SANs: &policy.SANs{URIs: []string{"https://example.org/"}}}, "sans.uris", "example.org"},
+		{policy.X509Params{SANs: &policy.SANs{IPAddresses: []string{"192.0.2.1"}}}, "sans.ipAddresses", "192.0.2.1"},
+		{policy.X509Params{SANs: &policy.SANs{IPAddresses: []string{"::ffff:10.0.0.1"}}}, "sans.ipAddresses", "::ffff:10.0.0.1"},
+		{policy.X509Params{Subject: new("CN=www.example.org"), SANs: &policy.SANs{DNSNames: []string{"example.com"}}}, "subject", "www.example.org"},
+		{policy.X509Params{Subject: new("CN=www.example.com, CN=www.example.org.")}, "subject", "www.example.org"},
+		{policy.X509Params{Subject: new("CN=192.0.2.1")}, "subject", "192.0.2.1"},
+		{policy.X509Params{Subject: new("E=ada@example.org")}, "subject", "ada@example.org"},
+		{policy.X509Params{Subject: new("CN=Sub CA"), CA: new(true)}, "basic_constraints.ca", "a CA could certify others"},
 	} {
 		before := h.store.Contents()
 		create := func(issuer string) error {
-			_, err := h.Create(t.Context(), name(t, "web"), vault.CreateParams{Policy: &vault.PolicyParams{
-				X509: &test.x509, Issuer: &vault.IssuerParams{Name: &issuer},
+			_, err := h.Create(t.Context(), name(t, "web"), vault.CreateParams{Policy: &policy.Params{
+				X509: &test.x509, Issuer: &policy.IssuerParams{Name: &issuer},
 			}})
 			return err
 		}
@@ -97,9 +97,9 @@ func TestStoredPolicyIsLimited(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	h.mustScript("ca", "issue")
-	policy := policyFor("ca")
-	policy.LifetimeActions = []vault.LifetimeAction{{Percentage: 80, Action: vault.ActionAutoRenew}}
-	if _, err := h.Create(t.Context(), name(t, "web"), vault.CreateParams{Policy: policy}); err != nil {
+	pol := policyFor("ca")
+	pol.LifetimeActions = []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionAutoRenew}}
+	if _, err := h.Create(t.Context(), name(t, "web"), vault.CreateParams{Policy: pol}); err != nil {
 		t.Fatal(err)
 	}
 	h.clock.Advance(2 * time.Second)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -21,9 +22,9 @@ type Certificate struct {
 	Thumbprint    []byte // SHA-1 of Leaf
 	ContentType   string // of the backing secret; empty when never completed
 	PreserveOrder bool
-	Policy        *Policy   // of the latest version only
-	Pending       bool      // the certificate has a pending object
-	Deletion      *Deletion // when soft-deleted
+	Policy        *policy.Policy // of the latest version only
+	Pending       bool           // the certificate has a pending object
+	Deletion      *Deletion      // when soft-deleted
 }
 
 // Attributes of a certificate. NotBefore and Expires are nil where they are not

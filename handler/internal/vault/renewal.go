@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -53,8 +54,8 @@ func (h *head) renewAt() time.Time {
 	if l == nil || r.Version != l.ID {
 		return time.Time{}
 	}
-	action, renews := h.Policy.action(ActionAutoRenew)
-	manual := strings.EqualFold(h.Policy.Issuer.Name, IssuerUnknown)
+	action, renews := h.Policy.Action(policy.ActionAutoRenew)
+	manual := strings.EqualFold(h.Policy.Issuer.Name, policy.IssuerUnknown)
 	if !l.Enabled || !renews || manual || op != nil && op.Status == StatusInProgress {
 		return time.Time{}
 	}
@@ -83,7 +84,7 @@ func (h *head) renewAt() time.Time {
 // together are not renewed together: up to a tenth of what remains of a life is
 // spread, by the version's random id. Days that a CA's shorter lives leave no
 // room for become two thirds of the life.
-func (ver *version) renewalTime(a LifetimeAction) time.Time {
+func (ver *version) renewalTime(a policy.LifetimeAction) time.Time {
 	at := ver.when(a)
 	if earliest := partOfLife(ver, 1, 10); at.Before(earliest) && a.DaysBefore > 0 {
 		at = partOfLife(ver, 2, 3)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
@@ -87,7 +88,7 @@ func TestRenewalInterleaved(t *testing.T) {
 	if _, err := v.SetIssuer(t.Context(), issuerName(t, "ca"), vault.IssuerSet{Provider: &provider}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Create(t.Context(), web, vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})}); err != nil {
+	if _, err := v.Create(t.Context(), web, vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := v.Advance(t.Context()); err != nil {
@@ -119,8 +120,8 @@ func TestRenewalInterleaved(t *testing.T) {
 			return tolerant(second(v.Create(ctx, web, vault.CreateParams{Policy: policyFor("Unknown")})), vault.OperationInProgress)
 		}, false},
 		"no AutoRenew": {func(ctx context.Context, v *vault.Vault) error {
-			return second(v.UpdatePolicy(ctx, web, vault.PolicyParams{
-				LifetimeActions: []vault.LifetimeAction{{Percentage: 10, Action: vault.ActionEmailContacts}}}))
+			return second(v.UpdatePolicy(ctx, web, policy.Params{
+				LifetimeActions: []policy.LifetimeAction{{Percentage: 10, Action: policy.ActionEmailContacts}}}))
 		}, false},
 		"delete the operation": {func(ctx context.Context, v *vault.Vault) error {
 			return tolerant(second(v.DeleteOperation(ctx, web, "")), vault.OperationNotFound)

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -80,11 +81,11 @@ func newRenewing(t testing.TB, life time.Duration) (*harness, *renewing) {
 }
 
 // renewed is a policy whose certificates renew themselves.
-func renewed(issuer string, action vault.LifetimeAction) *vault.PolicyParams {
-	action.Action = vault.ActionAutoRenew
+func renewed(issuer string, action policy.LifetimeAction) *policy.Params {
+	action.Action = policy.ActionAutoRenew
 	p := policyFor(issuer)
-	p.Key = &vault.KeyParams{Type: new("EC")}
-	p.LifetimeActions = []vault.LifetimeAction{action}
+	p.Key = &policy.KeyParams{Type: new("EC")}
+	p.LifetimeActions = []policy.LifetimeAction{action}
 	return p
 }
 
@@ -116,15 +117,15 @@ func TestRenewal(t *testing.T) {
 	const life = 90 * day
 	for _, test := range []struct {
 		what           string
-		action         vault.LifetimeAction
+		action         policy.LifetimeAction
 		life           time.Duration
 		earliest, last time.Duration // after it was issued
 	}{
-		{"percentage", vault.LifetimeAction{Percentage: 80}, life, 72 * day, 72*day + 18*day/10},
-		{"days before expiry", vault.LifetimeAction{DaysBefore: 30}, life, 60 * day, 63 * day},
-		{"more days than the CA grants", vault.LifetimeAction{DaysBefore: 30}, 6 * day, 4 * day, 4*day + 2*day/10},
-		{"a day after it was issued", vault.LifetimeAction{Percentage: 1}, 7 * day, day, day},
-		{"half of the shortest lives", vault.LifetimeAction{Percentage: 10}, 12 * time.Hour, 6 * time.Hour, 6 * time.Hour},
+		{"percentage", policy.LifetimeAction{Percentage: 80}, life, 72 * day, 72*day + 18*day/10},
+		{"days before expiry", policy.LifetimeAction{DaysBefore: 30}, life, 60 * day, 63 * day},
+		{"more days than the CA grants", policy.LifetimeAction{DaysBefore: 30}, 6 * day, 4 * day, 4*day + 2*day/10},
+		{"a day after it was issued", policy.LifetimeAction{Percentage: 1}, 7 * day, day, day},
+		{"half of the shortest lives", policy.LifetimeAction{Percentage: 10}, 12 * time.Hour, 6 * time.Hour, 6 * time.Hour},
 	} {
 		t.Run(test.what, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +159,7 @@ func TestRenewalsAreSpread(t *testing.T) {
 	h, ca := newRenewing(t, 100*day)
 	const many = 30
 	for i := range many {
-		h.mustIssue(fmt.Sprintf("c%d", i), vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+		h.mustIssue(fmt.Sprintf("c%d", i), vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 	}
 	h.clock.Advance(80*day - time.Hour)
 	days := make(map[int]int)
@@ -181,16 +182,16 @@ func TestNoRenewal(t *testing.T) {
 	no := false
 	for what, prepare := range map[string]func(h *harness) error{
 		"EmailContacts": func(h *harness) error {
-			return second(h.UpdatePolicy(ctx, name(t, "web"), vault.PolicyParams{LifetimeActions: []vault.LifetimeAction{{Percentage: 50, Action: vault.ActionEmailContacts}}}))
+			return second(h.UpdatePolicy(ctx, name(t, "web"), policy.Params{LifetimeActions: []policy.LifetimeAction{{Percentage: 50, Action: policy.ActionEmailContacts}}}))
 		},
 		"the issuer Unknown": func(h *harness) error {
-			return second(h.UpdatePolicy(ctx, name(t, "web"), vault.PolicyParams{Issuer: &vault.IssuerParams{Name: new("Unknown")}}))
+			return second(h.UpdatePolicy(ctx, name(t, "web"), policy.Params{Issuer: &policy.IssuerParams{Name: new("Unknown")}}))
 		},
 		"a disabled version": func(h *harness) error {
 			return second(h.UpdateVersion(ctx, name(t, "web"), "", vault.UpdateParams{Attributes: vault.AttributeParams{Enabled: &no}}))
 		},
 		"a request that a person is to merge": func(h *harness) error {
-			p := renewed("Unknown", vault.LifetimeAction{Percentage: 50})
+			p := renewed("Unknown", policy.LifetimeAction{Percentage: 50})
 			return second(h.Create(ctx, name(t, "web"), vault.CreateParams{Policy: p}))
 		},
 		"a deleted certificate": func(h *harness) error { return second(h.Delete(ctx, name(t, "web"))) },
@@ -198,7 +199,7 @@ func TestNoRenewal(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			h, ca := newRenewing(t, 90*day)
-			h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 50})})
+			h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 50})})
 			if err := prepare(h); err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +220,7 @@ func TestRecoveredCertificateIsRenewed(t *testing.T) {
 	t.Parallel()
 	h, ca := newRenewing(t, 30*day)
 	ctx := context.Background()
-	h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+	h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 	if err := second(h.Delete(ctx, name(t, "web"))); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +239,7 @@ func TestRecoveredCertificateIsRenewed(t *testing.T) {
 func TestReusedKey(t *testing.T) {
 	t.Parallel()
 	h, ca := newRenewing(t, 30*day)
-	p := renewed("ca", vault.LifetimeAction{Percentage: 80})
+	p := renewed("ca", policy.LifetimeAction{Percentage: 80})
 	p.Key.Reuse = new(true)
 	first := h.mustIssue("web", vault.CreateParams{Policy: p})
 	h.until(first.Attributes.NotBefore.Add(25 * day))
@@ -259,7 +260,7 @@ func TestReusedKey(t *testing.T) {
 func TestFailedRenewals(t *testing.T) {
 	t.Parallel()
 	h, ca := newRenewing(t, 30*day)
-	first := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+	first := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 	ca.fail = "the account is out of money"
 	var tries []time.Time
 	for end := first.Attributes.NotBefore.Add(40 * day); h.clock.Now().Before(end); h.clock.Advance(5 * time.Minute) {
@@ -292,7 +293,7 @@ func TestRenewalThatCannotBegin(t *testing.T) {
 	t.Parallel()
 	h, ca := newRenewing(t, 30*day)
 	ctx := context.Background()
-	first := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+	first := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 	if err := second(h.DeleteIssuer(ctx, issuerName(t, "ca"))); err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +324,7 @@ func TestRenewalLeavesWhatAPersonMayMerge(t *testing.T) {
 		{37 * day, 39 * day},
 	} {
 		h, ca := newRenewing(t, 40*day)
-		first := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 50})})
+		first := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 50})})
 		issued := *first.Attributes.NotBefore
 		h.clock.Advance(issued.Add(test.failed).Sub(h.clock.Now()))
 		ca.fail = "no"
@@ -362,7 +363,7 @@ func TestDeletedRenewalPauses(t *testing.T) {
 		return nil, vault.Pending(h.clock.Now().Add(day), "waiting for approval")
 	}
 	h.mustSetIssuer("ca", "ca")
-	h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+	h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 	h.until(*h.mustCertificate("web").Attributes.Expires)
 	if count != 2 {
 		t.Fatalf("%d requests", count)
@@ -381,7 +382,7 @@ func TestDeletedRenewalPauses(t *testing.T) {
 func TestAdvice(t *testing.T) {
 	t.Parallel()
 	h, ca := newRenewing(t, 90*day)
-	first := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+	first := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 	issued := *first.Attributes.NotBefore
 	ca.info = &vault.RenewalInfo{Start: issued.Add(10 * day), End: issued.Add(20 * day), Again: time.Minute}
 	var at time.Time
@@ -419,7 +420,7 @@ func TestBadAdvice(t *testing.T) {
 	} {
 		h, ca := newRenewing(t, 90*day)
 		ca.info = &info
-		h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+		h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 		for range 10 * 24 {
 			h.clock.Advance(time.Hour)
 			h.mustTick()
@@ -437,7 +438,7 @@ func TestUsersComeFirst(t *testing.T) {
 	h, ca := newRenewing(t, 30*day)
 	const many = 40
 	for i := range many {
-		h.mustIssue(fmt.Sprintf("c%d", i), vault.CreateParams{Policy: renewed("ca", vault.LifetimeAction{Percentage: 80})})
+		h.mustIssue(fmt.Sprintf("c%d", i), vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 	}
 	h.clock.Advance(28 * day) // an outage: all are due
 	if err := second(h.Create(context.Background(), name(t, "zebra"), vault.CreateParams{Policy: policyFor("ca")})); err != nil {

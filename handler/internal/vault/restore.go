@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -114,7 +115,7 @@ func (v *Vault) openBackup(ctx context.Context, blob []byte) (*backup, error) {
 type history struct {
 	name     Name
 	created  time.Time
-	policy   Policy
+	policy   policy.Policy
 	latest   *version
 	versions []*version
 	chains   [][]*x509.Certificate // of versions
@@ -136,7 +137,7 @@ func (b *backup) history() (*history, error) {
 		if _, ok := ParseVersion(id); !ok {
 			return nil, fmt.Errorf("key id %q", id)
 		}
-		if hist.keys[id], err = parseKey(der); err != nil {
+		if hist.keys[id], err = policy.ParseKey(der); err != nil {
 			return nil, err
 		}
 	}
@@ -148,7 +149,7 @@ func (b *backup) history() (*history, error) {
 			return nil, err
 		}
 		key := hist.keys[ver.KeyID]
-		if _, ok := ParseVersion(ver.ID); !ok || seen[ver.ID] || len(chain) > maxChain || key == nil || !samePublicKey(chain[0].PublicKey, key.Public()) {
+		if _, ok := ParseVersion(ver.ID); !ok || seen[ver.ID] || len(chain) > maxChain || key == nil || !policy.SamePublicKey(chain[0].PublicKey, key.Public()) {
 			return nil, fmt.Errorf("version %q is incomplete", ver.ID)
 		}
 		seen[ver.ID], seen[ver.KeyID] = true, true

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
@@ -143,7 +144,7 @@ func TestRestoreIsHidden(t *testing.T) {
 			"get version":    second(h.CertificateVersion(ctx, n, version)),
 			"versions":       third(h.Versions(ctx, n, vault.Page{Max: 25})),
 			"update":         second(h.UpdateVersion(ctx, n, version, vault.UpdateParams{})),
-			"update policy":  second(h.UpdatePolicy(ctx, n, vault.PolicyParams{})),
+			"update policy":  second(h.UpdatePolicy(ctx, n, policy.Params{})),
 			"delete":         second(h.Delete(ctx, n)),
 			"backup":         second(h.Backup(ctx, n)),
 			"secret":         second(h.Secret(ctx, n, "", nil)),

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
-	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // depth multiplies the number of schedules that the searches of this package
@@ -197,19 +197,19 @@ func TestInterleavingsOfThree(t *testing.T) {
 		{"ordered", []script{{tick}, {poll, tick}, {lapse}}},
 		{"cancellation asked for", []script{{tick}, {uncancel}, {deleteCertificate, recoverDeleted}}},
 		{"in progress, Self", []script{{poll}, {poll}, {tick}}},
-		{"in progress, Self", []script{{poll}, {cancel}, {deleteOperation, create("new", vault.IssuerSelf)}}},
+		{"in progress, Self", []script{{poll}, {cancel}, {deleteOperation, create("new", policy.IssuerSelf)}}},
 		{"in progress, Unknown", []script{{merge("start", 0, "A")}, {merge("start", 0, "B")}, {cancel, tick}}},
-		{"in progress, Unknown", []script{{merge("start", 0, "A")}, {deleteOperation}, {create("new", vault.IssuerUnknown), mergeOwn}}},
+		{"in progress, Unknown", []script{{merge("start", 0, "A")}, {deleteOperation}, {create("new", policy.IssuerUnknown), mergeOwn}}},
 		{"failed", []script{{merge("start", 0, "A")}, {create("one", issuing), tick}, {deleteCertificate}}},
-		{"failed", []script{{create("two", "")}, {create("one", vault.IssuerUnknown)}, {deleteOperation}}},
-		{"completed", []script{{create("two", "")}, {create("one", vault.IssuerSelf)}, {deleteOperation}}},
+		{"failed", []script{{create("two", "")}, {create("one", policy.IssuerUnknown)}, {deleteOperation}}},
+		{"completed", []script{{create("two", "")}, {create("one", policy.IssuerSelf)}, {deleteOperation}}},
 		{"completed", []script{{importCertificate(3, "I")}, {create("one", quick), poll}, {deleteCertificate}}},
 		{"failed", []script{{importCertificate(3, "I")}, {merge("start", 0, "A")}, {deleteOperation}}},
 		{"in progress, quick", []script{{importCertificate(3, "I")}, {poll}, {cancel}}},
 		{"completed", []script{{deleteCertificate}, {recoverDeleted}, {purge}}},
 		{"deleted", []script{{purge}, {recoverDeleted}, {create("new", issuing)}}},
-		{"deleted", []script{{purge}, {purge}, {create("new", vault.IssuerUnknown), mergeOwn}}},
-		{"purging", []script{{tick}, {tick}, {create("new", vault.IssuerUnknown), mergeOwn}}},
+		{"deleted", []script{{purge}, {purge}, {create("new", policy.IssuerUnknown), mergeOwn}}},
+		{"purging", []script{{tick}, {tick}, {create("new", policy.IssuerUnknown), mergeOwn}}},
 		{"purging", []script{{tick}, {tick}, {restore}}},
 		{"purging", []script{{tick}, {restore}, {create("new", issuing)}}},
 		{"purging", []script{{tick}, {restore}, {restore}}},

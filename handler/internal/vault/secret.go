@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"software.sslmate.com/src/go-pkcs12"
+
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // Secret is the backing secret of a version: its certificates and, when the
@@ -29,7 +31,7 @@ func (v *Vault) Secret(ctx context.Context, n Name, id string, as *string) (Secr
 	var contentType string
 	if as != nil {
 		var err error
-		if contentType, err = ParseContentType("outContentType", *as); err != nil {
+		if contentType, err = policy.ParseContentType("outContentType", *as); err != nil {
 			return Secret{}, err
 		}
 	}
@@ -86,10 +88,10 @@ func (v *Vault) completed(ctx context.Context, n Name, id string, notFound Reaso
 // nil.
 func encodeSecret(contentType string, chain []*x509.Certificate, key crypto.Signer) ([]byte, error) {
 	switch {
-	case contentType == ContentPEM && key == nil:
+	case contentType == policy.ContentPEM && key == nil:
 		return encodePEM(chain), nil
-	case contentType == ContentPEM:
-		der, err := marshalKey(key)
+	case contentType == policy.ContentPEM:
+		der, err := policy.MarshalKey(key)
 		if err != nil {
 			return nil, err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -81,13 +82,13 @@ func (e existing) check(t testing.TB, reader string, got existing) {
 
 func TestSecretPKCS12(t *testing.T) {
 	t.Parallel()
-	for what, properties := range map[string]vault.KeyProperties{"RSA": {Type: vault.KeyRSA, Size: 2048}, "EC": ecP256} {
+	for what, properties := range map[string]policy.KeyProperties{"RSA": {Type: policy.KeyRSA, Size: 2048}, "EC": ecP256} {
 		h := newHarness(t, nil)
 		e := newExisting(t, properties, h.clock.Now())
-		imported := h.mustImport("web", vault.ImportParams{Value: e.pem(t, e.chain[1], e.chain[0]), Policy: &vault.PolicyParams{ContentType: new(vault.ContentPKCS12)}})
+		imported := h.mustImport("web", vault.ImportParams{Value: e.pem(t, e.chain[1], e.chain[0]), Policy: &policy.Params{ContentType: new(policy.ContentPKCS12)}})
 		for _, version := range []string{"", imported.Version} {
 			s := h.mustSecret("web", version)
-			if s.Version != imported.Version || s.ContentType != vault.ContentPKCS12 || s.Name != "web" {
+			if s.Version != imported.Version || s.ContentType != policy.ContentPKCS12 || s.Name != "web" {
 				t.Errorf("%s: secret of %+v", what, s.Certificate)
 			}
 			key, leaf, rest, err := pkcs12.DecodeChain(s.Value, "")
@@ -140,7 +141,7 @@ func TestSecretIsStable(t *testing.T) {
 	h := newHarness(t, nil)
 	e := newExisting(t, ecP256, h.clock.Now())
 	for _, exportable := range []bool{true, false} {
-		policy := &vault.PolicyParams{ContentType: new(vault.ContentPKCS12), Key: &vault.KeyParams{Exportable: &exportable}}
+		policy := &policy.Params{ContentType: new(policy.ContentPKCS12), Key: &policy.KeyParams{Exportable: &exportable}}
 		h.mustImport("web", vault.ImportParams{Value: e.pfx(t), Policy: policy})
 		if !bytes.Equal(h.mustSecret("web", "").Value, h.mustSecret("web", "").Value) {
 			t.Errorf("exportable %t: the secret differs when it is read again", exportable)
@@ -152,9 +153,9 @@ func TestSecretPEM(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	e := newExisting(t, ecP256, h.clock.Now())
-	h.mustImport("web", vault.ImportParams{Value: e.pfx(t), Policy: &vault.PolicyParams{ContentType: new(vault.ContentPEM)}})
+	h.mustImport("web", vault.ImportParams{Value: e.pfx(t), Policy: &policy.Params{ContentType: new(policy.ContentPEM)}})
 	s := h.mustSecret("web", "")
-	if s.ContentType != vault.ContentPEM || !bytes.HasPrefix(s.Value, []byte("-----BEGIN PRIVATE KEY-----\n")) {
+	if s.ContentType != policy.ContentPEM || !bytes.HasPrefix(s.Value, []byte("-----BEGIN PRIVATE KEY-----\n")) {
 		t.Errorf("secret %s: %.40q", s.ContentType, s.Value)
 	}
 	e.check(t, "PEM", parsePEM(t, string(s.Value)))
@@ -171,11 +172,11 @@ func TestSecretNotExportable(t *testing.T) {
 	h := newHarness(t, nil)
 	e := newExisting(t, ecP256, h.clock.Now())
 	public := existing{nil, e.chain}
-	for _, contentType := range []string{vault.ContentPKCS12, vault.ContentPEM} {
-		h.mustImport("web", vault.ImportParams{Value: e.pfx(t), Policy: &vault.PolicyParams{ContentType: &contentType, Key: &vault.KeyParams{Exportable: new(false)}}})
+	for _, contentType := range []string{policy.ContentPKCS12, policy.ContentPEM} {
+		h.mustImport("web", vault.ImportParams{Value: e.pfx(t), Policy: &policy.Params{ContentType: &contentType, Key: &policy.KeyParams{Exportable: new(false)}}})
 		s := h.mustSecret("web", "")
 		text := string(s.Value)
-		if contentType == vault.ContentPKCS12 {
+		if contentType == policy.ContentPKCS12 {
 			text = run(t, s.Value, "openssl", "pkcs12", "-nodes", "-passin", "pass:")
 		}
 		if strings.Contains(text, "PRIVATE KEY") {
@@ -240,11 +241,11 @@ func TestSecretAs(t *testing.T) {
 	e := newExisting(t, ecP256, h.clock.Now())
 	h.mustImport("web", vault.ImportParams{Value: e.pfx(t)})
 	s, err := h.Secret(ctx, name(t, "web"), "", new("APPLICATION/x-pem-file"))
-	if err != nil || s.ContentType != vault.ContentPEM {
+	if err != nil || s.ContentType != policy.ContentPEM {
 		t.Fatalf("secret as PEM: %s, %v", s.ContentType, err)
 	}
 	e.check(t, "PEM", parsePEM(t, string(s.Value)))
-	if s := h.mustSecret("web", ""); s.ContentType != vault.ContentPKCS12 {
+	if s := h.mustSecret("web", ""); s.ContentType != policy.ContentPKCS12 {
 		t.Errorf("the secret has become %s", s.ContentType)
 	}
 	for _, as := range []string{"", "text/plain"} {

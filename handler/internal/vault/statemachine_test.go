@@ -15,6 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -22,8 +23,8 @@ import (
 // deeds are what somebody may do at any time. Each is made into a call when it
 // is done, because some depend on what there is then.
 var deeds = map[string]func(w *world, c *client) call{
-	"create":              func(w *world, _ *client) call { return create(w.owner(), vault.IssuerSelf) },
-	"create for a merge":  func(w *world, _ *client) call { return create(w.owner(), vault.IssuerUnknown) },
+	"create":              func(w *world, _ *client) call { return create(w.owner(), policy.IssuerSelf) },
+	"create for a merge":  func(w *world, _ *client) call { return create(w.owner(), policy.IssuerUnknown) },
 	"create at the CA":    func(w *world, _ *client) call { return create(w.owner(), issuing) },
 	"create at a quick":   func(w *world, _ *client) call { return create(w.owner(), quick) },
 	"create at a refuser": func(w *world, _ *client) call { return create(w.owner(), refusing) },

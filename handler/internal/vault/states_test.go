@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -56,7 +57,7 @@ func (m stateMaker) breakOff(w *world, call call, after int) {
 // completed makes a certificate of Self with a backup.
 func (m stateMaker) completed(w *world, c *client) {
 	m.t.Helper()
-	m.do(w, c, create("start", vault.IssuerSelf), tick)
+	m.do(w, c, create("start", policy.IssuerSelf), tick)
 	var err error
 	if w.backup, err = c.Backup(c.ctx, c.name); err != nil {
 		m.t.Fatal(err)
@@ -69,7 +70,7 @@ func startingStates(t *testing.T) map[string]snapshot {
 	m := stateMaker{t, make(map[string]snapshot)}
 	const grace = 2 * time.Second
 	m.make("nothing", func(*world, *client) {})
-	for _, issuer := range []string{vault.IssuerSelf, vault.IssuerUnknown, issuing, quick} {
+	for _, issuer := range []string{policy.IssuerSelf, policy.IssuerUnknown, issuing, quick} {
 		m.make("in progress, "+issuer, func(w *world, c *client) {
 			m.do(w, c, create("start", issuer))
 			w.clock.Advance(grace)
@@ -99,7 +100,7 @@ func startingStates(t *testing.T) map[string]snapshot {
 	m.make("failed", func(w *world, c *client) { m.do(w, c, create("start", refusing), tick) })
 	m.make("completed", m.completed)
 	m.make("next version in progress", func(w *world, c *client) {
-		m.do(w, w.open(w.store, 13), create("first", vault.IssuerSelf), tick)
+		m.do(w, w.open(w.store, 13), create("first", policy.IssuerSelf), tick)
 		m.do(w, c, create("start", issuing))
 		w.clock.Advance(grace)
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -21,7 +22,7 @@ func newStoredHarness(t testing.TB) *harness {
 	h := newLargeHarness(t, clock, same, map[string]vault.Issuer{"lasting": lasting, "brief": brief})
 	h.mustSetIssuer("lasting", "lasting")
 	h.mustSetIssuer("brief", "brief")
-	h.mustIssue(original, vault.CreateParams{Policy: renewed("lasting", vault.LifetimeAction{Percentage: 80})})
+	h.mustIssue(original, vault.CreateParams{Policy: renewed("lasting", policy.LifetimeAction{Percentage: 80})})
 	return h
 }
 
@@ -32,7 +33,7 @@ func TestTickIsFlat(t *testing.T) {
 	h := newStoredHarness(t)
 	const renewals, requests = 5, 20
 	for i := range renewals {
-		h.mustIssue(fmt.Sprint("renewed", i), vault.CreateParams{Policy: renewed("brief", vault.LifetimeAction{Percentage: 80})})
+		h.mustIssue(fmt.Sprint("renewed", i), vault.CreateParams{Policy: renewed("brief", policy.LifetimeAction{Percentage: 80})})
 	}
 	sizes := []int{0, 1000, 10_000, 100_000}
 	if raceDetector {

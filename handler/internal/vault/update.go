@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // UpdateParams are what a caller changes about a version: what is nil stays.
 type UpdateParams struct {
-	Policy     *PolicyParams // of the certificate, as by UpdatePolicy
+	Policy     *policy.Params // of the certificate, as by UpdatePolicy
 	Attributes AttributeParams
 	Tags       map[string]string // instead of all there are; empty: none
 }
@@ -94,7 +95,7 @@ func (v *Vault) updateShell(n Name, h *head, p UpdateParams) error {
 // progress keeps the policy that it began with.
 //
 // REST page: Update Certificate Policy.
-func (v *Vault) UpdatePolicy(ctx context.Context, n Name, p PolicyParams) (Certificate, error) {
+func (v *Vault) UpdatePolicy(ctx context.Context, n Name, p policy.Params) (Certificate, error) {
 	var updated Certificate
 	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		err := h.checkLive(n)

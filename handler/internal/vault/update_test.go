@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -166,7 +167,7 @@ func TestUpdateVersionNotFound(t *testing.T) {
 			t.Errorf("%s: %v, want CertificateNotFound", c.what, err)
 		}
 	}
-	if _, err := h.UpdatePolicy(ctx, name(t, "gone"), vault.PolicyParams{}); reason(t, err) != vault.CertificateNotFound {
+	if _, err := h.UpdatePolicy(ctx, name(t, "gone"), policy.Params{}); reason(t, err) != vault.CertificateNotFound {
 		t.Errorf("policy of a deleted certificate: %v, want CertificateNotFound", err)
 	}
 }
@@ -178,12 +179,12 @@ func TestUpdatePolicy(t *testing.T) {
 	n := name(t, "web")
 	before := *h.mustSelf("web").Policy
 	op := h.mustCreate("web", "Self")
-	key := &vault.KeyParams{Type: new(vault.KeyEC), Curve: new("P-256")}
-	updated, err := h.UpdatePolicy(ctx, n, vault.PolicyParams{Key: key})
+	key := &policy.KeyParams{Type: new(policy.KeyEC), Curve: new("P-256")}
+	updated, err := h.UpdatePolicy(ctx, n, policy.Params{Key: key})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := updated.Policy; p.Key.Type != vault.KeyEC || p.X509.Subject != before.X509.Subject || p.Updated.Unix() <= before.Updated.Unix() {
+	if p := updated.Policy; p.Key.Type != policy.KeyEC || p.X509.Subject != before.X509.Subject || p.Updated.Unix() <= before.Updated.Unix() {
 		t.Errorf("updated policy is %+v", p)
 	}
 	stored, err := h.Certificate(ctx, n)
@@ -195,14 +196,14 @@ func TestUpdatePolicy(t *testing.T) {
 	}
 	h.clock.Advance(2 * time.Second)
 	h.mustOperation("web")
-	if next, err := h.Create(ctx, n, vault.CreateParams{}); err != nil || next.Policy.Key.Type != vault.KeyEC {
+	if next, err := h.Create(ctx, n, vault.CreateParams{}); err != nil || next.Policy.Key.Type != policy.KeyEC {
 		t.Errorf("the next operation has key %+v, %v", next.Policy.Key, err)
 	}
-	_, err = h.UpdatePolicy(ctx, n, vault.PolicyParams{Key: &vault.KeyParams{Type: new("oct")}})
+	_, err = h.UpdatePolicy(ctx, n, policy.Params{Key: &policy.KeyParams{Type: new("oct")}})
 	if reason(t, err) != vault.BadParameter {
 		t.Errorf("a bad key type: %v, want BadParameter", err)
 	}
-	if now := h.mustCertificate("web"); now.Policy.Key.Type != vault.KeyEC {
+	if now := h.mustCertificate("web"); now.Policy.Key.Type != policy.KeyEC {
 		t.Error("a refused update changed the policy")
 	}
 }
@@ -212,8 +213,8 @@ func TestUpdateVersionWithPolicy(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	h.mustSelf("web")
-	p := vault.UpdateParams{Policy: &vault.PolicyParams{ContentType: new(vault.ContentPEM)}, Tags: map[string]string{"a": "1"}}
-	if c := h.mustUpdate("web", "", p); c.Policy.ContentType != vault.ContentPEM || c.Tags["a"] != "1" {
+	p := vault.UpdateParams{Policy: &policy.Params{ContentType: new(policy.ContentPEM)}, Tags: map[string]string{"a": "1"}}
+	if c := h.mustUpdate("web", "", p); c.Policy.ContentType != policy.ContentPEM || c.Tags["a"] != "1" {
 		t.Errorf("policy %+v, tags %v", c.Policy, c.Tags)
 	}
 	p.Policy.ContentType, p.Tags = new("text/plain"), map[string]string{"a": "2"}

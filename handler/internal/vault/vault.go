@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -71,7 +72,7 @@ type Config struct {
 	MaxFailing time.Duration
 
 	// NewKey makes a key pair; GenerateKey when nil.
-	NewKey func(KeyProperties) (crypto.Signer, error)
+	NewKey func(policy.KeyProperties) (crypto.Signer, error)
 
 	// Now is the clock, Sleep waits on it until ctx ends; the real ones when
 	// nil.
@@ -128,7 +129,7 @@ func New(cfg Config) (*Vault, error) {
 		cfg.MaxFailing = 3 * 24 * time.Hour
 	}
 	if cfg.NewKey == nil {
-		cfg.NewKey = GenerateKey
+		cfg.NewKey = policy.GenerateKey
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -167,7 +168,7 @@ func (w *watch) begins(was, is *vault.Operation) {
 		return
 	}
 	ec := csr.PublicKeyAlgorithm == x509.ECDSA
-	if ec != (is.Policy.Key.Type == vault.KeyEC) || !sameUnit(csr, is.Policy) {
+	if ec != (is.Policy.Key.Type == policy.KeyEC) || !sameUnit(csr, is.Policy) {
 		w.note("the CSR for %s, %s, is not what its policy asks for: %s, %s",
 			csr.Subject, csr.PublicKeyAlgorithm, is.Policy.X509.Subject, is.Policy.Key.Type)
 	}
@@ -175,7 +176,7 @@ func (w *watch) begins(was, is *vault.Operation) {
 
 // sameUnit compares the organizational units, by which the policies of the
 // searches differ.
-func sameUnit(csr *x509.CertificateRequest, p vault.Policy) bool {
+func sameUnit(csr *x509.CertificateRequest, p policy.Policy) bool {
 	var unit string
 	if len(csr.Subject.OrganizationalUnit) > 0 {
 		unit = "OU=" + csr.Subject.OrganizationalUnit[0]

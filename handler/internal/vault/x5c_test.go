@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/certtest"
-
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 func std(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
@@ -89,11 +89,11 @@ func TestParseX5CRefuses(t *testing.T) {
 	leaf := ca.Issue(t, certtest.Leaf("example.com"), certtest.Keys["P-256"]().Public())
 	koblitz := certtest.OpenSSL(t, nil, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1",
 		"-nodes", "-keyout", "/dev/null", "-subj", "/CN=k", "-outform", "DER")
-	asked, err := NewPolicy(PolicyParams{X509: &X509Params{Subject: new("CN=example.com")}}, certtest.Time)
+	asked, err := policy.New(policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com")}}, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	csr, err := newCSR(asked, certtest.Keys["P-256"]())
+	csr, err := policy.NewCSR(asked, certtest.Keys["P-256"]())
 	if err != nil {
 		t.Fatal(err)
 	}

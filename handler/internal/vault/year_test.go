@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -308,7 +309,7 @@ func (y *year) ask() {
 	y.mu.Lock()
 	y.asked[r.name] = y.clock.Now()
 	y.mu.Unlock()
-	policy := renewed(r.issuer, vault.LifetimeAction{Percentage: y.cas[r.issuer].percentage})
+	policy := renewed(r.issuer, policy.LifetimeAction{Percentage: y.cas[r.issuer].percentage})
 	_, err := y.Create(context.Background(), name(y.t, r.name), vault.CreateParams{Policy: policy})
 	switch {
 	case err == nil:

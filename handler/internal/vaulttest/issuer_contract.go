@@ -3,6 +3,7 @@ package vaulttest
 import (
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -19,7 +20,7 @@ type Rig struct {
 
 	// Policy asks for the certificate; the key is of P-256 unless given. The
 	// suite names the issuer.
-	Policy vault.PolicyParams
+	Policy policy.Params
 
 	// Secrets must not be found in a log, nor readable in storage: credentials,
 	// tokens, keys.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -246,7 +247,7 @@ func (w *watched) CheckIssuer(o vault.IssuerObject) error {
 }
 
 // CheckPolicy implements vault.PolicyChecker.
-func (w *watched) CheckPolicy(o vault.IssuerObject, p vault.Policy) error {
+func (w *watched) CheckPolicy(o vault.IssuerObject, p policy.Policy) error {
 	if checker, ok := w.issuer.(vault.PolicyChecker); ok {
 		return checker.CheckPolicy(o, p)
 	}

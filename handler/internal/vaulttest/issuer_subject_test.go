@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -103,7 +104,7 @@ func (d *orderDesk) sign(der []byte) []byte {
 	if err != nil {
 		panic(err)
 	}
-	template, err := vault.Template(csr, vault.X509Properties{ValidityMonths: 12}, d.network.Now(), d.root.SubjectKeyId, rand.Reader)
+	template, err := policy.Template(csr, policy.X509Properties{ValidityMonths: 12}, d.network.Now(), d.root.SubjectKeyId, rand.Reader)
 	if err != nil {
 		panic(err)
 	}
@@ -174,7 +175,7 @@ func openDesk(d defects) opener {
 				return i, nil
 			},
 			Issuer:    vault.IssuerSet{Password: new(deskToken)},
-			Policy:    vault.PolicyParams{X509: &vault.X509Params{Subject: new("CN=example.com")}},
+			Policy:    policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com")}},
 			Secrets:   []string{deskToken},
 			Made:      desk.made,
 			MaxOrders: 1, MaxCertificates: 1, Idempotent: true,

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -86,17 +87,17 @@ func (w *world) create() error {
 	if w.name, err = vault.ParseName("web"); err != nil {
 		return err
 	}
-	policy := w.rig.Policy
-	if policy.Key == nil {
-		policy.Key = &vault.KeyParams{Type: new("EC"), Curve: new("P-256")}
+	pol := w.rig.Policy
+	if pol.Key == nil {
+		pol.Key = &policy.KeyParams{Type: new("EC"), Curve: new("P-256")}
 	}
-	parameters := vault.IssuerParams{}
-	if policy.Issuer != nil {
-		parameters = *policy.Issuer
+	parameters := policy.IssuerParams{}
+	if pol.Issuer != nil {
+		parameters = *pol.Issuer
 	}
 	parameters.Name = &issuer
-	policy.Issuer = &parameters
-	if w.request, err = w.user.vault.Create(w.t.Context(), w.name, vault.CreateParams{Policy: &policy}); err != nil {
+	pol.Issuer = &parameters
+	if w.request, err = w.user.vault.Create(w.t.Context(), w.name, vault.CreateParams{Policy: &pol}); err != nil {
 		return fmt.Errorf("creating the operation: %w", err)
 	}
 	w.clock.add(3 * time.Second)

@@ -4,10 +4,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/certwright/certwright/handler/internal/field"
-
 	acmez "github.com/mholt/acmez/v3/acme"
 
+	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -25,7 +25,7 @@ func (p *Provider) CheckIssuer(o vault.IssuerObject) error {
 
 // CheckPolicy refuses what ACME does not carry, what its CAs do not certify and
 // what cannot be proven with the configuration.
-func (p *Provider) CheckPolicy(_ vault.IssuerObject, policy vault.Policy) error {
+func (p *Provider) CheckPolicy(_ vault.IssuerObject, policy policy.Policy) error {
 	const path = "policy.x509_props."
 	if sans := policy.X509.SANs; sans != nil {
 		for _, kind := range []struct {
@@ -57,7 +57,7 @@ func (p *Provider) CheckPolicy(_ vault.IssuerObject, policy vault.Policy) error 
 
 // checkNames refuses names that are too many for a CA or for the state of an
 // operation, and those that nothing configured can prove.
-func (p *Provider) checkNames(x vault.X509Properties) error {
+func (p *Provider) checkNames(x policy.X509Properties) error {
 	const sans = "policy.x509_props.sans"
 	names, err := p.namesOf(x)
 	if err != nil {
@@ -93,7 +93,7 @@ type askedName struct {
 
 // namesOf are the names that an order for a policy's CSR will have, some perhaps
 // twice. See identifiers.
-func (p *Provider) namesOf(x vault.X509Properties) ([]askedName, error) {
+func (p *Provider) namesOf(x policy.X509Properties) ([]askedName, error) {
 	const path = "policy.x509_props."
 	var names []askedName
 	for _, cn := range x.CommonNames() {

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/certwright/certwright/handler/internal/issuers/acme"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -26,7 +26,7 @@ func checkField(t *testing.T, err error, path, detail string) {
 func TestCheckPolicy(t *testing.T) {
 	t.Parallel()
 	yes, no := true, false
-	dns := func(names ...string) *vault.SANs { return &vault.SANs{DNSNames: names} }
+	dns := func(names ...string) *policy.SANs { return &policy.SANs{DNSNames: names} }
 	many := make([]string, 101)
 	for i := range many {
 		many[i] = fmt.Sprintf("host-%d.example.test", i)
@@ -38,38 +38,38 @@ func TestCheckPolicy(t *testing.T) {
 	const sans = "policy.x509_props.sans"
 	for _, test := range []struct {
 		name          string
-		policy        vault.Policy
+		policy        policy.Policy
 		without       string // DNS or tokens
 		curves        []string
 		field, detail string
 	}{
-		{name: "host names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns("a.test", "*.a.test")}}},
-		{name: "subject only", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=a.test"}}},
-		{name: "subject is an address", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=192.0.2.1"}}},
-		{name: "subject is no name", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=Web Server", SANs: dns("a.test")}}, field: "policy.x509_props.subject", detail: `"Web Server"`},
-		{name: "subject has one that is no name", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=a.test, CN=localhost"}}, field: "policy.x509_props.subject", detail: `"localhost"`},
-		{name: "no name", policy: vault.Policy{X509: vault.X509Properties{Subject: "O=a"}}, field: sans, detail: "neither a DNS name nor an IP address"},
-		{name: "subject has none", policy: vault.Policy{X509: vault.X509Properties{Subject: "O=a", SANs: dns("a.test")}}},
-		{name: "address", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{IPAddresses: []string{"192.0.2.1"}}}}},
-		{name: "e-mail", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{Emails: []string{"a@a.test"}}}}, field: sans + ".emails", detail: `"a@a.test"`},
-		{name: "UPN", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{UPNs: []string{"a@a.test"}}}}, field: sans + ".upns", detail: "DNS names and IP addresses only"},
-		{name: "URI", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{URIs: []string{"urn:a"}}}}, field: sans + ".uris", detail: "urn:a"},
-		{name: "100 names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns(many[:100]...)}}},
-		{name: "100 names, one of them the subject's too", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=HOST-7.example.test", SANs: dns(many[:100]...)}}},
-		{name: "101 names, one of them the subject's", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=a.test", SANs: dns(many[:100]...)}}, field: sans, detail: "101 names"},
-		{name: "101 names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns(many...)}}, field: sans, detail: "101 names"},
-		{name: "long names", policy: vault.Policy{X509: vault.X509Properties{SANs: dns(long...)}}, field: sans, detail: "very long ones"},
-		{name: "CA", policy: vault.Policy{X509: vault.X509Properties{CA: true}}, field: "policy.x509_props.basic_constraints.ca", detail: "end entities"},
-		{name: "RSA", policy: vault.Policy{Key: vault.KeyProperties{Type: vault.KeyRSA, Size: 4096}}},
-		{name: "P-384", policy: vault.Policy{Key: vault.KeyProperties{Type: vault.KeyEC, Curve: "P-384"}}},
-		{name: "P-521", policy: vault.Policy{Key: vault.KeyProperties{Type: vault.KeyEC, Curve: "P-521"}}, field: "policy.key_props.crv", detail: "P-256, P-384"},
-		{name: "P-521 of a private CA", policy: vault.Policy{Key: vault.KeyProperties{Type: vault.KeyEC, Curve: "P-521"}}, curves: []string{"P-521"}},
-		{name: "logged", policy: vault.Policy{Issuer: vault.IssuerParameters{Transparency: &yes}}},
-		{name: "not logged", policy: vault.Policy{Issuer: vault.IssuerParameters{Transparency: &no}}, field: "policy.issuer.cert_transparency", detail: "cannot be promised"},
-		{name: "wildcard without DNS", policy: vault.Policy{X509: vault.X509Properties{SANs: dns("a.test", "*.a.test")}}, without: "DNS", field: sans + ".dns_names", detail: `"*.a.test"`},
-		{name: "wildcard in the subject without DNS", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=*.a.test"}}, without: "DNS", field: "policy.x509_props.subject", detail: `"*.a.test"`},
-		{name: "address in the subject without tokens", policy: vault.Policy{X509: vault.X509Properties{Subject: "CN=192.0.2.1"}}, without: "tokens", field: "policy.x509_props.subject", detail: "HTTP-01"},
-		{name: "address without tokens", policy: vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{IPAddresses: []string{"192.0.2.1"}}}}, without: "tokens", field: sans + ".ipAddresses", detail: "HTTP-01, which is not configured"},
+		{name: "host names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns("a.test", "*.a.test")}}},
+		{name: "subject only", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=a.test"}}},
+		{name: "subject is an address", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=192.0.2.1"}}},
+		{name: "subject is no name", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=Web Server", SANs: dns("a.test")}}, field: "policy.x509_props.subject", detail: `"Web Server"`},
+		{name: "subject has one that is no name", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=a.test, CN=localhost"}}, field: "policy.x509_props.subject", detail: `"localhost"`},
+		{name: "no name", policy: policy.Policy{X509: policy.X509Properties{Subject: "O=a"}}, field: sans, detail: "neither a DNS name nor an IP address"},
+		{name: "subject has none", policy: policy.Policy{X509: policy.X509Properties{Subject: "O=a", SANs: dns("a.test")}}},
+		{name: "address", policy: policy.Policy{X509: policy.X509Properties{SANs: &policy.SANs{IPAddresses: []string{"192.0.2.1"}}}}},
+		{name: "e-mail", policy: policy.Policy{X509: policy.X509Properties{SANs: &policy.SANs{Emails: []string{"a@a.test"}}}}, field: sans + ".emails", detail: `"a@a.test"`},
+		{name: "UPN", policy: policy.Policy{X509: policy.X509Properties{SANs: &policy.SANs{UPNs: []string{"a@a.test"}}}}, field: sans + ".upns", detail: "DNS names and IP addresses only"},
+		{name: "URI", policy: policy.Policy{X509: policy.X509Properties{SANs: &policy.SANs{URIs: []string{"urn:a"}}}}, field: sans + ".uris", detail: "urn:a"},
+		{name: "100 names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns(many[:100]...)}}},
+		{name: "100 names, one of them the subject's too", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=HOST-7.example.test", SANs: dns(many[:100]...)}}},
+		{name: "101 names, one of them the subject's", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=a.test", SANs: dns(many[:100]...)}}, field: sans, detail: "101 names"},
+		{name: "101 names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns(many...)}}, field: sans, detail: "101 names"},
+		{name: "long names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns(long...)}}, field: sans, detail: "very long ones"},
+		{name: "CA", policy: policy.Policy{X509: policy.X509Properties{CA: true}}, field: "policy.x509_props.basic_constraints.ca", detail: "end entities"},
+		{name: "RSA", policy: policy.Policy{Key: policy.KeyProperties{Type: policy.KeyRSA, Size: 4096}}},
+		{name: "P-384", policy: policy.Policy{Key: policy.KeyProperties{Type: policy.KeyEC, Curve: "P-384"}}},
+		{name: "P-521", policy: policy.Policy{Key: policy.KeyProperties{Type: policy.KeyEC, Curve: "P-521"}}, field: "policy.key_props.crv", detail: "P-256, P-384"},
+		{name: "P-521 of a private CA", policy: policy.Policy{Key: policy.KeyProperties{Type: policy.KeyEC, Curve: "P-521"}}, curves: []string{"P-521"}},
+		{name: "logged", policy: policy.Policy{Issuer: policy.IssuerParameters{Transparency: &yes}}},
+		{name: "not logged", policy: policy.Policy{Issuer: policy.IssuerParameters{Transparency: &no}}, field: "policy.issuer.cert_transparency", detail: "cannot be promised"},
+		{name: "wildcard without DNS", policy: policy.Policy{X509: policy.X509Properties{SANs: dns("a.test", "*.a.test")}}, without: "DNS", field: sans + ".dns_names", detail: `"*.a.test"`},
+		{name: "wildcard in the subject without DNS", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=*.a.test"}}, without: "DNS", field: "policy.x509_props.subject", detail: `"*.a.test"`},
+		{name: "address in the subject without tokens", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=192.0.2.1"}}, without: "tokens", field: "policy.x509_props.subject", detail: "HTTP-01"},
+		{name: "address without tokens", policy: policy.Policy{X509: policy.X509Properties{SANs: &policy.SANs{IPAddresses: []string{"192.0.2.1"}}}}, without: "tokens", field: sans + ".ipAddresses", detail: "HTTP-01, which is not configured"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

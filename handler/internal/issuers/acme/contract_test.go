@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/issuers/acme"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 	"github.com/certwright/certwright/scripts/localcloud/pebble"
@@ -49,8 +50,8 @@ func TestContract(t *testing.T) {
 				return acme.New(acme.Config{Directory: directory, DNS: zones, LoadAccount: accounts.Load, SaveAccount: accounts.Save, Now: p.Now, Log: p.Log})
 			},
 			Issuer: vault.IssuerSet{AccountID: new("kid1"), Password: &hmacKey},
-			Policy: vault.PolicyParams{X509: &vault.X509Params{
-				Subject: new("CN=" + names[0]), SANs: &vault.SANs{DNSNames: names},
+			Policy: policy.Params{X509: &policy.X509Params{
+				Subject: new("CN=" + names[0]), SANs: &policy.SANs{DNSNames: names},
 			}},
 			Secrets: []string{hmacKey, hookToken, "hook-key"},
 			Made: func() vaulttest.Made {

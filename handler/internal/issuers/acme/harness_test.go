@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/acme"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/scripts/localcloud/pebble"
 )
@@ -140,7 +141,7 @@ func (s *setup) request(names ...string) *operation {
 		s.t.Fatal(err)
 	}
 	template := &x509.CertificateRequest{}
-	sans := &vault.SANs{}
+	sans := &policy.SANs{}
 	for _, name := range names {
 		if addr, err := netip.ParseAddr(name); err == nil {
 			template.IPAddresses = append(template.IPAddresses, net.IP(addr.AsSlice()))
@@ -154,10 +155,10 @@ func (s *setup) request(names ...string) *operation {
 	o.req = vault.Request{
 		ID:          strings.ToLower(rand.Text()),
 		Certificate: "web",
-		Policy: vault.Policy{
-			Key:    vault.KeyProperties{Type: vault.KeyEC, Curve: "P-256", Size: 256},
-			X509:   vault.X509Properties{SANs: sans},
-			Issuer: vault.IssuerParameters{Name: "ca"},
+		Policy: policy.Policy{
+			Key:    policy.KeyProperties{Type: policy.KeyEC, Curve: "P-256", Size: 256},
+			X509:   policy.X509Properties{SANs: sans},
+			Issuer: policy.IssuerParameters{Name: "ca"},
 		},
 		Created:  s.clock.now(),
 		Attempts: 1,

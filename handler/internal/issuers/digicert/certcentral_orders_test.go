@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // place takes an order. Its names are what the body says, not what the CSR does.
@@ -115,7 +115,7 @@ func (c *certCentral) sign(o *order) {
 		c.t.Errorf("CSR: %v", err)
 		return
 	}
-	template, err := vault.Template(csr, vault.X509Properties{ValidityMonths: 6}, c.now(), c.chain[0].SubjectKeyId, rand.Reader)
+	template, err := policy.Template(csr, policy.X509Properties{ValidityMonths: 6}, c.now(), c.chain[0].SubjectKeyId, rand.Reader)
 	if err != nil {
 		c.t.Error(err)
 		return

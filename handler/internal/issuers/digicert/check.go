@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/certwright/certwright/handler/internal/field"
-
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -43,7 +43,7 @@ func organization(o vault.IssuerObject) (int64, error) {
 
 // CheckPolicy refuses what DigiCert does not certify in a TLS certificate. Whether
 // the common name of the subject is a name it certifies, CertCentral says.
-func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
+func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p policy.Policy) error {
 	const path = "policy.x509_props."
 	certificateType, ok := typeOf(p)
 	switch {
@@ -62,7 +62,7 @@ func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
 	return nil
 }
 
-func checkNames(sans vault.SANs, certificateType string) error {
+func checkNames(sans policy.SANs, certificateType string) error {
 	const path = "policy.x509_props.sans."
 	for _, kind := range []struct {
 		field string
@@ -89,7 +89,7 @@ func checkNames(sans vault.SANs, certificateType string) error {
 }
 
 // typeOf is the certificate type that a policy asks for.
-func typeOf(p vault.Policy) (string, bool) {
+func typeOf(p policy.Policy) (string, bool) {
 	if p.Issuer.CertificateType == "" {
 		return TypeOV, true
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
@@ -36,7 +37,7 @@ func contract(t *testing.T, idempotent bool, change func(*certCentral)) {
 				return digicert.New(digicert.Config{URL: url + ca.base, Roots: n.Roots(), Now: p.Now, Log: p.Log})
 			},
 			Issuer:          issuerSet(),
-			Policy:          vault.PolicyParams{X509: &vault.X509Params{Subject: new("CN=example.com"), SANs: &vault.SANs{DNSNames: []string{"www.example.com"}}}},
+			Policy:          policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com"), SANs: &policy.SANs{DNSNames: []string{"www.example.com"}}}},
 			Secrets:         []string{apiKey},
 			Made:            ca.made,
 			MaxOrders:       1,

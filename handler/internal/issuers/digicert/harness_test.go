@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -74,9 +75,9 @@ func newRequest(t testing.TB, names ...string) vault.Request {
 	}
 	return vault.Request{
 		ID: requestID, Certificate: "web", CSR: csr, Created: start,
-		Policy: vault.Policy{X509: vault.X509Properties{
+		Policy: policy.Policy{X509: policy.X509Properties{
 			Subject:        "CN=" + names[0],
-			SANs:           &vault.SANs{DNSNames: names},
+			SANs:           &policy.SANs{DNSNames: names},
 			ValidityMonths: 12,
 		}},
 		Issuer: vault.IssuerObject{

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -112,7 +113,7 @@ func commonName(csr *x509.CertificateRequest) string {
 }
 
 // product is the identifier of what a policy orders.
-func (i *Issuer) product(p vault.Policy) string {
+func (i *Issuer) product(p policy.Policy) string {
 	t, ok := typeOf(p)
 	if !ok {
 		t = TypeOV // CheckPolicy refuses it

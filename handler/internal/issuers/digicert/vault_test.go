@@ -15,6 +15,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/issuers/digicert"
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -67,10 +68,10 @@ func (s *story) create(certificateType string) (vault.Name, error) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	_, err = s.Create(s.t.Context(), name, vault.CreateParams{Policy: &vault.PolicyParams{
-		Key:    &vault.KeyParams{Type: new("EC"), Curve: new("P-256")},
-		X509:   &vault.X509Params{Subject: new("CN=example.com"), SANs: &vault.SANs{DNSNames: []string{"www.example.com"}}},
-		Issuer: &vault.IssuerParams{Name: new("ca"), CertificateType: &certificateType},
+	_, err = s.Create(s.t.Context(), name, vault.CreateParams{Policy: &policy.Params{
+		Key:    &policy.KeyParams{Type: new("EC"), Curve: new("P-256")},
+		X509:   &policy.X509Params{Subject: new("CN=example.com"), SANs: &policy.SANs{DNSNames: []string{"www.example.com"}}},
+		Issuer: &policy.IssuerParams{Name: new("ca"), CertificateType: &certificateType},
 	}})
 	return name, err
 }

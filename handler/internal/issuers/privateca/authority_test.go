@@ -11,7 +11,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/names"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // A subordinate CA is certified where the profile says so, with the profile's
@@ -21,7 +21,7 @@ func TestSubordinateCA(t *testing.T) {
 	c := newPair(t)
 	cfg := c.config()
 	cfg.Profile = privateca.Profile{SubordinateCAs: true, Names: &names.Permitted{DNSDomains: []string{"contoso.com"}}}
-	leaf := issued(t, run(t, issuer(t, cfg), request(t, vault.X509Params{
+	leaf := issued(t, run(t, issuer(t, cfg), request(t, policy.X509Params{
 		Subject: new("CN=Sub CA"), CA: new(true), KeyUsage: []string{"keyCertSign", "cRLSign"},
 	}, ec256)))
 	if !leaf.IsCA || !leaf.MaxPathLenZero || leaf.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign {
@@ -41,7 +41,7 @@ func TestSubordinateCA(t *testing.T) {
 		}
 	}
 	// An end entity of the same profile is none.
-	leaf = issued(t, run(t, issuer(t, cfg), request(t, vault.X509Params{Subject: new("CN=a")}, ec256)))
+	leaf = issued(t, run(t, issuer(t, cfg), request(t, policy.X509Params{Subject: new("CN=a")}, ec256)))
 	if leaf.IsCA || leaf.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 || len(leaf.PermittedDNSDomains) > 0 {
 		t.Errorf("%+v", leaf)
 	}
@@ -110,5 +110,5 @@ func TestPathLength(t *testing.T) {
 	c = newCA(t, root, ecKey(t, elliptic.P256()), nil)
 	cfg := c.config()
 	cfg.Profile.SubordinateCAs = true
-	verify(t, c, issued(t, run(t, issuer(t, cfg), request(t, vault.X509Params{Subject: new("CN=Sub CA"), CA: new(true)}, ec256))))
+	verify(t, c, issued(t, run(t, issuer(t, cfg), request(t, policy.X509Params{Subject: new("CN=Sub CA"), CA: new(true)}, ec256))))
 }

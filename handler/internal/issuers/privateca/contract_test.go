@@ -18,12 +18,13 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
 
-var contractPolicy = vault.PolicyParams{X509: &vault.X509Params{
-	Subject: new("CN=www.contoso.com"), SANs: &vault.SANs{DNSNames: []string{"www.contoso.com"}},
+var contractPolicy = policy.Params{X509: &policy.X509Params{
+	Subject: new("CN=www.contoso.com"), SANs: &policy.SANs{DNSNames: []string{"www.contoso.com"}},
 }}
 
 func TestContractWithSoftwareKey(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -60,7 +61,7 @@ type ca struct {
 // newCA makes a CA, valid for ten years around start, that change makes special.
 func newCA(t testing.TB, above *ca, key crypto.Signer, change func(*x509.Certificate)) *ca {
 	t.Helper()
-	id, err := vault.KeyID(key.Public())
+	id, err := policy.KeyID(key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,11 +155,11 @@ func (s *story) open(t testing.TB, issuers map[string]vault.Issuer) {
 	s.Vault, err = vault.New(vault.Config{
 		Store: new(memory.Store), Seal: plain, Open: plain, Issuers: issuers, Now: s.now,
 		Sleep: func(_ context.Context, d time.Duration) error { s.elapsed.Add(int64(d)); return nil },
-		NewKey: func(k vault.KeyProperties) (crypto.Signer, error) {
-			if k.Type == vault.KeyRSA {
+		NewKey: func(k policy.KeyProperties) (crypto.Signer, error) {
+			if k.Type == policy.KeyRSA {
 				return rsaKey(), nil
 			}
-			return vault.GenerateKey(k)
+			return policy.GenerateKey(k)
 		},
 	})
 	if err != nil {
@@ -167,23 +168,23 @@ func (s *story) open(t testing.TB, issuers map[string]vault.Issuer) {
 }
 
 // create begins an operation for the certificate web.
-func (s *story) create(ctx context.Context, issuer string, x vault.X509Params, key vault.KeyParams) (vault.Name, vault.Operation, error) {
+func (s *story) create(ctx context.Context, issuer string, x policy.X509Params, key policy.KeyParams) (vault.Name, vault.Operation, error) {
 	name, err := vault.ParseName("web")
 	if err != nil {
 		return name, vault.Operation{}, err
 	}
-	op, err := s.Create(ctx, name, vault.CreateParams{Policy: &vault.PolicyParams{Key: &key, X509: &x, Issuer: &vault.IssuerParams{Name: &issuer}}})
+	op, err := s.Create(ctx, name, vault.CreateParams{Policy: &policy.Params{Key: &key, X509: &x, Issuer: &policy.IssuerParams{Name: &issuer}}})
 	return name, op, err
 }
 
-var ec256 = vault.KeyParams{Type: new("EC"), Curve: new("P-256")}
+var ec256 = policy.KeyParams{Type: new("EC"), Curve: new("P-256")}
 
 // request is an operation as a vault makes it.
-func request(t testing.TB, x vault.X509Params, key vault.KeyParams) vault.Request {
+func request(t testing.TB, x policy.X509Params, key policy.KeyParams) vault.Request {
 	t.Helper()
 	s := new(story)
 	s.open(t, map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{})})
-	_, op, err := s.create(t.Context(), vault.IssuerUnknown, x, key)
+	_, op, err := s.create(t.Context(), policy.IssuerUnknown, x, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func request(t testing.TB, x vault.X509Params, key vault.KeyParams) vault.Reques
 
 func webRequest(t testing.TB) vault.Request {
 	t.Helper()
-	return request(t, vault.X509Params{Subject: new("CN=www.contoso.com"), SANs: &vault.SANs{DNSNames: []string{"www.contoso.com"}}}, ec256)
+	return request(t, policy.X509Params{Subject: new("CN=www.contoso.com"), SANs: &policy.SANs{DNSNames: []string{"www.contoso.com"}}}, ec256)
 }
 
 // run takes both steps.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/names"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // Root is a CA to be made that nobody is above.
@@ -44,7 +44,7 @@ func (r Root) Certify(key crypto.Signer, now time.Time, random io.Reader) (*x509
 	case r.Depth < 0 || r.Depth >= maxChain:
 		return nil, fmt.Errorf("making a root: depth %d: must be 0 to %d", r.Depth, maxChain-1)
 	}
-	id, err := vault.KeyID(key.Public())
+	id, err := policy.KeyID(key.Public())
 	if err != nil {
 		return nil, fmt.Errorf("making a root: %w", err)
 	}

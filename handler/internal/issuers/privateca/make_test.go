@@ -19,6 +19,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -66,7 +67,7 @@ func TestRoot(t *testing.T) {
 		if text, err := openssl(t, "verify", "-x509_strict", "-check_ss_sig", "-attime", "1772366400", "-CAfile", file, writePEM(t, "CERTIFICATE", leaf.Raw)); err != nil {
 			t.Errorf("%v\n%s", err, text)
 		}
-		req := request(t, vault.X509Params{SANs: &vault.SANs{DNSNames: []string{"fabrikam.com"}}}, ec256)
+		req := request(t, policy.X509Params{SANs: &policy.SANs{DNSNames: []string{"fabrikam.com"}}}, ec256)
 		wantRefusal(t, "names", i.CheckPolicy(vault.IssuerObject{}, req.Policy), "policy.x509_props.sans.dns_names", "is not permitted")
 	}
 }
@@ -112,7 +113,7 @@ func TestRequestCA(t *testing.T) {
 	above := &ca{key: rootKey, chain: []*x509.Certificate{root}}
 	cfg := above.config()
 	cfg.Profile.SubordinateCAs = true
-	req := request(t, vault.X509Params{Subject: new("CN=Issuing CA"), CA: new(true)}, ec256)
+	req := request(t, policy.X509Params{Subject: new("CN=Issuing CA"), CA: new(true)}, ec256)
 	req.CSR = der
 	out := run(t, issuer(t, cfg), req)
 	issued(t, out)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -40,33 +41,33 @@ func TestNames(t *testing.T) {
 		}
 		i := issuer(t, cfg)
 		for _, test := range []struct {
-			sans vault.SANs
+			sans policy.SANs
 			want string // empty: certified
 		}{
-			{vault.SANs{}, ""},
-			{vault.SANs{DNSNames: []string{"contoso.com", "a.b.contoso.com", "*.contoso.com", "WWW.Contoso.COM", "_x.contoso.com"}}, ""},
-			{vault.SANs{DNSNames: []string{"contoso.com", "fabrikam.com"}}, `DNS name "fabrikam.com" is not permitted by any constraint`},
-			{vault.SANs{DNSNames: []string{"evilcontoso.com"}}, "is not permitted"},
-			{vault.SANs{DNSNames: []string{"*.com"}}, "is not permitted"},
-			{vault.SANs{DNSNames: []string{"localhost"}}, "is not permitted"},
-			{vault.SANs{Emails: []string{"ada@contoso.com", "bob@fabrikam.com"}}, ""},
-			{vault.SANs{Emails: []string{"ada@fabrikam.com"}}, "is not permitted"},
-			{vault.SANs{URIs: []string{"spiffe://a.contoso.com/x", "https://b.contoso.com"}}, ""},
-			{vault.SANs{URIs: []string{"spiffe://contoso.com/x"}}, "is not permitted"},
-			{vault.SANs{URIs: []string{"https://10.1.0.1/"}}, "cannot be matched"},
-			{vault.SANs{URIs: []string{"urn:contoso:x"}}, "cannot be matched"},
-			{vault.SANs{IPAddresses: []string{"10.1.2.3", "fd12::1"}}, ""},
-			{vault.SANs{IPAddresses: []string{"10.2.0.1"}}, "is not permitted"},
-			{vault.SANs{UPNs: []string{"ada@corp.contoso.com", "bob@CORP.contoso.com"}}, ""},
-			{vault.SANs{UPNs: []string{"ada@contoso.com"}}, `user principal name "ada@contoso.com" is not permitted`},
-			{vault.SANs{UPNs: []string{"a@corp.contoso.com@fabrikam.com"}}, "is not permitted"},
-			{vault.SANs{UPNs: []string{"ada"}}, "is not permitted"},
-			{vault.SANs{UPNs: []string{"ada@corp.contoſo.com"}}, "is not permitted"}, // folds to s
+			{policy.SANs{}, ""},
+			{policy.SANs{DNSNames: []string{"contoso.com", "a.b.contoso.com", "*.contoso.com", "WWW.Contoso.COM", "_x.contoso.com"}}, ""},
+			{policy.SANs{DNSNames: []string{"contoso.com", "fabrikam.com"}}, `DNS name "fabrikam.com" is not permitted by any constraint`},
+			{policy.SANs{DNSNames: []string{"evilcontoso.com"}}, "is not permitted"},
+			{policy.SANs{DNSNames: []string{"*.com"}}, "is not permitted"},
+			{policy.SANs{DNSNames: []string{"localhost"}}, "is not permitted"},
+			{policy.SANs{Emails: []string{"ada@contoso.com", "bob@fabrikam.com"}}, ""},
+			{policy.SANs{Emails: []string{"ada@fabrikam.com"}}, "is not permitted"},
+			{policy.SANs{URIs: []string{"spiffe://a.contoso.com/x", "https://b.contoso.com"}}, ""},
+			{policy.SANs{URIs: []string{"spiffe://contoso.com/x"}}, "is not permitted"},
+			{policy.SANs{URIs: []string{"https://10.1.0.1/"}}, "cannot be matched"},
+			{policy.SANs{URIs: []string{"urn:contoso:x"}}, "cannot be matched"},
+			{policy.SANs{IPAddresses: []string{"10.1.2.3", "fd12::1"}}, ""},
+			{policy.SANs{IPAddresses: []string{"10.2.0.1"}}, "is not permitted"},
+			{policy.SANs{UPNs: []string{"ada@corp.contoso.com", "bob@CORP.contoso.com"}}, ""},
+			{policy.SANs{UPNs: []string{"ada@contoso.com"}}, `user principal name "ada@contoso.com" is not permitted`},
+			{policy.SANs{UPNs: []string{"a@corp.contoso.com@fabrikam.com"}}, "is not permitted"},
+			{policy.SANs{UPNs: []string{"ada"}}, "is not permitted"},
+			{policy.SANs{UPNs: []string{"ada@corp.contoſo.com"}}, "is not permitted"}, // folds to s
 		} {
 			if len(test.sans.UPNs) > 0 && above != "profile" {
 				continue // name constraints on UPNs are not read
 			}
-			req := request(t, vault.X509Params{Subject: new("CN=a"), SANs: &test.sans}, ec256)
+			req := request(t, policy.X509Params{Subject: new("CN=a"), SANs: &test.sans}, ec256)
 			err, out := i.CheckPolicy(vault.IssuerObject{}, req.Policy), run(t, i, req)
 			if test.want == "" {
 				leaf := issued(t, out)
@@ -85,7 +86,7 @@ func TestNames(t *testing.T) {
 }
 
 // kindOf is the kind of the names, which must be of one.
-func kindOf(sans vault.SANs) string {
+func kindOf(sans policy.SANs) string {
 	switch {
 	case len(sans.DNSNames) > 0:
 		return "dns_names"
@@ -106,14 +107,14 @@ func TestKindsOfNames(t *testing.T) {
 	c := newPair(t)
 	none, all := c.config(), c.config()
 	none.Profile.Names = new(names.Permitted)
-	for field, sans := range map[string]vault.SANs{
+	for field, sans := range map[string]policy.SANs{
 		"dns_names":   {DNSNames: []string{"contoso.com"}},
 		"emails":      {Emails: []string{"ada@contoso.com"}},
 		"upns":        {UPNs: []string{"ada@contoso.com"}},
 		"uris":        {URIs: []string{"urn:a:b"}},
 		"ipAddresses": {IPAddresses: []string{"10.0.0.1"}},
 	} {
-		req := request(t, vault.X509Params{Subject: new("CN=a"), SANs: &sans}, ec256)
+		req := request(t, policy.X509Params{Subject: new("CN=a"), SANs: &sans}, ec256)
 		wantRefusal(t, field, issuer(t, none).CheckPolicy(vault.IssuerObject{}, req.Policy), "policy.x509_props.sans."+field, "is not permitted, as none is")
 		if out := run(t, issuer(t, none), req); out.Kind != vault.OutcomeFailed {
 			t.Errorf("%s: %s", field, brief(out))
@@ -128,7 +129,7 @@ func TestKindsOfNames(t *testing.T) {
 func TestMappedAddress(t *testing.T) {
 	t.Parallel()
 	i := issuer(t, newPair(t).config())
-	req := request(t, vault.X509Params{SANs: &vault.SANs{IPAddresses: []string{"::ffff:10.1.0.1"}}}, ec256)
+	req := request(t, policy.X509Params{SANs: &policy.SANs{IPAddresses: []string{"::ffff:10.1.0.1"}}}, ec256)
 	wantRefusal(t, "mapped", i.CheckPolicy(vault.IssuerObject{}, req.Policy), "policy.x509_props.sans.ipAddresses", "in the form of IPv6")
 	if out := run(t, i, req); out.Kind != vault.OutcomeFailed || !strings.Contains(out.Message, "in the form of IPv6") {
 		t.Error(brief(out))
@@ -159,7 +160,7 @@ func TestCommonName(t *testing.T) {
 		"CN=192.0.2.2":                    false, // not a DNS name below 2
 		"CN=2001:db8::1":                  false,
 	} {
-		req := request(t, vault.X509Params{Subject: &subject}, ec256)
+		req := request(t, policy.X509Params{Subject: &subject}, ec256)
 		if err := issuer(t, cfg).CheckPolicy(vault.IssuerObject{}, req.Policy); !ok {
 			wantRefusal(t, subject, err, "policy.x509_props.subject", "is not permitted")
 		} else if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -166,7 +167,7 @@ func (i *Issuer) Step(ctx context.Context, req vault.Request, saved json.RawMess
 func (i *Issuer) template(csr *x509.CertificateRequest, req vault.Request, g grant, s state) (*x509.Certificate, error) {
 	named := *csr
 	named.Extensions = g.names // of all that the CSR asks for, only these are taken as they are
-	template, err := vault.Template(&named, req.Policy.X509, s.At, i.authority.chain[0].SubjectKeyId, bytes.NewReader(s.Serial))
+	template, err := policy.Template(&named, req.Policy.X509, s.At, i.authority.chain[0].SubjectKeyId, bytes.NewReader(s.Serial))
 	if err != nil {
 		return nil, fmt.Errorf("preparing the certificate: %w", err)
 	}
@@ -194,7 +195,7 @@ func (i *Issuer) sign(ctx context.Context, template *x509.Certificate) ([][]byte
 }
 
 // CheckPolicy refuses what the CA does not certify.
-func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
+func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p policy.Policy) error {
 	if refusal := i.refusal(p); refusal != nil {
 		return &field.Error{Field: "policy." + refusal.field, Detail: "cannot be certified by this issuer: " + refusal.why}
 	}
@@ -202,7 +203,7 @@ func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
 }
 
 // refusal says why a policy's certificates are not certified; nil: they are.
-func (i *Issuer) refusal(p vault.Policy) *refusal {
+func (i *Issuer) refusal(p policy.Policy) *refusal {
 	asked, refusal := requestOfPolicy(p)
 	if refusal != nil {
 		return refusal

@@ -16,11 +16,11 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -115,14 +115,14 @@ func TestOpenSSL(t *testing.T) {
 		CRLURLs:    []string{"http://ca.contoso.com/ca.crl"},
 		IssuerURLs: []string{"http://ca.contoso.com/ca.cer"},
 	}
-	leaf := issued(t, run(t, issuer(t, cfg), request(t, vault.X509Params{
+	leaf := issued(t, run(t, issuer(t, cfg), request(t, policy.X509Params{
 		Subject: new(`CN=www.contoso.com, O="Contoso, Ltd."`),
-		SANs: &vault.SANs{
+		SANs: &policy.SANs{
 			DNSNames: []string{"www.contoso.com", "*.contoso.com"}, Emails: []string{"ada@contoso.com"}, UPNs: []string{"ada@contoso.com"},
 			URIs: []string{"spiffe://contoso.com/a"}, IPAddresses: []string{"192.0.2.1"},
 		},
 		KeyUsage: []string{"digitalSignature", "keyEncipherment", "keyCertSign", "cRLSign"}, // as the az CLI asks
-	}, vault.KeyParams{Type: new("RSA"), Size: new(2048)})))
+	}, policy.KeyParams{Type: new("RSA"), Size: new(2048)})))
 	file, roots, between := writePEM(t, "CERTIFICATE", leaf.Raw), writePEM(t, "CERTIFICATE", c.chain[1].Raw), writePEM(t, "CERTIFICATE", c.chain[0].Raw)
 	if text, err := openssl(t, "verify", "-x509_strict", "-attime", "1772366400", "-purpose", "sslserver", "-CAfile", roots, "-untrusted", between, file); err != nil {
 		t.Errorf("%v\n%s", err, text)
@@ -286,7 +286,7 @@ func TestVault(t *testing.T) {
 	for _, provider := range []string{"corp", "instant"} {
 		c := newPair(t)
 		s := newStory(t, c, privateca.Profile{})
-		name, _, err := s.create(t.Context(), provider, vault.X509Params{Subject: new("CN=www.contoso.com")}, ec256)
+		name, _, err := s.create(t.Context(), provider, policy.X509Params{Subject: new("CN=www.contoso.com")}, ec256)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,6 +306,6 @@ func TestVault(t *testing.T) {
 		}
 	}
 	s := newStory(t, newPair(t), privateca.Profile{})
-	_, _, err := s.create(t.Context(), "corp", vault.X509Params{Subject: new("CN=a"), CA: new(true)}, ec256)
+	_, _, err := s.create(t.Context(), "corp", policy.X509Params{Subject: new("CN=a"), CA: new(true)}, ec256)
 	wantRefusal(t, "CA", err, "policy.x509_props.basic_constraints.ca", "cannot be certified by this issuer: the CA certifies end entities only")
 }

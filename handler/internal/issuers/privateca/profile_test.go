@@ -12,6 +12,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -21,13 +22,13 @@ const (
 	codeSigning = "1.3.6.1.5.5.7.3.3"
 )
 
-var rsa2048 = vault.KeyParams{Type: new("RSA"), Size: new(2048)}
+var rsa2048 = policy.KeyParams{Type: new("RSA"), Size: new(2048)}
 
 func TestKeyUsage(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	for name, test := range map[string]struct {
-		key            vault.KeyParams
+		key            policy.KeyParams
 		profile, asked []string
 		want           x509.KeyUsage // 0: refused
 	}{
@@ -46,7 +47,7 @@ func TestKeyUsage(t *testing.T) {
 	} {
 		cfg := c.config()
 		cfg.Profile.KeyUsages = test.profile
-		i, req := issuer(t, cfg), request(t, vault.X509Params{Subject: new("CN=a"), KeyUsage: test.asked}, test.key)
+		i, req := issuer(t, cfg), request(t, policy.X509Params{Subject: new("CN=a"), KeyUsage: test.asked}, test.key)
 		if len(test.asked) == 0 {
 			req.Policy.X509.KeyUsage = nil
 			req.CSR = csrOf(t, ecKey(t, elliptic.P256()), &x509.CertificateRequest{})
@@ -91,7 +92,7 @@ func TestExtendedKeyUsage(t *testing.T) {
 		c := newCA(t, newCA(t, nil, ecKey(t, elliptic.P256()), test.root), ecKey(t, elliptic.P256()), test.ca)
 		cfg := c.config()
 		cfg.Profile.EKUs = test.profile
-		i, req := issuer(t, cfg), request(t, vault.X509Params{Subject: new("CN=a"), EKUs: test.asked}, ec256)
+		i, req := issuer(t, cfg), request(t, policy.X509Params{Subject: new("CN=a"), EKUs: test.asked}, ec256)
 		if len(test.asked) == 0 {
 			req.Policy.X509.EKUs = nil
 			req.CSR = csrOf(t, ecKey(t, elliptic.P256()), &x509.CertificateRequest{})
@@ -148,12 +149,12 @@ func TestProfileHolds(t *testing.T) {
 		if rapid.Bool().Draw(rt, "named") {
 			cfg.Profile.Names = &names.Permitted{DNSDomains: some("domains", 0, domains...), UPNDomains: some("realms", 0, domains...)}
 		}
-		key := rapid.SampledFrom([]vault.KeyParams{ec256, rsa2048}).Draw(rt, "key")
-		req := request(t, vault.X509Params{
+		key := rapid.SampledFrom([]policy.KeyParams{ec256, rsa2048}).Draw(rt, "key")
+		req := request(t, policy.X509Params{
 			Subject:  new("CN=Ada"),
 			KeyUsage: some("asked usages", 1, append(usages, "keyCertSign")...),
 			EKUs:     some("asked ekus", 1, ekus...),
-			SANs: &vault.SANs{
+			SANs: &policy.SANs{
 				DNSNames: some("names", 0, "contoso.com", "b.a.contoso.com", "*.fabrikam.com", "x.secret.contoso.com"),
 				UPNs:     some("users", 0, "ada@contoso.com", "bob@fabrikam.com"),
 			},

@@ -10,7 +10,7 @@ import (
 	"fmt"
 
 	"github.com/certwright/certwright/handler/internal/names"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // request is what a certificate is asked to be, in a policy or in a CSR.
@@ -47,8 +47,8 @@ var keyUsages = map[string]x509.KeyUsage{
 }
 
 // requestOfPolicy reads what the CSR of a policy will ask for, except its names.
-func requestOfPolicy(p vault.Policy) (request, *refusal) {
-	r := request{ca: p.X509.CA, ec: p.Key.Type == vault.KeyEC || p.Key.Type == vault.KeyECHSM}
+func requestOfPolicy(p policy.Policy) (request, *refusal) {
+	r := request{ca: p.X509.CA, ec: p.Key.Type == policy.KeyEC || p.Key.Type == policy.KeyECHSM}
 	for _, name := range p.X509.KeyUsage {
 		r.keyUsage |= keyUsages[name]
 	}

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // authority is a CA that lives for one certificate.
@@ -20,7 +20,7 @@ type authority struct {
 
 // issue makes a root, an intermediate CA below it and the certificate that csr
 // asks for, and returns them leaf first.
-func (i *Issuer) issue(csr *x509.CertificateRequest, x vault.X509Properties, now time.Time) ([][]byte, error) {
+func (i *Issuer) issue(csr *x509.CertificateRequest, x policy.X509Properties, now time.Time) ([][]byte, error) {
 	notBefore, notAfter := x.Validity(now)
 	root, err := newAuthority("Certwright Test Root", notBefore, notAfter, nil)
 	if err != nil {
@@ -30,7 +30,7 @@ func (i *Issuer) issue(csr *x509.CertificateRequest, x vault.X509Properties, now
 	if err != nil {
 		return nil, err
 	}
-	template, err := vault.Template(csr, x, now, intermediate.certificate.SubjectKeyId, i.cfg.Rand)
+	template, err := policy.Template(csr, x, now, intermediate.certificate.SubjectKeyId, i.cfg.Rand)
 	if err != nil {
 		return nil, err
 	}

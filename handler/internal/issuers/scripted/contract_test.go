@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
@@ -19,7 +20,7 @@ func TestContract(t *testing.T) {
 						return scripted.New(scripted.Config{Now: p.Now}), nil
 					},
 					Issuer: vault.IssuerSet{Org: &vault.OrganizationDetails{ID: script}},
-					Policy: vault.PolicyParams{X509: &vault.X509Params{Subject: new("CN=example.com")}},
+					Policy: policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com")}},
 				}
 			})
 		})

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/issuers/scripted"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -46,7 +47,7 @@ func request(t testing.TB, script string) vault.Request {
 		ID:      "5f3a9c10b1e2d3c4f5a6978877665544",
 		CSR:     csr,
 		Created: created,
-		Policy:  vault.Policy{X509: vault.X509Properties{ValidityMonths: 12}},
+		Policy:  policy.Policy{X509: policy.X509Properties{ValidityMonths: 12}},
 		Issuer:  vault.IssuerObject{Provider: "Test", Org: vault.OrganizationDetails{ID: script}},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
@@ -15,7 +16,7 @@ func TestContract(t *testing.T) {
 			New: func(p *vaulttest.Process) (vault.Issuer, error) {
 				return selfsigned.New(selfsigned.Config{Now: p.Now}), nil
 			},
-			Policy: vault.PolicyParams{X509: &vault.X509Params{Subject: new("CN=example.com")}},
+			Policy: policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com")}},
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -59,7 +60,7 @@ func (i *Issuer) Step(ctx context.Context, req vault.Request, state json.RawMess
 	if err != nil {
 		return state, vault.Retry(time.Time{}, fmt.Errorf("opening the private key: %w", err))
 	}
-	template, err := vault.Template(csr, req.Policy.X509, i.cfg.Now(), nil, i.cfg.Rand)
+	template, err := policy.Template(csr, req.Policy.X509, i.cfg.Now(), nil, i.cfg.Rand)
 	if err != nil {
 		return state, vault.Retry(time.Time{}, err)
 	}

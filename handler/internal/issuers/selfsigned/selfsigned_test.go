@@ -24,6 +24,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -33,12 +34,12 @@ var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 // keys holds a key pair of each kind; most of the time would go into them.
 var keys sync.Map
 
-func pooledKey(k vault.KeyProperties) (crypto.Signer, error) {
-	kind := vault.KeyProperties{Type: k.Type, Size: k.Size, Curve: k.Curve}
+func pooledKey(k policy.KeyProperties) (crypto.Signer, error) {
+	kind := policy.KeyProperties{Type: k.Type, Size: k.Size, Curve: k.Curve}
 	if key, ok := keys.Load(kind); ok {
 		return key.(crypto.Signer), nil
 	}
-	key, err := vault.GenerateKey(kind)
+	key, err := policy.GenerateKey(kind)
 	if err == nil {
 		keys.Store(kind, key)
 	}
@@ -47,7 +48,7 @@ func pooledKey(k vault.KeyProperties) (crypto.Signer, error) {
 
 // issue has a vault make a certificate of the issuer Self and returns its CSR
 // and leaf.
-func issue(t rapid.TB, p vault.PolicyParams) (csr *x509.CertificateRequest, leaf *x509.Certificate) {
+func issue(t rapid.TB, p policy.Params) (csr *x509.CertificateRequest, leaf *x509.Certificate) {
 	t.Helper()
 	var elapsed atomic.Int64
 	now := func() time.Time { return start.Add(time.Duration(elapsed.Load())) }
@@ -69,7 +70,7 @@ func issue(t rapid.TB, p vault.PolicyParams) (csr *x509.CertificateRequest, leaf
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Issuer = &vault.IssuerParams{Name: new("Self")}
+	p.Issuer = &policy.IssuerParams{Name: new("Self")}
 	op, err := v.Create(context.Background(), name, vault.CreateParams{Policy: &p})
 	if err != nil {
 		t.Fatal(err)
@@ -97,9 +98,9 @@ func issue(t rapid.TB, p vault.PolicyParams) (csr *x509.CertificateRequest, leaf
 
 func TestStepOpenSSL(t *testing.T) {
 	t.Parallel()
-	_, leaf := issue(t, vault.PolicyParams{X509: &vault.X509Params{
+	_, leaf := issue(t, policy.Params{X509: &policy.X509Params{
 		Subject: new(`CN=www.contoso.com, O="Contoso, Ltd.", C=CH`),
-		SANs: &vault.SANs{
+		SANs: &policy.SANs{
 			DNSNames:    []string{"www.contoso.com"},
 			UPNs:        []string{"ada@contoso.com"},
 			IPAddresses: []string{"2001:0db8::1"},
@@ -154,11 +155,11 @@ func TestStepFollowsCSR(t *testing.T) {
 		some := func(name string, list ...string) []string {
 			return rapid.SliceOfN(rapid.SampledFrom(list), 0, len(list)).Draw(t, name)
 		}
-		csr, leaf := issue(t, vault.PolicyParams{
-			Key: &vault.KeyParams{Type: new("EC"), Curve: new(rapid.SampledFrom([]string{"P-256", "P-384"}).Draw(t, "curve"))},
-			X509: &vault.X509Params{
+		csr, leaf := issue(t, policy.Params{
+			Key: &policy.KeyParams{Type: new("EC"), Curve: new(rapid.SampledFrom([]string{"P-256", "P-384"}).Draw(t, "curve"))},
+			X509: &policy.X509Params{
 				Subject: new(rapid.SampledFrom([]string{"CN=a", "O=x; OU=y+CN=z", "C=CH,CN=Zürich"}).Draw(t, "subject")),
-				SANs: &vault.SANs{
+				SANs: &policy.SANs{
 					DNSNames:    some("dns", "example.com", "*.example.com"),
 					Emails:      some("emails", "ada@example.com"),
 					UPNs:        some("upns", "ada@corp", "Zoë"),
@@ -207,7 +208,7 @@ func TestStepFailures(t *testing.T) {
 	gives := func(key crypto.Signer, err error) func(context.Context) (crypto.Signer, error) {
 		return func(context.Context) (crypto.Signer, error) { return key, err }
 	}
-	x := vault.X509Properties{ValidityMonths: 12}
+	x := policy.X509Properties{ValidityMonths: 12}
 	for _, c := range []struct {
 		name string
 		cfg  selfsigned.Config

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -25,7 +26,7 @@ const RequestID = "0123456789abcdef0123456789abcdef"
 // Request is an operation for names that was created a minute before now. UPNs, for
 // which crypto/x509 has no field, are in its policy only. Its private key must not
 // be asked for.
-func Request(t testing.TB, issuer vault.IssuerObject, now time.Time, cn string, sans vault.SANs) vault.Request {
+func Request(t testing.TB, issuer vault.IssuerObject, now time.Time, cn string, sans policy.SANs) vault.Request {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -48,7 +49,7 @@ func Request(t testing.TB, issuer vault.IssuerObject, now time.Time, cn string, 
 	}
 	return vault.Request{
 		ID: RequestID, Certificate: "web", CSR: csr, Created: now.Add(-time.Minute), Attempts: 1,
-		Policy: vault.Policy{X509: vault.X509Properties{SANs: &sans, ValidityMonths: 12}},
+		Policy: policy.Policy{X509: policy.X509Properties{SANs: &sans, ValidityMonths: 12}},
 		Issuer: issuer,
 		Key: func(context.Context) (crypto.Signer, error) {
 			t.Error("the private key was opened")

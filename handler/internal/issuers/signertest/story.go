@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -64,14 +65,14 @@ func (s *Story) SetCA(account, password *string) error {
 }
 
 // CreateWeb asks ca for the certificate, with an EC key.
-func (s *Story) CreateWeb(policy vault.PolicyParams) error {
+func (s *Story) CreateWeb(pol policy.Params) error {
 	s.t.Helper()
-	policy.Key = &vault.KeyParams{Type: new("EC"), Curve: new("P-256")}
-	if policy.Issuer == nil {
-		policy.Issuer = new(vault.IssuerParams)
+	pol.Key = &policy.KeyParams{Type: new("EC"), Curve: new("P-256")}
+	if pol.Issuer == nil {
+		pol.Issuer = new(policy.IssuerParams)
 	}
-	policy.Issuer.Name = new("ca")
-	_, err := s.Create(s.t.Context(), s.Web(), vault.CreateParams{Policy: &policy})
+	pol.Issuer.Name = new("ca")
+	_, err := s.Create(s.t.Context(), s.Web(), vault.CreateParams{Policy: &pol})
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/acme"
 	"github.com/certwright/certwright/handler/internal/issuers/signertest"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -60,7 +61,7 @@ func TestThroughACME(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			req := requestFor(t, "", vault.SANs{DNSNames: c.names})
+			req := requestFor(t, "", policy.SANs{DNSNames: c.names})
 			req.Issuer = vault.IssuerObject{Name: "ca", Provider: "acme", Enabled: true}
 			var state json.RawMessage
 			var out vault.Outcome

@@ -6,6 +6,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
@@ -27,7 +28,7 @@ func TestContract(t *testing.T) {
 				return stepca.New(stepca.Config{URL: url, Roots: n.Roots()})
 			},
 			Issuer:  vault.IssuerSet{AccountID: new(local.Provisioner), Password: new(ca.Key())},
-			Policy:  vault.PolicyParams{X509: &vault.X509Params{Subject: new("CN=example.com")}},
+			Policy:  policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com")}},
 			Secrets: []string{secret},
 		}
 	})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
 )
@@ -99,11 +100,11 @@ func (f *front) issuer(cfg stepca.Config) *stepca.Issuer {
 // request is an operation for example.com.
 func request(t testing.TB) vault.Request {
 	t.Helper()
-	return requestFor(t, "example.com", vault.SANs{DNSNames: []string{"example.com", "www.example.com"}})
+	return requestFor(t, "example.com", policy.SANs{DNSNames: []string{"example.com", "www.example.com"}})
 }
 
 // requestFor is an operation for names.
-func requestFor(t testing.TB, cn string, sans vault.SANs) vault.Request {
+func requestFor(t testing.TB, cn string, sans policy.SANs) vault.Request {
 	t.Helper()
 	return signertest.Request(t, issuerObject(ca), start, cn, sans)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -58,7 +59,7 @@ func (i *Issuer) newSigning(req vault.Request, p provisioner) (signing, error) {
 }
 
 // validity is how long a certificate is to be valid.
-func (i *Issuer) validity(x vault.X509Properties) time.Duration {
+func (i *Issuer) validity(x policy.X509Properties) time.Duration {
 	now := i.cfg.Now()
 	_, notAfter := x.Validity(now)
 	validity := notAfter.Sub(now)

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -128,10 +128,10 @@ func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
 }
 
 // CheckPolicy refuses what a JWK provisioner does not certify.
-func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
+func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p policy.Policy) error {
 	sans := p.X509.SANs
 	if sans == nil {
-		sans = new(vault.SANs)
+		sans = new(policy.SANs)
 	}
 	switch {
 	case len(sans.UPNs) > 0:

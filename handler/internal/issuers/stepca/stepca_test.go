@@ -19,6 +19,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
 	"github.com/certwright/certwright/scripts/localcloud/supervise/supervisetest"
@@ -55,22 +56,22 @@ func TestIssued(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		cn     string
-		sans   vault.SANs
+		sans   policy.SANs
 		wantCN string
-		want   vault.SANs
+		want   policy.SANs
 	}{
-		"names":          {"example.com", vault.SANs{DNSNames: []string{"example.com", "*.example.com"}}, "example.com", vault.SANs{DNSNames: []string{"example.com", "*.example.com"}}},
-		"only a CN":      {"example.com", vault.SANs{}, "example.com", vault.SANs{DNSNames: []string{"example.com"}}},
-		"a CN besides":   {"Service 7", vault.SANs{DNSNames: []string{"example.com"}}, "Service 7", vault.SANs{DNSNames: []string{"example.com"}}},
-		"no CN":          {"", vault.SANs{DNSNames: []string{"example.com"}}, "example.com", vault.SANs{DNSNames: []string{"example.com"}}},
-		"upper case":     {"Example.COM", vault.SANs{DNSNames: []string{"Example.COM"}}, "Example.COM", vault.SANs{DNSNames: []string{"Example.COM"}}},
-		"only a mailbox": {"", vault.SANs{Emails: []string{"ada@example.com"}}, "ada@example.com", vault.SANs{Emails: []string{"ada@example.com"}}},
-		"only a URI":     {"", vault.SANs{URIs: []string{"spiffe://example.com/a,b"}}, "spiffe://example.com/a,b", vault.SANs{URIs: []string{"spiffe://example.com/a,b"}}},
+		"names":          {"example.com", policy.SANs{DNSNames: []string{"example.com", "*.example.com"}}, "example.com", policy.SANs{DNSNames: []string{"example.com", "*.example.com"}}},
+		"only a CN":      {"example.com", policy.SANs{}, "example.com", policy.SANs{DNSNames: []string{"example.com"}}},
+		"a CN besides":   {"Service 7", policy.SANs{DNSNames: []string{"example.com"}}, "Service 7", policy.SANs{DNSNames: []string{"example.com"}}},
+		"no CN":          {"", policy.SANs{DNSNames: []string{"example.com"}}, "example.com", policy.SANs{DNSNames: []string{"example.com"}}},
+		"upper case":     {"Example.COM", policy.SANs{DNSNames: []string{"Example.COM"}}, "Example.COM", policy.SANs{DNSNames: []string{"Example.COM"}}},
+		"only a mailbox": {"", policy.SANs{Emails: []string{"ada@example.com"}}, "ada@example.com", policy.SANs{Emails: []string{"ada@example.com"}}},
+		"only a URI":     {"", policy.SANs{URIs: []string{"spiffe://example.com/a,b"}}, "spiffe://example.com/a,b", policy.SANs{URIs: []string{"spiffe://example.com/a,b"}}},
 		"every kind": {
 			"example.com",
-			vault.SANs{DNSNames: []string{"example.com"}, Emails: []string{"ada@example.com"}, IPAddresses: []string{"192.0.2.1", "2001:db8::1"}, URIs: []string{"urn:x:y"}},
+			policy.SANs{DNSNames: []string{"example.com"}, Emails: []string{"ada@example.com"}, IPAddresses: []string{"192.0.2.1", "2001:db8::1"}, URIs: []string{"urn:x:y"}},
 			"example.com",
-			vault.SANs{DNSNames: []string{"example.com"}, Emails: []string{"ada@example.com"}, IPAddresses: []string{"192.0.2.1", "2001:db8::1"}, URIs: []string{"urn:x:y"}},
+			policy.SANs{DNSNames: []string{"example.com"}, Emails: []string{"ada@example.com"}, IPAddresses: []string{"192.0.2.1", "2001:db8::1"}, URIs: []string{"urn:x:y"}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +82,7 @@ func TestIssued(t *testing.T) {
 			if state != nil || len(out.Chain) != 2 {
 				t.Errorf("state %s, %d certificates", state, len(out.Chain))
 			}
-			got := vault.SANs{DNSNames: leaf.DNSNames, Emails: leaf.EmailAddresses}
+			got := policy.SANs{DNSNames: leaf.DNSNames, Emails: leaf.EmailAddresses}
 			for _, ip := range leaf.IPAddresses {
 				got.IPAddresses = append(got.IPAddresses, ip.String())
 			}
@@ -288,18 +289,18 @@ func TestCheckIssuer(t *testing.T) {
 func TestCheckPolicy(t *testing.T) {
 	t.Parallel()
 	i := newFront(t).issuer(stepca.Config{})
-	named := vault.Policy{X509: vault.X509Properties{Subject: "CN=example.com"}}
+	named := policy.Policy{X509: policy.X509Properties{Subject: "CN=example.com"}}
 	withType := named
 	withType.Issuer.CertificateType = "OV-SSL"
 	for name, c := range map[string]struct {
-		policy vault.Policy
+		policy policy.Policy
 		want   string // empty: accepted
 	}{
-		"names":   {vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{DNSNames: []string{"example.com"}, URIs: []string{"urn:x"}}}}, ""},
+		"names":   {policy.Policy{X509: policy.X509Properties{SANs: &policy.SANs{DNSNames: []string{"example.com"}, URIs: []string{"urn:x"}}}}, ""},
 		"a CN":    {named, ""},
-		"no name": {vault.Policy{X509: vault.X509Properties{Subject: "O=Example", SANs: &vault.SANs{}}}, "has neither a common name nor an alternative name"},
-		"a UPN":   {vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{UPNs: []string{"ada@corp"}}}}, `policy.x509_props.sans.upns: has "ada@corp"`},
-		"a CA":    {vault.Policy{X509: vault.X509Properties{Subject: "CN=example.com", CA: true}}, "policy.x509_props.basic_constraints.ca: is true"},
+		"no name": {policy.Policy{X509: policy.X509Properties{Subject: "O=Example", SANs: &policy.SANs{}}}, "has neither a common name nor an alternative name"},
+		"a UPN":   {policy.Policy{X509: policy.X509Properties{SANs: &policy.SANs{UPNs: []string{"ada@corp"}}}}, `policy.x509_props.sans.upns: has "ada@corp"`},
+		"a CA":    {policy.Policy{X509: policy.X509Properties{Subject: "CN=example.com", CA: true}}, "policy.x509_props.basic_constraints.ca: is true"},
 		"a cty":   {withType, `policy.issuer.cty: is "OV-SSL"`},
 	} {
 		err := i.CheckPolicy(issuerObject(ca), c.policy)
@@ -312,7 +313,7 @@ func TestCheckPolicy(t *testing.T) {
 func TestCSRThatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	f := newFront(t)
-	garbage, nameless := request(t), requestFor(t, "", vault.SANs{})
+	garbage, nameless := request(t), requestFor(t, "", policy.SANs{})
 	garbage.CSR = []byte("?")
 	for want, req := range map[string]vault.Request{"The CSR cannot be sent to step-ca: ": garbage, "neither a common name nor an alternative name": nameless} {
 		_, out := f.issuer(stepca.Config{}).Step(t.Context(), req, nil)

@@ -10,7 +10,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/stepca"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
 )
 
@@ -23,13 +23,13 @@ func TestVaultIssues(t *testing.T) {
 	if err := story.SetCA(new(local.Provisioner), new(ca.Key())); err != nil {
 		t.Fatal(err)
 	}
-	create := func(sans *vault.SANs) error {
-		return story.CreateWeb(vault.PolicyParams{X509: &vault.X509Params{Subject: new("CN=example.com, O=Example"), SANs: sans}})
+	create := func(sans *policy.SANs) error {
+		return story.CreateWeb(policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com, O=Example"), SANs: sans}})
 	}
-	if err := create(&vault.SANs{UPNs: []string{"ada@corp"}}); err == nil || !strings.Contains(err.Error(), "sans.upns") {
+	if err := create(&policy.SANs{UPNs: []string{"ada@corp"}}); err == nil || !strings.Contains(err.Error(), "sans.upns") {
 		t.Errorf("create with a UPN: %v", err)
 	}
-	if err := create(&vault.SANs{DNSNames: []string{"example.com"}, Emails: []string{"ada@example.com"}}); err != nil {
+	if err := create(&policy.SANs{DNSNames: []string{"example.com"}, Emails: []string{"ada@example.com"}}); err != nil {
 		t.Fatal(err)
 	}
 	f.Set(func() { f.Faults = []fault.Func{fault.Lost} })

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
@@ -20,7 +21,7 @@ func TestContract(t *testing.T) {
 				return vaultpki.New(vaultpki.Config{URL: url, Roots: n.Roots(), Role: "web", Now: p.Now})
 			},
 			Issuer:  vault.IssuerSet{AccountID: new(roleID), Password: new(secretID)},
-			Policy:  vault.PolicyParams{X509: &vault.X509Params{Subject: new("CN=example.com")}},
+			Policy:  policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com")}},
 			Secrets: []string{secretID, tokenPrefix},
 			Made:    func() vaulttest.Made { return vaulttest.Made{Certificates: s.made()} },
 		}

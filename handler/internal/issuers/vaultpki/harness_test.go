@@ -13,6 +13,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -152,11 +153,11 @@ func (s *server) last() *x509.Certificate {
 // for.
 func request(t testing.TB) vault.Request {
 	t.Helper()
-	return requestFor(t, vault.SANs{DNSNames: []string{"example.com", "www.example.com"}})
+	return requestFor(t, policy.SANs{DNSNames: []string{"example.com", "www.example.com"}})
 }
 
 // requestFor is an operation with alternative names.
-func requestFor(t testing.TB, sans vault.SANs) vault.Request {
+func requestFor(t testing.TB, sans policy.SANs) vault.Request {
 	t.Helper()
 	req := signertest.Request(t, issuerObject, start, "example.com", sans)
 	req.Policy.X509.Subject = "CN=example.com"

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -62,7 +63,7 @@ func (i *Issuer) newSigning(req vault.Request) (signing, error) {
 }
 
 // altNames are the DNS names and e-mail addresses in one text.
-func altNames(sans *vault.SANs) (string, error) {
+func altNames(sans *policy.SANs) (string, error) {
 	if sans == nil {
 		return "", nil
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/signertest"
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // In a vault: an operation goes from create to certificate in one tick, a lost
@@ -25,10 +25,10 @@ func TestVaultIssues(t *testing.T) {
 		t.Fatal(err)
 	}
 	create := func(cty string) error {
-		return story.CreateWeb(vault.PolicyParams{
-			ContentType: new(vault.ContentPEM),
-			X509:        &vault.X509Params{Subject: new("CN=example.com"), SANs: &vault.SANs{DNSNames: []string{"example.com"}}},
-			Issuer:      &vault.IssuerParams{CertificateType: new(cty)},
+		return story.CreateWeb(policy.Params{
+			ContentType: new(policy.ContentPEM),
+			X509:        &policy.X509Params{Subject: new("CN=example.com"), SANs: &policy.SANs{DNSNames: []string{"example.com"}}},
+			Issuer:      &policy.IssuerParams{CertificateType: new(cty)},
 		})
 	}
 	if err := create("admin"); err == nil || !strings.Contains(err.Error(), "is not a role that may be chosen") {

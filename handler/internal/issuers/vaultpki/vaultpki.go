@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/certwright/certwright/handler/internal/issuers/egress"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -162,7 +162,7 @@ func (i *Issuer) failed(err error) vault.Outcome {
 }
 
 // signPath is where a policy's certificates are signed, below /v1/.
-func (i *Issuer) signPath(p vault.Policy) (string, error) {
+func (i *Issuer) signPath(p policy.Policy) (string, error) {
 	verb := "sign"
 	if i.cfg.Verbatim {
 		verb = "sign-verbatim"
@@ -209,7 +209,7 @@ func (i *Issuer) CheckIssuer(o vault.IssuerObject) error {
 
 // CheckPolicy refuses a role that may not be chosen, and what no role signs or
 // the API cannot carry.
-func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p vault.Policy) error {
+func (i *Issuer) CheckPolicy(_ vault.IssuerObject, p policy.Policy) error {
 	if _, err := i.signPath(p); err != nil {
 		return field.Errorf("policy.issuer.cty", "does not fit %s: %v", i.base.Host, err)
 	}

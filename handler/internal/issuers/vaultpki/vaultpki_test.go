@@ -10,6 +10,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -93,12 +94,12 @@ func TestIssued(t *testing.T) {
 func TestNamesBesideTheCSR(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		sans vault.SANs
+		sans policy.SANs
 		want map[string]any // of the request, besides the common name
 	}{
-		"none": {vault.SANs{}, map[string]any{"exclude_cn_from_sans": false}},
+		"none": {policy.SANs{}, map[string]any{"exclude_cn_from_sans": false}},
 		"every kind": {
-			vault.SANs{
+			policy.SANs{
 				DNSNames: []string{"example.com", "*.example.com"}, Emails: []string{"ada@example.com"},
 				IPAddresses: []string{"192.0.2.1", "2001:db8::1"}, URIs: []string{"spiffe://example.com/a,b", "urn:x"},
 			},
@@ -108,7 +109,7 @@ func TestNamesBesideTheCSR(t *testing.T) {
 			},
 		},
 		"UPN": {
-			vault.SANs{UPNs: []string{"ada@corp", "a,b;c@corp"}},
+			policy.SANs{UPNs: []string{"ada@corp", "a,b;c@corp"}},
 			map[string]any{
 				"other_sans":           []any{"1.3.6.1.4.1.311.20.2.3;UTF8:ada@corp", "1.3.6.1.4.1.311.20.2.3;UTF8:a,b;c@corp"},
 				"exclude_cn_from_sans": true,
@@ -210,24 +211,24 @@ func TestCheckPolicy(t *testing.T) {
 	s := newServer(t)
 	one := s.issuer(vaultpki.Config{})
 	several := s.issuer(vaultpki.Config{Roles: []string{"web", "mail"}})
-	cty := func(role string) vault.Policy {
-		return vault.Policy{Issuer: vault.IssuerParameters{CertificateType: role}}
+	cty := func(role string) policy.Policy {
+		return policy.Policy{Issuer: policy.IssuerParameters{CertificateType: role}}
 	}
 	for name, c := range map[string]struct {
 		issuer *vaultpki.Issuer
-		policy vault.Policy
+		policy policy.Policy
 		want   string // empty: accepted
 	}{
-		"default":       {one, vault.Policy{}, ""},
+		"default":       {one, policy.Policy{}, ""},
 		"by name":       {one, cty("web"), ""},
 		"another":       {one, cty("admin"), `policy.issuer.cty: does not fit 127.0.0.1`},
 		"a path":        {one, cty("web/../../sys"), `is not a role that may be chosen: web`},
-		"no default":    {several, vault.Policy{}, "a role must be chosen: mail, web"},
+		"no default":    {several, policy.Policy{}, "a role must be chosen: mail, web"},
 		"of several":    {several, cty("mail"), ""},
-		"verbatim":      {s.issuer(vaultpki.Config{Verbatim: true}), vault.Policy{}, ""},
+		"verbatim":      {s.issuer(vaultpki.Config{Verbatim: true}), policy.Policy{}, ""},
 		"verbatim role": {s.issuer(vaultpki.Config{Verbatim: true}), cty("web"), `"web" is not a role that may be chosen`},
-		"a CA":          {one, vault.Policy{X509: vault.X509Properties{CA: true}}, "basic_constraints.ca: is true"},
-		"a comma": {one, vault.Policy{X509: vault.X509Properties{SANs: &vault.SANs{Emails: []string{`"a,b"@example.com`}}}},
+		"a CA":          {one, policy.Policy{X509: policy.X509Properties{CA: true}}, "basic_constraints.ca: is true"},
+		"a comma": {one, policy.Policy{X509: policy.X509Properties{SANs: &policy.SANs{Emails: []string{`"a,b"@example.com`}}}},
 			"policy.x509_props.sans: cannot be sent"},
 	} {
 		err := c.issuer.CheckPolicy(issuerObject, c.policy)
@@ -243,7 +244,7 @@ func TestStepThatWouldBeRefusedAtCreate(t *testing.T) {
 	s := newServer(t)
 	chosen, comma, noCSR := request(t), request(t), request(t)
 	chosen.Policy.Issuer.CertificateType = "admin"
-	comma.Policy.X509.SANs = &vault.SANs{Emails: []string{`"a,b"@example.com`}}
+	comma.Policy.X509.SANs = &policy.SANs{Emails: []string{`"a,b"@example.com`}}
 	noCSR.CSR = []byte("?")
 	for want, req := range map[string]vault.Request{"is not a role": chosen, "has a comma": comma, "reading the CSR": noCSR} {
 		_, out := s.issuer(vaultpki.Config{}).Step(t.Context(), req, nil)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/handler/internal/vaulttest"
 )
@@ -24,7 +25,7 @@ func TestContract(t *testing.T) {
 				return webhook.New(webhook.Config{URL: url + base, Roots: n.Roots(), Now: p.Now, Log: p.Log})
 			},
 			Issuer:    vault.IssuerSet{AccountID: new(keyID), Password: new(secret)},
-			Policy:    vault.PolicyParams{X509: &vault.X509Params{Subject: new("CN=example.com")}},
+			Policy:    policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com")}},
 			Secrets:   []string{secret},
 			Made:      a.account,
 			MaxOrders: 1, MaxCertificates: 1, Idempotent: true,

@@ -30,6 +30,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -244,7 +245,7 @@ func (a *authority) sign(csrPEM string) []string {
 		a.t.Errorf("CSR: %v", err)
 		return nil
 	}
-	template, err := vault.Template(csr, vault.X509Properties{ValidityMonths: 12}, a.now(), a.root.SubjectKeyId, rand.Reader)
+	template, err := policy.Template(csr, policy.X509Properties{ValidityMonths: 12}, a.now(), a.root.SubjectKeyId, rand.Reader)
 	if err != nil {
 		a.t.Error(err)
 		return nil
@@ -358,9 +359,9 @@ func request(t testing.TB) vault.Request {
 	}
 	return vault.Request{
 		ID: requestID, Certificate: "web", CSR: csr, Created: start.Add(-time.Minute), Attempts: 1,
-		Policy: vault.Policy{X509: vault.X509Properties{
+		Policy: policy.Policy{X509: policy.X509Properties{
 			Subject:        "CN=example.com",
-			SANs:           &vault.SANs{DNSNames: []string{"example.com", "www.example.com"}},
+			SANs:           &policy.SANs{DNSNames: []string{"example.com", "www.example.com"}},
 			EKUs:           []string{"1.3.6.1.5.5.7.3.1"},
 			KeyUsage:       []string{"digitalSignature"},
 			ValidityMonths: 12,

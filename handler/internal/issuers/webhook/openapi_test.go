@@ -14,6 +14,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -50,9 +51,9 @@ func conversation(t *testing.T) []exchange {
 	a := newAuthority(t)
 	i := a.issuer(webhook.Config{Vault: "vault-1"})
 	small, full := request(t), request(t)
-	small.Policy.X509 = vault.X509Properties{ValidityMonths: 1}
+	small.Policy.X509 = policy.X509Properties{ValidityMonths: 1}
 	full.ID = strings.Repeat("f", 32)
-	full.Policy.X509.SANs = &vault.SANs{
+	full.Policy.X509.SANs = &policy.SANs{
 		DNSNames: []string{"example.com"}, Emails: []string{"ada@example.com"}, UPNs: []string{"ada@corp"},
 		URIs: []string{"spiffe://example.com/a"}, IPAddresses: []string{"192.0.2.1"},
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/issuers/fault"
 	"github.com/certwright/certwright/handler/internal/issuers/webhook"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -156,7 +157,7 @@ func TestRequestBody(t *testing.T) {
 	req := request(t)
 	old := a.sign(string(pemCSR(req.CSR)))
 	req.Policy.X509.CA = true
-	req.Policy.X509.SANs = &vault.SANs{
+	req.Policy.X509.SANs = &policy.SANs{
 		DNSNames: []string{"example.com"}, Emails: []string{"ada@example.com"}, UPNs: []string{"ada@corp"},
 		URIs: []string{"spiffe://example.com/a"}, IPAddresses: []string{"192.0.2.1"},
 	}

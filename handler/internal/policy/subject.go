@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"encoding/asn1"
@@ -217,9 +217,9 @@ func decodeString(ber []byte) (string, bool) {
 	return s, ok && err == nil && len(rest) == 0
 }
 
-// formatSubject prints the DER of a Name in the syntax of parseSubject, its
+// FormatSubject prints the DER of a Name in the syntax of parseSubject, its
 // RDNs in their encoded order.
-func formatSubject(der []byte) (string, error) {
+func FormatSubject(der []byte) (string, error) {
 	var name []rdnSET
 	if rest, err := asn1.Unmarshal(der, &name); err != nil {
 		return "", fmt.Errorf("reading a distinguished name: %w", err)

@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"slices"
@@ -30,11 +30,11 @@ const (
 	daysPerMonth       = 27  // the REST page's bound of days_before_expiry
 )
 
-// NewPolicy completes p with Key Vault's defaults and checks it. The error is
+// New completes p with Key Vault's defaults and checks it. The error is
 // a BadParameter.
 //
 // REST page: Create Certificate, CertificatePolicy.
-func NewPolicy(p PolicyParams, now time.Time) (Policy, error) {
+func New(p Params, now time.Time) (Policy, error) {
 	policy := Policy{Enabled: p.Enabled == nil || *p.Enabled, Created: now, Updated: now}
 	if err := policy.setGroups(p, true); err != nil {
 		return Policy{}, err
@@ -49,7 +49,7 @@ func NewPolicy(p PolicyParams, now time.Time) (Policy, error) {
 // is a BadParameter.
 //
 // REST page: Update Certificate Policy.
-func (old Policy) Update(p PolicyParams, now time.Time) (Policy, error) {
+func (old Policy) Update(p Params, now time.Time) (Policy, error) {
 	policy := old
 	if p.Enabled != nil {
 		policy.Enabled = *p.Enabled
@@ -66,7 +66,7 @@ func (old Policy) Update(p PolicyParams, now time.Time) (Policy, error) {
 }
 
 // setGroups sets the groups that p has, and all of them when all is set.
-func (policy *Policy) setGroups(p PolicyParams, all bool) error {
+func (policy *Policy) setGroups(p Params, all bool) error {
 	var err error
 	if p.Key != nil && *p.Key != (KeyParams{}) || all {
 		if policy.Key, err = newKeyProperties(deref(p.Key)); err != nil {
@@ -248,7 +248,7 @@ func newIssuerParameters(p IssuerParams) (IssuerParameters, error) {
 			return IssuerParameters{}, field.Errorf("policy.issuer.name", "%q: must be the name of an issuer", issuer.Name)
 		}
 	}
-	if len(issuer.CertificateType) > maxCertificateType || !isText(issuer.CertificateType) {
+	if len(issuer.CertificateType) > maxCertificateType || !field.IsText(issuer.CertificateType) {
 		return IssuerParameters{}, field.Errorf("policy.issuer.cty", "must be text of at most %d bytes", maxCertificateType)
 	}
 	return issuer, nil

@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"encoding/asn1"
@@ -6,7 +6,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -130,7 +129,7 @@ func (t attributeType) encode(text string) (asn1.RawValue, error) {
 	switch {
 	case text == "":
 		return refuse("is empty")
-	case !isText(text):
+	case !field.IsText(text):
 		return refuse("is not UTF-8 or has a control character")
 	case utf8.RuneCountInString(text) > t.max:
 		return refuse(fmt.Sprintf("has more than %d characters", t.max))
@@ -169,11 +168,6 @@ func isPrintable(s string) bool {
 
 func isASCII(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
-}
-
-// isText reports whether s is UTF-8 without control characters.
-func isText(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // parseOID reads an object identifier in dotted form, as far as crypto/x509

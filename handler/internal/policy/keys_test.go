@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"bytes"
@@ -44,13 +44,13 @@ func TestGenerateKey(t *testing.T) {
 		default:
 			t.Errorf("%+v: %T", k, pub)
 		}
-		der, err := marshalKey(key)
+		der, err := MarshalKey(key)
 		if err != nil {
 			t.Errorf("%+v: %v", k, err)
 			continue
 		}
-		back, err := parseKey(der)
-		if err != nil || !samePublicKey(back.Public(), key.Public()) {
+		back, err := ParseKey(der)
+		if err != nil || !SamePublicKey(back.Public(), key.Public()) {
 			t.Errorf("%+v: came back as %v, %v", k, back, err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestGenerateKey(t *testing.T) {
 func TestMarshalKeyOpenSSL(t *testing.T) {
 	t.Parallel()
 	for name, key := range certtest.Keys {
-		der, err := marshalKey(key())
+		der, err := MarshalKey(key())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +84,7 @@ func TestParseKeyRefuses(t *testing.T) {
 	t.Parallel()
 	x25519 := "\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x6e\x04\x22\x04\x20" + "0123456789abcdef0123456789abcdef"
 	for name, der := range map[string]string{"nothing": "", "garbage": "key", "a key that does not sign": x25519} {
-		if key, err := parseKey([]byte(der)); err == nil {
+		if key, err := ParseKey([]byte(der)); err == nil {
 			t.Errorf("%s: %T", name, key)
 		}
 	}
@@ -113,7 +113,7 @@ func TestSamePublicKey(t *testing.T) {
 		"no key":      {nil, key, false},
 		"not a key":   {"key", key, false},
 	} {
-		if got := samePublicKey(c.a, c.b); got != c.want {
+		if got := SamePublicKey(c.a, c.b); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"slices"
@@ -89,8 +89,8 @@ const (
 	IssuerUnknown = "Unknown"
 )
 
-// PolicyParams are a policy as a caller sends it: what is nil was not sent.
-type PolicyParams struct {
+// Params are a policy as a caller sends it: what is nil was not sent.
+type Params struct {
 	Key             *KeyParams
 	ContentType     *string // secret_props.contentType
 	X509            *X509Params
@@ -125,13 +125,13 @@ type IssuerParams struct {
 	Transparency    *bool
 }
 
-func (p Policy) hasAction(action string) bool {
-	_, ok := p.action(action)
+func (p Policy) HasAction(action string) bool {
+	_, ok := p.Action(action)
 	return ok
 }
 
-// action is the first of a policy's lifetime actions of this kind.
-func (p Policy) action(action string) (LifetimeAction, bool) {
+// Action is the first of a policy's lifetime actions of this kind.
+func (p Policy) Action(action string) (LifetimeAction, bool) {
 	i := slices.IndexFunc(p.LifetimeActions, func(a LifetimeAction) bool { return a.Action == action })
 	if i < 0 {
 		return LifetimeAction{}, false

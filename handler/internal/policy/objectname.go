@@ -1,4 +1,4 @@
-package vault
+package policy
 
 // IsName reports whether s can be the name of a certificate or of an issuer: 1
 // to 127 letters, digits and hyphens.

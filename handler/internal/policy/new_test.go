@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"errors"
@@ -7,16 +7,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/certwright/certwright/handler/internal/certtest"
-
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/certwright/certwright/handler/internal/certtest"
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // sent is a valid policy as sent, changed by edit.
-func sent(edit func(*PolicyParams)) PolicyParams {
-	p := PolicyParams{X509: &X509Params{Subject: new("CN=example.com")}, Key: &KeyParams{}, Issuer: &IssuerParams{}}
+func sent(edit func(*Params)) Params {
+	p := Params{X509: &X509Params{Subject: new("CN=example.com")}, Key: &KeyParams{}, Issuer: &IssuerParams{}}
 	if edit != nil {
 		edit(&p)
 	}
@@ -49,18 +48,18 @@ func TestNewPolicyDefaults(t *testing.T) {
 	subject := &X509Params{Subject: new("CN=example.com")}
 	for _, c := range []struct {
 		name string
-		in   PolicyParams
+		in   Params
 		want Policy
 	}{
-		{"only a subject", PolicyParams{X509: subject}, unknown},
-		{"empty groups", PolicyParams{X509: subject, Key: &KeyParams{}, Issuer: &IssuerParams{}}, unknown},
-		{"Self", PolicyParams{X509: subject, Issuer: &IssuerParams{Name: new("Self")}}, withIssuer("Self", "AutoRenew")},
-		{"self", PolicyParams{X509: subject, Issuer: &IssuerParams{Name: new("self")}}, withIssuer("self", "AutoRenew")},
-		{"unknown", PolicyParams{X509: subject, Issuer: &IssuerParams{Name: new("unknown")}}, withIssuer("unknown", "EmailContacts")},
-		{"an issuer object", PolicyParams{X509: subject, Issuer: &IssuerParams{Name: new("My-CA")}}, withIssuer("My-CA", "EmailContacts")},
-		{"0 months", PolicyParams{X509: &X509Params{Subject: new("CN=example.com"), ValidityMonths: new(0)}}, unknown},
+		{"only a subject", Params{X509: subject}, unknown},
+		{"empty groups", Params{X509: subject, Key: &KeyParams{}, Issuer: &IssuerParams{}}, unknown},
+		{"Self", Params{X509: subject, Issuer: &IssuerParams{Name: new("Self")}}, withIssuer("Self", "AutoRenew")},
+		{"self", Params{X509: subject, Issuer: &IssuerParams{Name: new("self")}}, withIssuer("self", "AutoRenew")},
+		{"unknown", Params{X509: subject, Issuer: &IssuerParams{Name: new("unknown")}}, withIssuer("unknown", "EmailContacts")},
+		{"an issuer object", Params{X509: subject, Issuer: &IssuerParams{Name: new("My-CA")}}, withIssuer("My-CA", "EmailContacts")},
+		{"0 months", Params{X509: &X509Params{Subject: new("CN=example.com"), ValidityMonths: new(0)}}, unknown},
 	} {
-		got, err := NewPolicy(c.in, certtest.Time)
+		got, err := New(c.in, certtest.Time)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -80,7 +79,7 @@ func TestNewPolicyKeepsWhatIsSent(t *testing.T) {
 		URIs:        []string{"https://example.com/a?b#c", "spiffe://td/ns/x", "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "https://[2001:db8::1]:8443/"},
 		IPAddresses: []string{"192.0.2.1", "2001:0db8::1", "::ffff:192.0.2.1"},
 	}
-	got, err := NewPolicy(PolicyParams{
+	got, err := New(Params{
 		Key:         &KeyParams{Exportable: new(false), Type: new("RSA"), Size: new(4096), Reuse: new(true)},
 		ContentType: new("application/x-pem-file"),
 		X509: &X509Params{
@@ -127,7 +126,7 @@ func TestNewPolicyKeepsWhatIsSent(t *testing.T) {
 // Nothing sent, nothing and something are three things on the wire.
 func TestNewPolicyNoneAndEmpty(t *testing.T) {
 	t.Parallel()
-	p, err := NewPolicy(sent(func(p *PolicyParams) {
+	p, err := New(sent(func(p *Params) {
 		p.X509.SANs = &SANs{}
 		p.X509.EKUs = []string{}
 		p.X509.KeyUsage = []string{}
@@ -145,7 +144,7 @@ func TestNewPolicyNoneAndEmpty(t *testing.T) {
 		{SANs: &SANs{DNSNames: []string{"a"}}},
 		{Subject: new(" "), SANs: &SANs{UPNs: []string{"a"}}},
 	} {
-		p, err := NewPolicy(PolicyParams{X509: x}, certtest.Time)
+		p, err := New(Params{X509: x}, certtest.Time)
 		if err != nil {
 			t.Errorf("%+v: %v", x, err)
 		} else if (p.X509.SANs == nil) != (x.SANs == nil) {
@@ -177,7 +176,7 @@ func TestNewPolicyKeys(t *testing.T) {
 		{KeyParams{Type: new("EC"), Size: new(521), Curve: new("p-521")}, ec("P-521", 521)},
 		{KeyParams{Type: new("EC-HSM"), Curve: new("P-384")}, KeyProperties{Type: "EC-HSM", Curve: "P-384", Size: 384}},
 	} {
-		p, err := NewPolicy(sent(func(p *PolicyParams) { p.Key = &c.in }), certtest.Time)
+		p, err := New(sent(func(p *Params) { p.Key = &c.in }), certtest.Time)
 		if err != nil {
 			t.Errorf("%+v: %v", c.in, err)
 		} else if diff := cmp.Diff(c.want, p.Key); diff != "" {
@@ -188,20 +187,20 @@ func TestNewPolicyKeys(t *testing.T) {
 
 func TestNewPolicyRefuses(t *testing.T) {
 	t.Parallel()
-	type edit = func(*PolicyParams)
-	key := func(k KeyParams) edit { return func(p *PolicyParams) { p.Key = &k } }
-	sans := func(s SANs) edit { return func(p *PolicyParams) { p.X509.SANs = &s } }
-	months := func(n int) edit { return func(p *PolicyParams) { p.X509.ValidityMonths = &n } }
-	actions := func(a ...LifetimeAction) edit { return func(p *PolicyParams) { p.LifetimeActions = a } }
+	type edit = func(*Params)
+	key := func(k KeyParams) edit { return func(p *Params) { p.Key = &k } }
+	sans := func(s SANs) edit { return func(p *Params) { p.X509.SANs = &s } }
+	months := func(n int) edit { return func(p *Params) { p.X509.ValidityMonths = &n } }
+	actions := func(a ...LifetimeAction) edit { return func(p *Params) { p.LifetimeActions = a } }
 	const x509, san, lifetime = "policy.x509_props", "policy.x509_props.sans", "policy.lifetime_actions"
 	label, long := strings.Repeat("a", 63), strings.Repeat("ü", 1000)
 	for _, c := range []struct {
 		field string
 		edit  edit
 	}{
-		{x509, func(p *PolicyParams) { p.X509 = nil }},
-		{x509, func(p *PolicyParams) { p.X509 = &X509Params{SANs: &SANs{}} }},
-		{x509, func(p *PolicyParams) { p.X509.Subject = new("  ") }},
+		{x509, func(p *Params) { p.X509 = nil }},
+		{x509, func(p *Params) { p.X509 = &X509Params{SANs: &SANs{}} }},
+		{x509, func(p *Params) { p.X509.Subject = new("  ") }},
 
 		{"policy.key_props.kty", key(KeyParams{Type: new("oct")})},
 		{"policy.key_props.kty", key(KeyParams{Type: new("")})},
@@ -219,17 +218,17 @@ func TestNewPolicyRefuses(t *testing.T) {
 		{"policy.key_props.crv", key(KeyParams{Type: new("EC"), Curve: &long})},
 		{"policy.key_props.crv", key(KeyParams{Curve: &long})},
 
-		{"policy.secret_props.contentType", func(p *PolicyParams) { p.ContentType = new("text/plain") }},
-		{"policy.secret_props.contentType", func(p *PolicyParams) { p.ContentType = new("") }},
-		{"policy.secret_props.contentType", func(p *PolicyParams) { p.ContentType = &long }},
+		{"policy.secret_props.contentType", func(p *Params) { p.ContentType = new("text/plain") }},
+		{"policy.secret_props.contentType", func(p *Params) { p.ContentType = new("") }},
+		{"policy.secret_props.contentType", func(p *Params) { p.ContentType = &long }},
 
-		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{"serverAuth"} }},
-		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{""} }},
-		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{long} }},
-		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = []string{"2.25.329800735698586629295641978511506172918"} }},
-		{x509 + ".ekus", func(p *PolicyParams) { p.X509.EKUs = slices.Repeat([]string{"1.2.3"}, 51) }},
-		{x509 + ".key_usage", func(p *PolicyParams) { p.X509.KeyUsage = []string{"digitalSignature", "sign"} }},
-		{x509 + ".key_usage", func(p *PolicyParams) { p.X509.KeyUsage = []string{long} }},
+		{x509 + ".ekus", func(p *Params) { p.X509.EKUs = []string{"serverAuth"} }},
+		{x509 + ".ekus", func(p *Params) { p.X509.EKUs = []string{""} }},
+		{x509 + ".ekus", func(p *Params) { p.X509.EKUs = []string{long} }},
+		{x509 + ".ekus", func(p *Params) { p.X509.EKUs = []string{"2.25.329800735698586629295641978511506172918"} }},
+		{x509 + ".ekus", func(p *Params) { p.X509.EKUs = slices.Repeat([]string{"1.2.3"}, 51) }},
+		{x509 + ".key_usage", func(p *Params) { p.X509.KeyUsage = []string{"digitalSignature", "sign"} }},
+		{x509 + ".key_usage", func(p *Params) { p.X509.KeyUsage = []string{long} }},
 		{x509 + ".validity_months", months(-1)},
 		{x509 + ".validity_months", months(1201)},
 
@@ -285,14 +284,14 @@ func TestNewPolicyRefuses(t *testing.T) {
 		{lifetime + ".trigger.days_before_expiry", actions(LifetimeAction{DaysBefore: -1, Action: "AutoRenew"})},
 		{lifetime + ".trigger.days_before_expiry", actions(LifetimeAction{DaysBefore: 12*27 + 1, Action: "AutoRenew"})},
 
-		{"policy.issuer.name", func(p *PolicyParams) { p.Issuer.Name = new("") }},
-		{"policy.issuer.name", func(p *PolicyParams) { p.Issuer.Name = new("my ca") }},
-		{"policy.issuer.name", func(p *PolicyParams) { p.Issuer.Name = &long }},
-		{"policy.issuer.cty", func(p *PolicyParams) { p.Issuer.CertificateType = new(strings.Repeat("a", 129)) }},
-		{"policy.issuer.cty", func(p *PolicyParams) { p.Issuer.CertificateType = new("a\nb") }},
+		{"policy.issuer.name", func(p *Params) { p.Issuer.Name = new("") }},
+		{"policy.issuer.name", func(p *Params) { p.Issuer.Name = new("my ca") }},
+		{"policy.issuer.name", func(p *Params) { p.Issuer.Name = &long }},
+		{"policy.issuer.cty", func(p *Params) { p.Issuer.CertificateType = new(strings.Repeat("a", 129)) }},
+		{"policy.issuer.cty", func(p *Params) { p.Issuer.CertificateType = new("a\nb") }},
 	} {
 		in := sent(c.edit)
-		_, err := NewPolicy(in, certtest.Time)
+		_, err := New(in, certtest.Time)
 		var e *field.Error
 		if !errors.As(err, &e) || e.Field != c.field || e.Detail == "" {
 			t.Errorf("%s: %v, want a BadParameter of %s", describe(in), err, c.field)
@@ -307,7 +306,7 @@ func TestNewPolicyRefuses(t *testing.T) {
 func TestNewPolicyBadSubject(t *testing.T) {
 	t.Parallel()
 	for _, subject := range []string{"example.com", "CN=", "C=USA, CN=a", "CN=" + strings.Repeat("a", 1024)} {
-		_, err := NewPolicy(sent(func(p *PolicyParams) { p.X509.Subject = &subject }), certtest.Time)
+		_, err := New(sent(func(p *Params) { p.X509.Subject = &subject }), certtest.Time)
 		var e *field.Error
 		if !errors.As(err, &e) {
 			t.Fatalf("%q: %v", subject, err)
@@ -320,7 +319,7 @@ func TestNewPolicyBadSubject(t *testing.T) {
 }
 
 // describe prints what the pointers of p lead to.
-func describe(p PolicyParams) string {
+func describe(p Params) string {
 	s := fmt.Sprintf("actions %v", p.LifetimeActions)
 	if p.Key != nil {
 		s += fmt.Sprintf(", key %v %v %v", deref(p.Key.Type), deref(p.Key.Size), deref(p.Key.Curve))

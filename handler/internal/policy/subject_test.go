@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"bytes"
@@ -118,7 +118,7 @@ func TestParseSubject(t *testing.T) {
 		if c.print == "" {
 			want = c.in
 		}
-		if got, err := formatSubject(der); err != nil || got != want {
+		if got, err := FormatSubject(der); err != nil || got != want {
 			t.Errorf("formatSubject of %q = %q, %v, want %q", c.in, got, err, want)
 		}
 	}
@@ -160,7 +160,7 @@ func TestAttributeKeywords(t *testing.T) {
 				if got := rdns(t, der)[0]; !strings.HasPrefix(got, at.oid.String()+" ") {
 					t.Errorf("%s leads to %s, want %s", spelling, got, at.oid)
 				}
-				printed, _ := formatSubject(der)
+				printed, _ := FormatSubject(der)
 				if want := at.keyword() + "=" + text; printed != want {
 					t.Errorf("%s is printed as %s, want %s", spelling, printed, want)
 				}
@@ -239,12 +239,12 @@ func TestFormatSubjectOfOthers(t *testing.T) {
 		{"\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x03\x04\x02Hi", "CN=#04024869"},
 		{"\x30\x0b\x31\x09\x30\x07\x06\x03\x55\x04\x03\x0c\x00", `CN=""`},
 	} {
-		if got, err := formatSubject([]byte(c.der)); err != nil || got != c.want {
+		if got, err := FormatSubject([]byte(c.der)); err != nil || got != c.want {
 			t.Errorf("formatSubject(%x) = %q, %v, want %q", c.der, got, err, c.want)
 		}
 	}
 	for _, der := range []string{"", "\x30", "\x31\x00", "\x30\x00\x00", "\x30\x02\x05\x00"} {
-		if got, err := formatSubject([]byte(der)); err == nil {
+		if got, err := FormatSubject([]byte(der)); err == nil {
 			t.Errorf("formatSubject(%x) = %q, want an error", der, got)
 		}
 	}
@@ -277,7 +277,7 @@ func checkSubject(t rapid.TB, in string) {
 	if diff := cmp.Diff(theirs, ours); diff != "" {
 		t.Fatalf("%q is read differently (-crypto/x509 +ours):\n%s", in, diff)
 	}
-	printed, err := formatSubject(der)
+	printed, err := FormatSubject(der)
 	if err != nil {
 		t.Fatalf("%q: formatSubject: %v", in, err)
 	}

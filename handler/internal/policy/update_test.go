@@ -1,20 +1,19 @@
-package vault
+package policy
 
 import (
 	"errors"
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/certtest"
-
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/certwright/certwright/handler/internal/certtest"
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 func TestPolicyUpdate(t *testing.T) {
 	t.Parallel()
-	old, err := NewPolicy(sent(func(p *PolicyParams) {
+	old, err := New(sent(func(p *Params) {
 		p.Key = &KeyParams{Size: new(4096), Reuse: new(true), Exportable: new(false)}
 		p.ContentType = new(ContentPEM)
 		p.X509.SANs = &SANs{DNSNames: []string{"example.com"}}
@@ -28,38 +27,38 @@ func TestPolicyUpdate(t *testing.T) {
 	later := certtest.Time.Add(time.Hour)
 	for _, c := range []struct {
 		name string
-		in   PolicyParams
+		in   Params
 		want func(*Policy)
 	}{
-		{"nothing", PolicyParams{}, func(*Policy) {}},
+		{"nothing", Params{}, func(*Policy) {}},
 		{
 			"groups that say nothing",
-			PolicyParams{Key: &KeyParams{}, X509: &X509Params{SANs: &SANs{}}, Issuer: &IssuerParams{}},
+			Params{Key: &KeyParams{}, X509: &X509Params{SANs: &SANs{}}, Issuer: &IssuerParams{}},
 			func(*Policy) {},
 		},
 		{
-			"key_props as a whole", PolicyParams{Key: &KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
+			"key_props as a whole", Params{Key: &KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
 			func(p *Policy) { p.Key = KeyProperties{Exportable: true, Type: "EC", Curve: "P-256", Size: 256} },
 		},
 		{
-			"secret_props", PolicyParams{ContentType: new(ContentPKCS12)},
+			"secret_props", Params{ContentType: new(ContentPKCS12)},
 			func(p *Policy) { p.ContentType = ContentPKCS12 },
 		},
 		{
-			"x509_props as a whole", PolicyParams{X509: &X509Params{Subject: new("CN=b"), ValidityMonths: new(36)}},
+			"x509_props as a whole", Params{X509: &X509Params{Subject: new("CN=b"), ValidityMonths: new(36)}},
 			func(p *Policy) {
 				p.X509 = X509Properties{Subject: "CN=b", EKUs: defaultEKUs, KeyUsage: defaultKeyUsage, ValidityMonths: 36}
 			},
 		},
 		{
-			"issuer as a whole, actions stay", PolicyParams{Issuer: &IssuerParams{Name: new("ca")}},
+			"issuer as a whole, actions stay", Params{Issuer: &IssuerParams{Name: new("ca")}},
 			func(p *Policy) { p.Issuer = IssuerParameters{Name: "ca"} },
 		},
 		{
-			"lifetime_actions", PolicyParams{LifetimeActions: []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}},
+			"lifetime_actions", Params{LifetimeActions: []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}},
 			func(p *Policy) { p.LifetimeActions = []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}} },
 		},
-		{"attributes", PolicyParams{Enabled: new(false)}, func(p *Policy) { p.Enabled = false }},
+		{"attributes", Params{Enabled: new(false)}, func(p *Policy) { p.Enabled = false }},
 	} {
 		got, err := old.Update(c.in, later)
 		if err != nil {
@@ -76,14 +75,14 @@ func TestPolicyUpdate(t *testing.T) {
 
 	t.Run("updated grows", func(t *testing.T) {
 		for _, now := range []time.Time{certtest.Time, certtest.Time.Add(-time.Hour), certtest.Time.Add(time.Second / 2)} {
-			got, err := old.Update(PolicyParams{}, now)
+			got, err := old.Update(Params{}, now)
 			if err != nil || !got.Updated.Equal(certtest.Time.Add(time.Second)) || !got.Created.Equal(certtest.Time) {
 				t.Errorf("at %s: created %s, updated %s, %v", now, got.Created, got.Updated, err)
 			}
 		}
 	})
 	t.Run("refuses", func(t *testing.T) {
-		for path, p := range map[string]PolicyParams{
+		for path, p := range map[string]Params{
 			"policy.key_props.kty":   {Key: &KeyParams{Type: new("oct")}},
 			"policy.x509_props":      {X509: &X509Params{ValidityMonths: new(12)}},
 			"policy.x509_props.ekus": {X509: &X509Params{Subject: new("CN=a"), EKUs: []string{"x"}}},

@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"crypto/x509/pkix"

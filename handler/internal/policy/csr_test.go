@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"crypto"
@@ -11,16 +11,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/certwright/certwright/handler/internal/certtest"
-
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/certwright/certwright/handler/internal/certtest"
 )
 
 // fullPolicy has everything that a CSR can carry.
 func fullPolicy(t testing.TB) Policy {
 	t.Helper()
-	p, err := NewPolicy(PolicyParams{X509: &X509Params{
+	p, err := New(Params{X509: &X509Params{
 		Subject: new(`CN=www.contoso.com, OU=Azure, O="Contoso, Ltd.", L=Zürich, C=CH, E=pki@contoso.com`),
 		SANs: &SANs{
 			DNSNames:    []string{"www.contoso.com", "*.contoso.com"},
@@ -56,7 +56,7 @@ func TestNewCSROpenSSL(t *testing.T) {
 
 func TestNewCSRDefaults(t *testing.T) {
 	t.Parallel()
-	p, err := NewPolicy(sent(nil), certtest.Time)
+	p, err := New(sent(nil), certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestNewCSRDefaults(t *testing.T) {
 // extension out.
 func TestNewCSRWithoutSubject(t *testing.T) {
 	t.Parallel()
-	p, err := NewPolicy(PolicyParams{X509: &X509Params{
+	p, err := New(Params{X509: &X509Params{
 		SANs: &SANs{DNSNames: []string{"example.com"}}, EKUs: []string{}, KeyUsage: []string{},
 	}}, certtest.Time)
 	if err != nil {
@@ -91,7 +91,7 @@ func TestNewCSRWithoutSubject(t *testing.T) {
 
 func TestNewCSRSignatures(t *testing.T) {
 	t.Parallel()
-	p, err := NewPolicy(sent(nil), certtest.Time)
+	p, err := New(sent(nil), certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestNewCSRAgreesWithPolicy(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p := policies().Draw(t, "policy")
-		der, err := newCSR(p, certtest.Keys["P-256"]())
+		der, err := NewCSR(p, certtest.Keys["P-256"]())
 		if err != nil {
 			t.Fatalf("%+v: %v", p.X509, err)
 		}
@@ -185,7 +185,7 @@ func checkRequested(t rapid.TB, x X509Properties, csr *x509.CertificateRequest) 
 			if rest, err := asn1.Unmarshal(e.Value, &bc); err != nil || len(rest) > 0 || e.Critical != x.CA || bc.CA != x.CA {
 				t.Fatalf("basic constraints %x, critical %t, want CA %t: %v", e.Value, e.Critical, x.CA, err)
 			}
-		case e.Id.Equal(oidSubjectAltName):
+		case e.Id.Equal(OidSubjectAltName):
 			if e.Critical != (x.Subject == "") {
 				t.Fatalf("alternative names critical: %t, subject %q", e.Critical, x.Subject)
 			}
@@ -207,7 +207,7 @@ func readUPNs(t rapid.TB, csr *x509.CertificateRequest) []string {
 	t.Helper()
 	var upns []string
 	for _, e := range csr.Extensions {
-		if !e.Id.Equal(oidSubjectAltName) {
+		if !e.Id.Equal(OidSubjectAltName) {
 			continue
 		}
 		var names []asn1.RawValue
@@ -275,7 +275,7 @@ func policies() *rapid.Generator[Policy] {
 		if *x.Subject == "" && x.SANs.count() == 0 {
 			x.SANs.DNSNames = []string{"example.com"}
 		}
-		p, err := NewPolicy(PolicyParams{X509: x}, certtest.Time)
+		p, err := New(Params{X509: x}, certtest.Time)
 		if err != nil {
 			t.Fatalf("%+v, %+v: %v", x, x.SANs, err)
 		}
@@ -287,7 +287,7 @@ func policies() *rapid.Generator[Policy] {
 // with the indentation and the spaces at line ends taken away.
 func requestText(t testing.TB, p Policy, key crypto.Signer) string {
 	t.Helper()
-	der, err := newCSR(p, key)
+	der, err := NewCSR(p, key)
 	if err != nil {
 		t.Fatal(err)
 	}

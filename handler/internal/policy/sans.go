@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"errors"
@@ -9,11 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/names"
 )
 
@@ -132,7 +131,7 @@ func checkEmail(address string) error {
 
 // checkUPN wants text; a UPN's form is the directory's business.
 func checkUPN(upn string) error {
-	if upn == "" || !isText(upn) {
+	if upn == "" || !field.IsText(upn) {
 		return errors.New("not UTF-8 text")
 	}
 	return nil

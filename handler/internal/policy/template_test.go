@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"bytes"
@@ -11,9 +11,9 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/certtest"
-
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/certwright/certwright/handler/internal/certtest"
 )
 
 func TestValidity(t *testing.T) {
@@ -56,7 +56,7 @@ func TestTemplate(t *testing.T) {
 	t.Parallel()
 	key := certtest.Keys["P-256"]()
 	p := fullPolicy(t)
-	der, err := newCSR(p, key)
+	der, err := NewCSR(p, key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"crypto"
@@ -7,11 +7,11 @@ import (
 	"fmt"
 )
 
-// newCSR makes the PKCS #10 request (RFC 2986) of a policy for a key: the
+// NewCSR makes the PKCS #10 request (RFC 2986) of a policy for a key: the
 // subject in its written order, then key usage, extended key usage, subject
 // alternative names and basic constraints as requested extensions. It is signed
 // with SHA-256 for RSA and P-256, SHA-384 for P-384 and SHA-512 for P-521.
-func newCSR(p Policy, key crypto.Signer) ([]byte, error) {
+func NewCSR(p Policy, key crypto.Signer) ([]byte, error) {
 	subject, err := parseSubject(p.X509.Subject)
 	if err != nil {
 		return nil, fmt.Errorf("making a CSR: %w", err)

@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"crypto"
@@ -7,7 +7,9 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // curves are the EC keys that can be made, by curve name as in a JWK (RFC 7518
@@ -45,8 +47,8 @@ func GenerateKey(k KeyProperties) (crypto.Signer, error) {
 	return nil, fmt.Errorf("generating a key: no type %q", k.Type)
 }
 
-// marshalKey encodes a private key as PKCS #8. The caller clears the result.
-func marshalKey(key crypto.Signer) ([]byte, error) {
+// MarshalKey encodes a private key as PKCS #8. The caller clears the result.
+func MarshalKey(key crypto.Signer) ([]byte, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a private key: %w", err)
@@ -54,8 +56,8 @@ func marshalKey(key crypto.Signer) ([]byte, error) {
 	return der, nil
 }
 
-// parseKey reads a private key from PKCS #8.
-func parseKey(der []byte) (crypto.Signer, error) {
+// ParseKey reads a private key from PKCS #8.
+func ParseKey(der []byte) (crypto.Signer, error) {
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return nil, fmt.Errorf("decoding a private key: %w", err)
@@ -67,8 +69,29 @@ func parseKey(der []byte) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// samePublicKey reports whether a and b are the same public key.
-func samePublicKey(a, b crypto.PublicKey) bool {
+// SamePublicKey reports whether a and b are the same public key.
+func SamePublicKey(a, b crypto.PublicKey) bool {
 	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && k.Equal(b)
+}
+
+// KeyPropertiesOf describes a public key. The error says why a certificate of
+// this vault cannot have it.
+func KeyPropertiesOf(pub crypto.PublicKey) (KeyProperties, error) {
+	switch pub := pub.(type) {
+	case *rsa.PublicKey:
+		size := pub.N.BitLen()
+		if !slices.Contains(rsaSizes, size) {
+			return KeyProperties{}, fmt.Errorf("an RSA key has 2048, 3072 or 4096 bits, not %d", size)
+		}
+		return KeyProperties{Type: KeyRSA, Size: size}, nil
+	case *ecdsa.PublicKey:
+		for name, curve := range curves {
+			if pub.Curve == curve {
+				return KeyProperties{Type: KeyEC, Size: curve.Params().BitSize, Curve: name}, nil
+			}
+		}
+		return KeyProperties{}, fmt.Errorf("an EC key is on P-256, P-384 or P-521, not on %s", pub.Params().Name)
+	}
+	return KeyProperties{}, errors.New("a key is RSA or EC")
 }

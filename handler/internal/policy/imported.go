@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"crypto/x509"
@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/certwright/certwright/handler/internal/names"
 )
 
@@ -19,15 +18,15 @@ import (
 // import for what the certificate says.
 const InvalidProperties = "The specified X.509 certificate content is invalid. Error: One or more X.509 properties are invalid."
 
-// ImportedPolicy is the policy of an imported certificate. What the certificate
+// Imported is the policy of an imported certificate. What the certificate
 // and its key show is taken from there, whatever was sent; the rest is what was
 // sent (nil: nothing), or the default. contentType is that of what was imported.
 // The error is a *field.Error.
 //
 // REST page: Import Certificate.
-func ImportedPolicy(sent *PolicyParams, leaf *x509.Certificate, key KeyProperties, contentType string, now time.Time) (Policy, error) {
+func Imported(sent *Params, leaf *x509.Certificate, key KeyProperties, contentType string, now time.Time) (Policy, error) {
 	if sent == nil {
-		sent = new(PolicyParams)
+		sent = new(Params)
 	}
 	policy := Policy{
 		Key:         importedKeyProperties(deref(sent.Key), key),
@@ -70,7 +69,7 @@ func importedKeyProperties(sent KeyParams, k KeyProperties) KeyProperties {
 
 // x509PropertiesOf are what a CSR would ask for to get a certificate like this.
 func x509PropertiesOf(c *x509.Certificate) (X509Properties, error) {
-	subject, err := formatSubject(c.RawSubject) // in the encoded order, so that a renewal asks for the same name
+	subject, err := FormatSubject(c.RawSubject) // in the encoded order, so that a renewal asks for the same name
 	if err != nil {
 		return X509Properties{}, err
 	}
@@ -91,7 +90,7 @@ func x509PropertiesOf(c *x509.Certificate) (X509Properties, error) {
 			for _, oid := range oids {
 				x.EKUs = append(x.EKUs, oid.String())
 			}
-		case e.Id.Equal(oidSubjectAltName):
+		case e.Id.Equal(OidSubjectAltName):
 			if x.SANs, err = parseSANs(e.Value); err != nil {
 				return X509Properties{}, err
 			}
@@ -144,7 +143,7 @@ func parseSANs(extension []byte) (*SANs, error) {
 				sans.IPAddresses = append(sans.IPAddresses, addr.String())
 			}
 		case names.TagOtherName:
-			if upn, ok := name.UPN(); ok && isText(upn) {
+			if upn, ok := name.UPN(); ok && field.IsText(upn) {
 				sans.UPNs = append(sans.UPNs, upn)
 			}
 		}

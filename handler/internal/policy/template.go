@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"cmp"
@@ -81,7 +81,7 @@ type authorityKeyIdentifier struct {
 
 // extensionRank is a requested extension's place in Key Vault's certificates.
 func extensionRank(e pkix.Extension) int {
-	order := []asn1.ObjectIdentifier{oidKeyUsage, oidBasicConstraints, oidExtKeyUsage, oidSubjectAltName}
+	order := []asn1.ObjectIdentifier{oidKeyUsage, oidBasicConstraints, oidExtKeyUsage, OidSubjectAltName}
 	if i := slices.IndexFunc(order, e.Id.Equal); i >= 0 {
 		return i
 	}

@@ -1,4 +1,4 @@
-package vault
+package policy
 
 import (
 	"bytes"
@@ -13,12 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/certtest"
-
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/certwright/certwright/handler/internal/certtest"
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // imported is a certificate to import, made from a template.
@@ -26,7 +25,7 @@ func imported(t rapid.TB, template *x509.Certificate) (KeyProperties, *x509.Cert
 	t.Helper()
 	key := certtest.Keys["P-256"]()
 	leaf := certtest.NewCA(t, "Root", nil).Issue(t, template, key.Public())
-	properties, err := keyPropertiesOf(key.Public())
+	properties, err := KeyPropertiesOf(key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +35,7 @@ func imported(t rapid.TB, template *x509.Certificate) (KeyProperties, *x509.Cert
 func TestImportedPolicyDefaults(t *testing.T) {
 	t.Parallel()
 	key, leaf := imported(t, certtest.Leaf("example.com"))
-	got, err := ImportedPolicy(nil, leaf, key, ContentPEM, certtest.Time)
+	got, err := Imported(nil, leaf, key, ContentPEM, certtest.Time)
 	want := Policy{
 		Key:         KeyProperties{Exportable: true, Type: KeyEC, Size: 256, Curve: "P-256"},
 		ContentType: ContentPEM,
@@ -62,7 +61,7 @@ func TestImportedPolicyDefaults(t *testing.T) {
 func TestImportedPolicyAsSent(t *testing.T) {
 	t.Parallel()
 	key, leaf := imported(t, certtest.Leaf("example.com"))
-	got, err := ImportedPolicy(&PolicyParams{
+	got, err := Imported(&Params{
 		Key:             &KeyParams{Exportable: new(false), Reuse: new(true), Type: new("RSA"), Size: new(7)},
 		ContentType:     new(ContentPKCS12),
 		X509:            &X509Params{Subject: new("no subject"), ValidityMonths: new(-1), KeyUsage: []string{"none"}},
@@ -85,13 +84,13 @@ func TestImportedPolicyAsSent(t *testing.T) {
 	if got.X509.Subject != "CN=example.com" || got.X509.ValidityMonths != 3 || len(got.X509.KeyUsage) != 0 {
 		t.Errorf("X.509 properties %+v", got.X509)
 	}
-	for _, sent := range []PolicyParams{
+	for _, sent := range []Params{
 		{ContentType: new("text/plain")},
 		{Issuer: &IssuerParams{Name: new("a b")}},
 		{LifetimeActions: []LifetimeAction{{DaysBefore: 82, Action: ActionAutoRenew}}}, // of 3 months
 	} {
 		var e *field.Error
-		if _, err := ImportedPolicy(&sent, leaf, key, ContentPEM, certtest.Time); !errors.As(err, &e) {
+		if _, err := Imported(&sent, leaf, key, ContentPEM, certtest.Time); !errors.As(err, &e) {
 			t.Errorf("%+v: %v, want BadParameter", sent, err)
 		}
 	}
@@ -101,7 +100,7 @@ func TestImportedPolicyHSM(t *testing.T) {
 	t.Parallel()
 	key, leaf := imported(t, certtest.Leaf("example.com"))
 	for sent, want := range map[string]string{"EC-HSM": KeyECHSM, "ec-hsm": KeyECHSM, "RSA-HSM": KeyEC, "": KeyEC} {
-		got, err := ImportedPolicy(&PolicyParams{Key: &KeyParams{Type: &sent, Exportable: new(true)}}, leaf, key, ContentPEM, certtest.Time)
+		got, err := Imported(&Params{Key: &KeyParams{Type: &sent, Exportable: new(true)}}, leaf, key, ContentPEM, certtest.Time)
 		if err != nil || got.Key.Type != want || got.Key.Exportable != (want == KeyEC) {
 			t.Errorf("%q: %+v, %v, want %s", sent, got.Key, err, want)
 		}
@@ -125,7 +124,7 @@ func TestImportedSubjectRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `C=US, S=WA, L=Redmond, O="Noodle, Inc.", OU=b + CN=a.example.com, E=x@example.com`
-	got, err := formatSubject(der)
+	got, err := FormatSubject(der)
 	if err != nil || got != want {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
@@ -169,7 +168,7 @@ func TestX509PropertiesOfForeignNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return pkix.Extension{Id: asn1.ObjectIdentifier(oidSubjectAltName), Value: der}
+		return pkix.Extension{Id: asn1.ObjectIdentifier(OidSubjectAltName), Value: der}
 	}
 	registered := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 8, Bytes: []byte{42, 3}}
 	other := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: []byte{6, 2, 42, 3, 0xa0, 2, 5, 0}}
@@ -199,7 +198,7 @@ func TestX509PropertiesOfPolicies(t *testing.T) {
 	ca := certtest.NewCA(t, "Root", nil)
 	rapid.Check(t, func(t *rapid.T) {
 		p := policies().Draw(t, "policy").X509
-		der, err := newCSR(Policy{X509: p}, key)
+		der, err := NewCSR(Policy{X509: p}, key)
 		if err != nil {
 			t.Fatal(err)
 		}
