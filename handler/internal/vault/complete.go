@@ -5,6 +5,7 @@ import (
 	"crypto/sha1" //nolint:gosec // Key Vault names certificates by it (x5t); nothing is trusted by it
 	"crypto/x509"
 
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -13,18 +14,18 @@ import (
 // in what it is not what was asked for.
 func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, issuer Issuer, object IssuerObject, der [][]byte) ([]*x509.Certificate, error) {
 	op := h.Operation
-	chain, err := parseChain(der)
+	certs, err := chain.Parse(der)
 	if err != nil {
 		return nil, err
 	}
-	chain = sortChain(chain, op.CSR)
-	if len(chain) <= maxChain {
-		chain = v.completeChain(ctx, n, h, issuer, object, chain)
+	certs = chain.Sort(certs, op.CSR)
+	if len(certs) <= chain.MaxChain {
+		certs = v.completeChain(ctx, n, h, issuer, object, certs)
 	}
-	if err := checkIssued(chain, op.CSR, v.now()); err != nil {
+	if err := chain.CheckIssued(certs, op.CSR, v.now()); err != nil {
 		return nil, err
 	}
-	return chain, v.checkPermittedLeaf(op.Provider, chain[0])
+	return certs, v.checkPermittedLeaf(op.Provider, certs[0])
 }
 
 // completeIssued completes an operation with the chain that its issuer returned.
@@ -38,19 +39,6 @@ func (v *Vault) completeIssued(ctx context.Context, n Name, h *head, chain []*x5
 		ver.Issuer, ver.Provider, ver.IssuerID = op.Policy.Issuer.Name, op.Provider, op.IssuerID
 		return ver, nil
 	})
-}
-
-// sortChain brings what a CA returned into the order of a chain, leaf first, where
-// the CSR tells which one that is.
-func sortChain(certs []*x509.Certificate, csr []byte) []*x509.Certificate {
-	request, err := x509.ParseCertificateRequest(csr)
-	if err != nil {
-		return certs
-	}
-	if chain, err := orderChain(certs, request.PublicKey); err == nil {
-		return chain
-	}
-	return certs
 }
 
 // newVersion starts the version that an operation completes to.
@@ -88,10 +76,10 @@ func (v *Vault) complete(ctx context.Context, n Name, h *head, chain []*x509.Cer
 // The version id is minted here, for this attempt alone, and names the chain
 // blob that is written first. The transaction picks the winner; a loser takes
 // its own blob away again, once its transaction can no longer be applied.
-func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.Certificate, decide func(*head, *store.Tx) (*version, error)) (*head, error) {
+func (v *Vault) addVersion(ctx context.Context, n Name, h *head, certs []*x509.Certificate, decide func(*head, *store.Tx) (*version, error)) (*head, error) {
 	id := v.newID()
 	blob := chainBlob(n, id)
-	if err := v.cfg.Store.PutBlob(ctx, blob, encodePEM(chain)); err != nil {
+	if err := v.cfg.Store.PutBlob(ctx, blob, chain.EncodePEM(certs)); err != nil {
 		return nil, unavailable(err)
 	}
 	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
@@ -104,7 +92,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, chain []*x509.C
 		if h.Latest != nil {
 			ver.Previous = h.Latest.ID
 		}
-		ver.setLeaf(n, chain[0])
+		ver.setLeaf(n, certs[0])
 		tx.Add(store.NewRow(versionKey(n, id), "", ver))
 		h.Latest, h.Renewal = ver, renewal{Version: id, Ask: v.firstAsk(ver)}
 		v.tell(tx, h.event(EventNewVersion))

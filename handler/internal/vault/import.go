@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
@@ -26,16 +27,16 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 		return Certificate{}, err
 	}
 	now := v.now()
-	pair, err := parseImport(p.Value, p.Password)
+	pair, err := chain.ParseImport(p.Value, p.Password)
 	if err != nil {
 		return Certificate{}, err
 	}
 	preserve := p.PreserveOrder != nil && *p.PreserveOrder
-	chain, err := pair.chain(preserve, now)
+	chain, err := pair.Chain(preserve, now)
 	if err != nil {
 		return Certificate{}, err
 	}
-	policy, err := policy.Imported(p.Policy, chain[0], pair.properties, pair.contentType, now)
+	policy, err := policy.Imported(p.Policy, chain[0], pair.Properties, pair.ContentType, now)
 	if err != nil {
 		return Certificate{}, err
 	}
@@ -47,7 +48,7 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 		return Certificate{}, err
 	}
 	keyID := v.newID()
-	keyRow, err := v.sealKey(ctx, n, keyID, pair.key)
+	keyRow, err := v.sealKey(ctx, n, keyID, pair.Key)
 	if err != nil {
 		return Certificate{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/field"
 )
 
@@ -24,7 +25,7 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 	if err := checkTags(p.Tags); err != nil {
 		return Certificate{}, err
 	}
-	certs, err := parseX5C(p.X5C)
+	certs, err := chain.ParseX5C(p.X5C)
 	if err != nil {
 		return Certificate{}, err
 	}
@@ -40,7 +41,7 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 	if err != nil {
 		return Certificate{}, err
 	}
-	chain, err := orderChain(certs, csr.PublicKey)
+	chain, err := chain.Order(certs, csr.PublicKey)
 	if err != nil {
 		return Certificate{}, err
 	}

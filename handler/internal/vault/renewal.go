@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
@@ -239,7 +240,7 @@ func (v *Vault) renewalInfo(ctx context.Context, n Name, ver *version, issuers *
 	if !ok {
 		return RenewalInfo{}, errors.ErrUnsupported
 	}
-	leaf, err := parseChain([][]byte{ver.Leaf})
+	leaf, err := chain.Parse([][]byte{ver.Leaf})
 	if err != nil {
 		return RenewalInfo{}, err
 	}

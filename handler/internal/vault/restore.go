@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 )
@@ -144,17 +145,17 @@ func (b *backup) history() (*history, error) {
 	seen := make(map[string]bool) // ids of versions and keys
 	for i := range b.Versions {
 		ver := &b.Versions[i].Version
-		chain, err := parseChain(b.Versions[i].Chain)
+		certs, err := chain.Parse(b.Versions[i].Chain)
 		if err != nil {
 			return nil, err
 		}
 		key := hist.keys[ver.KeyID]
-		if _, ok := ParseVersion(ver.ID); !ok || seen[ver.ID] || len(chain) > maxChain || key == nil || !policy.SamePublicKey(chain[0].PublicKey, key.Public()) {
+		if _, ok := ParseVersion(ver.ID); !ok || seen[ver.ID] || len(certs) > chain.MaxChain || key == nil || !policy.SamePublicKey(certs[0].PublicKey, key.Public()) {
 			return nil, fmt.Errorf("version %q is incomplete", ver.ID)
 		}
 		seen[ver.ID], seen[ver.KeyID] = true, true
-		ver.setLeaf(name, chain[0])
-		hist.versions, hist.chains = append(hist.versions, ver), append(hist.chains, chain)
+		ver.setLeaf(name, certs[0])
+		hist.versions, hist.chains = append(hist.versions, ver), append(hist.chains, certs)
 		if ver.ID == b.Latest {
 			hist.latest = ver
 		}
@@ -218,7 +219,7 @@ func (v *Vault) writeHistory(ctx context.Context, h *head, id string, hist *hist
 	work, workCtx := errgroup.WithContext(ctx)
 	work.SetLimit(v.cfg.Concurrency)
 	for i, ver := range hist.versions {
-		work.Go(func() error { return v.cfg.Store.PutBlob(workCtx, ver.Chain, encodePEM(hist.chains[i])) })
+		work.Go(func() error { return v.cfg.Store.PutBlob(workCtx, ver.Chain, chain.EncodePEM(hist.chains[i])) })
 	}
 	if err := work.Wait(); err != nil {
 		return nil, unavailable(err)

@@ -4,14 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto"
-	"crypto/sha3"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"sync"
 
-	"software.sslmate.com/src/go-pkcs12"
-
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/policy"
 )
 
@@ -48,7 +44,7 @@ func (v *Vault) Secret(ctx context.Context, n Name, id string, as *string) (Secr
 	if ver.Key.Exportable {
 		wg.Go(func() { key, keyErr = v.privateKey(ctx, n, ver.KeyID) })
 	}
-	chain, err := v.chain(ctx, ver)
+	certs, err := v.chain(ctx, ver)
 	wg.Wait()
 	if err = cmp.Or(err, keyErr); err != nil {
 		return Secret{}, err
@@ -57,7 +53,7 @@ func (v *Vault) Secret(ctx context.Context, n Name, id string, as *string) (Secr
 	if as != nil {
 		s.ContentType = contentType
 	}
-	if s.Value, err = encodeSecret(s.ContentType, chain, key); err != nil {
+	if s.Value, err = chain.EncodeSecret(s.ContentType, certs, key); err != nil {
 		return Secret{}, fmt.Errorf("encoding the secret of %q: %w", n.text, err)
 	}
 	return s, nil
@@ -82,35 +78,4 @@ func (v *Vault) completed(ctx context.Context, n Name, id string, notFound Reaso
 		err = &Error{Reason: notFound, Name: name}
 	}
 	return h, ver, err
-}
-
-// encodeSecret makes the value of a backing secret, without a key when key is
-// nil.
-func encodeSecret(contentType string, chain []*x509.Certificate, key crypto.Signer) ([]byte, error) {
-	switch {
-	case contentType == policy.ContentPEM && key == nil:
-		return encodePEM(chain), nil
-	case contentType == policy.ContentPEM:
-		der, err := policy.MarshalKey(key)
-		if err != nil {
-			return nil, err
-		}
-		defer clear(der)
-		return append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), encodePEM(chain)...), nil
-	case key == nil:
-		return secretEncoder(chain[0]).EncodeTrustStore(chain, "")
-	default:
-		return secretEncoder(chain[0]).Encode(key, chain[0], chain[1:], "")
-	}
-}
-
-// secretEncoder encrypts with 3DES and authenticates with HMAC-SHA-1, as Key
-// Vault does, iterations included. Under an empty password no algorithm protects
-// anything; these are the ones that every reader knows. Salts come from the leaf,
-// so that a secret has the same value however often it is read: who compares it
-// with what it was learns whether the certificate is a new one.
-func secretEncoder(leaf *x509.Certificate) *pkcs12.Encoder {
-	salts := sha3.NewSHAKE256()
-	salts.Write(leaf.Raw)
-	return pkcs12.LegacyDES.WithIterations(2000).WithRand(salts)
 }

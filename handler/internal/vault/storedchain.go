@@ -1,24 +1,15 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/store"
 )
-
-// encodePEM is a chain as its blob has it.
-func encodePEM(chain []*x509.Certificate) []byte {
-	var b bytes.Buffer
-	for _, c := range chain {
-		pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}) // a Buffer takes everything
-	}
-	return b.Bytes()
-}
 
 // chain reads a version's certificates, leaf first.
 func (v *Vault) chain(ctx context.Context, ver *version) ([]*x509.Certificate, error) {
@@ -33,5 +24,5 @@ func (v *Vault) chain(ctx context.Context, ver *version) ([]*x509.Certificate, e
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		der = append(der, block.Bytes)
 	}
-	return parseChain(der)
+	return chain.Parse(der)
 }

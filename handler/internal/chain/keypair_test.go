@@ -1,4 +1,4 @@
-package vault
+package chain
 
 import (
 	"bytes"
@@ -109,18 +109,18 @@ func TestParseImport(t *testing.T) {
 		"PEM, bag attributes of OpenSSL":  {string(certtest.OpenSSL(t, legacy, "pkcs12", "-nodes", "-passin", "pass:")), "", rsaLeaf, policy.ContentPEM},
 		"PEM, text before and between it": {"Hello\n" + pemOf(root.Cert) + "\nsubject=CN\n" + keyPEM(t, "PRIVATE KEY", rsaKey) + pemOf(rsaLeaf, issuing.Cert), "", rsaLeaf, policy.ContentPEM},
 	} {
-		pair, err := parseImport(c.value, c.password)
+		pair, err := ParseImport(c.value, c.password)
 		if err != nil {
 			t.Errorf("%s: %v (%v)", name, err, errors.Unwrap(err))
 			continue
 		}
-		chain, err := pair.chain(false, certtest.Time)
+		chain, err := pair.Chain(false, certtest.Time)
 		want := []*x509.Certificate{c.leaf, issuing.Cert, root.Cert}
 		if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
 			t.Errorf("%s: chain %s, %v", name, namesOf(chain), err)
 		}
-		if !policy.SamePublicKey(pair.key.Public(), c.leaf.PublicKey) || pair.contentType != c.contentType {
-			t.Errorf("%s: key %T, content type %s", name, pair.key, pair.contentType)
+		if !policy.SamePublicKey(pair.Key.Public(), c.leaf.PublicKey) || pair.ContentType != c.contentType {
+			t.Errorf("%s: key %T, content type %s", name, pair.Key, pair.ContentType)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func TestParseImportRefuses(t *testing.T) {
 	big := certtest.Leaf("example.com")
 	big.OCSPServer = []string{"http://" + strings.Repeat("a", maxCertificate)}
 	var many string
-	for range maxChain {
+	for range MaxChain {
 		many += pemOf(certtest.NewCA(t, "CA", nil).Cert)
 	}
 	trust, err := pkcs12.LegacyDES.EncodeTrustStore([]*x509.Certificate{leaf}, "")
@@ -180,9 +180,9 @@ func TestParseImportRefuses(t *testing.T) {
 		"RSA with too few bits":        {rsaOf(t, ca, 1024), "", policy.InvalidProperties + " an RSA key has 2048, 3072 or 4096 bits, not 1024."},
 		"PKCS #12 with two keys":       {std(twoKeys(t, key, leaf)), "", noPrivateKey},
 	} {
-		pair, err := parseImport(c.value, c.password)
+		pair, err := ParseImport(c.value, c.password)
 		if err == nil {
-			_, err = pair.chain(false, certtest.Time)
+			_, err = pair.Chain(false, certtest.Time)
 		}
 		var e *field.Error
 		if !errors.As(err, &e) || !strings.HasPrefix(e.Detail, c.detail) || e.Detail != c.detail && c.detail != otherKey {
@@ -253,7 +253,7 @@ func TestChainKeepsOrder(t *testing.T) {
 	issuing := certtest.NewCA(t, "Issuing", root)
 	key := certtest.Keys["P-256"]()
 	leaf := issuing.Issue(t, certtest.Leaf("example.com"), key.Public())
-	pair, err := parseImport(keyPEM(t, "PRIVATE KEY", key)+pemOf(root.Cert, leaf, issuing.Cert), "")
+	pair, err := ParseImport(keyPEM(t, "PRIVATE KEY", key)+pemOf(root.Cert, leaf, issuing.Cert), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestChainKeepsOrder(t *testing.T) {
 		true:  {leaf, root.Cert, issuing.Cert},
 	} {
 		for range 2 { // chain must not disturb the pair
-			chain, err := pair.chain(preserve, certtest.Time)
+			chain, err := pair.Chain(preserve, certtest.Time)
 			if err != nil || !slices.EqualFunc(chain, want, (*x509.Certificate).Equal) {
 				t.Errorf("preserve %v: %s, %v", preserve, namesOf(chain), err)
 			}
@@ -325,10 +325,10 @@ func FuzzParseImport(f *testing.F) {
 	}
 	f.Add(std(pfx(f, pkcs12.Modern2026.WithIterations(1), "pw", key, leaf)), "pw")
 	f.Fuzz(func(t *testing.T, value, password string) {
-		pair, err := parseImport(value, password)
+		pair, err := ParseImport(value, password)
 		var chain []*x509.Certificate
 		if err == nil {
-			chain, err = pair.chain(false, certtest.Time)
+			chain, err = pair.Chain(false, certtest.Time)
 		}
 		if err != nil {
 			var e *field.Error
@@ -337,10 +337,10 @@ func FuzzParseImport(f *testing.F) {
 			}
 			return
 		}
-		if !policy.SamePublicKey(chain[0].PublicKey, pair.key.Public()) {
+		if !policy.SamePublicKey(chain[0].PublicKey, pair.Key.Public()) {
 			t.Fatal("the leaf is not the key's")
 		}
-		again, err := parseImport(keyPEM(t, "PRIVATE KEY", pair.key)+pemOf(chain...), "")
+		again, err := ParseImport(keyPEM(t, "PRIVATE KEY", pair.Key)+pemOf(chain...), "")
 		if err != nil || !slices.EqualFunc(again.certs, chain, (*x509.Certificate).Equal) {
 			t.Fatalf("what was read cannot be read again: %v", err)
 		}

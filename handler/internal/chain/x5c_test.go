@@ -1,4 +1,4 @@
-package vault
+package chain
 
 import (
 	"bytes"
@@ -74,7 +74,7 @@ func TestParseX5C(t *testing.T) {
 		{"next to an empty one", []string{"", std(leaf.Raw), "  "}, one},
 		{"twenty times the same", slices.Repeat([]string{std(leaf.Raw)}, 20), one},
 	} {
-		got, err := parseX5C(c.in)
+		got, err := ParseX5C(c.in)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		} else if !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
@@ -99,7 +99,7 @@ func TestParseX5CRefuses(t *testing.T) {
 	}
 	empty := certtest.OpenSSL(t, nil, "crl2pkcs7", "-nocrl", "-outform", "DER")
 	var many []string
-	for range maxChain + 1 {
+	for range MaxChain + 1 {
 		many = append(many, std(ca.Issue(t, certtest.Leaf("example.com"), certtest.Keys["P-256"]().Public()).Raw))
 	}
 	const none, badTag = "Property x5c has invalid value X5C must has at least one valid item", "ASN1 bad tag value met."
@@ -130,7 +130,7 @@ func TestParseX5CRefuses(t *testing.T) {
 		{"too many entries", slices.Repeat([]string{std(leaf.Raw)}, maxX5CEntries+1), "51 entries of "},
 		{"too much", []string{strings.Repeat(" ", maxX5CBytes+1)}, "1 entries of 262145 bytes: "},
 	} {
-		got, err := parseX5C(c.in)
+		got, err := ParseX5C(c.in)
 		var e *field.Error
 		if !errors.As(err, &e) || !strings.HasPrefix(e.Detail, c.detail) {
 			t.Errorf("%s: %d certificates, %v, want %q", c.name, len(got), err, c.detail)
@@ -153,7 +153,7 @@ func FuzzParseX5C(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, entry string) {
-		certs, err := parseX5C([]string{entry})
+		certs, err := ParseX5C([]string{entry})
 		if err != nil {
 			var e *field.Error
 			if !errors.As(err, &e) || e.Detail == "" {
@@ -165,7 +165,7 @@ func FuzzParseX5C(f *testing.F) {
 		for _, c := range certs {
 			plain = append(plain, std(c.Raw))
 		}
-		again, err := parseX5C(plain)
+		again, err := ParseX5C(plain)
 		if err != nil || !slices.EqualFunc(certs, again, (*x509.Certificate).Equal) {
 			t.Fatalf("%q: %d certificates, of which %d come back: %v", entry, len(certs), len(again), err)
 		}

@@ -1,4 +1,4 @@
-package vault
+package chain
 
 import (
 	"bytes"
@@ -19,13 +19,13 @@ import (
 	"github.com/certwright/certwright/handler/internal/policy"
 )
 
-// keyPair is what an import brings: a private key with the certificates that
+// KeyPair is what an import brings: a private key with the certificates that
 // came along, in their order, among them one of this key.
-type keyPair struct {
-	key         crypto.Signer
-	properties  policy.KeyProperties // type, size and curve of key
+type KeyPair struct {
+	Key         crypto.Signer
+	Properties  policy.KeyProperties // type, size and curve of key
 	certs       []*x509.Certificate
-	contentType string // ContentPKCS12 or ContentPEM
+	ContentType string // ContentPKCS12 or ContentPEM
 }
 
 // Limits of an import, in bytes.
@@ -51,23 +51,23 @@ func refuseImport(format string, args ...any) *field.Error {
 	return &field.Error{Detail: fmt.Sprintf(format, args...)}
 }
 
-// parseImport reads what clients send as the value of an import: base64 of
+// ParseImport reads what clients send as the value of an import: base64 of
 // PKCS #12, PEM, or base64 of PEM. Whatever the policy says about it, the data
 // shows what it is. The error is a BadParameter.
-func parseImport(value, password string) (keyPair, error) {
+func ParseImport(value, password string) (KeyPair, error) {
 	switch {
 	case value == "":
-		return keyPair{}, field.Errorf("value", "must be present")
+		return KeyPair{}, field.Errorf("value", "must be present")
 	case len(value) > maxImport:
-		return keyPair{}, refuseImport(tooLong)
+		return KeyPair{}, refuseImport(tooLong)
 	case len(password) > maxImportPassword:
-		return keyPair{}, field.Errorf("pwd", "%d bytes: must be at most %d", len(password), maxImportPassword)
+		return KeyPair{}, field.Errorf("pwd", "%d bytes: must be at most %d", len(password), maxImportPassword)
 	}
 	data := []byte(value)
 	if !isPEM(data) {
 		var ok bool
 		if data, ok = decodeBase64(data); !ok {
-			return keyPair{}, refuseImport(badPKCS12)
+			return KeyPair{}, refuseImport(badPKCS12)
 		}
 	}
 	if isPEM(data) {
@@ -79,21 +79,21 @@ func parseImport(value, password string) (keyPair, error) {
 func isPEM(data []byte) bool { return bytes.Contains(data, []byte("-----BEGIN ")) }
 
 // parseKeyPairPKCS12 reads a PKCS #12 file. RFC 7292.
-func parseKeyPairPKCS12(der []byte, password string) (keyPair, error) {
+func parseKeyPairPKCS12(der []byte, password string) (KeyPair, error) {
 	if err := checkIterations(der, 0); err != nil {
-		return keyPair{}, &field.Error{Detail: badPKCS12, Err: err}
+		return KeyPair{}, &field.Error{Detail: badPKCS12, Err: err}
 	}
 	key, first, rest, err := pkcs12.DecodeChain(der, password)
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword):
-		return keyPair{}, refuseImport(badPKCS12 + " Its password is not the specified one.")
+		return KeyPair{}, refuseImport(badPKCS12 + " Its password is not the specified one.")
 	case err != nil:
 		detail := badPKCS12
 		// The library tells these apart by their text alone.
 		if strings.Contains(err.Error(), "private key missing") || strings.Contains(err.Error(), "exactly one key bag") {
 			detail = noPrivateKey
 		}
-		return keyPair{}, &field.Error{Detail: detail, Err: err}
+		return KeyPair{}, &field.Error{Detail: detail, Err: err}
 	}
 	return newKeyPair(key, append([]*x509.Certificate{first}, rest...), policy.ContentPKCS12)
 }
@@ -144,7 +144,7 @@ func isSequence(data cryptobyte.String) bool {
 
 // parseKeyPairPEM reads certificates and a private key from PEM blocks in any
 // order. Blocks of other types are passed over, OpenSSL's EC PARAMETERS for one.
-func parseKeyPairPEM(data []byte) (keyPair, error) {
+func parseKeyPairPEM(data []byte) (KeyPair, error) {
 	var certs []*x509.Certificate
 	var keys []any
 	for {
@@ -171,7 +171,7 @@ func parseKeyPairPEM(data []byte) (keyPair, error) {
 			err = errors.New("the private key is encrypted")
 		}
 		if err != nil {
-			return keyPair{}, &field.Error{Detail: badPEM, Err: err}
+			return KeyPair{}, &field.Error{Detail: badPEM, Err: err}
 		}
 		if key != nil {
 			keys = append(keys, key)
@@ -179,43 +179,43 @@ func parseKeyPairPEM(data []byte) (keyPair, error) {
 	}
 	switch {
 	case isPEM(data) || len(certs) == 0: // isPEM: a block without its end
-		return keyPair{}, refuseImport(badPEM)
+		return KeyPair{}, refuseImport(badPEM)
 	case len(keys) != 1:
-		return keyPair{}, refuseImport(noPrivateKey)
+		return KeyPair{}, refuseImport(noPrivateKey)
 	}
 	return newKeyPair(keys[0], certs, policy.ContentPEM)
 }
 
 // newKeyPair checks what was found.
-func newKeyPair(key any, certs []*x509.Certificate, contentType string) (keyPair, error) {
+func newKeyPair(key any, certs []*x509.Certificate, contentType string) (KeyPair, error) {
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return keyPair{}, refuseImport(noPrivateKey)
+		return KeyPair{}, refuseImport(noPrivateKey)
 	}
 	properties, err := policy.KeyPropertiesOf(signer.Public())
 	if err != nil {
-		return keyPair{}, &field.Error{Detail: policy.InvalidProperties + " " + err.Error() + ".", Err: err}
+		return KeyPair{}, &field.Error{Detail: policy.InvalidProperties + " " + err.Error() + ".", Err: err}
 	}
 	var each []*x509.Certificate
 	for _, c := range certs {
 		if len(c.Raw) > maxCertificate {
-			return keyPair{}, refuseImport(tooLong)
+			return KeyPair{}, refuseImport(tooLong)
 		}
 		if !slices.ContainsFunc(each, c.Equal) {
 			each = append(each, c)
 		}
 	}
-	if len(each) > maxChain {
-		return keyPair{}, field.Errorf("value", "%d certificates: must be at most %d", len(each), maxChain)
+	if len(each) > MaxChain {
+		return KeyPair{}, field.Errorf("value", "%d certificates: must be at most %d", len(each), MaxChain)
 	}
-	return keyPair{signer, properties, each, contentType}, nil
+	return KeyPair{signer, properties, each, contentType}, nil
 }
 
-// chain is the certificates, the one of the key first and the others in the
+// Chain is the certificates, the one of the key first and the others in the
 // order of issuance, or in the order in which they came. The error, also of a
 // certificate that has expired, is a *field.Error.
-func (p keyPair) chain(preserveOrder bool, now time.Time) ([]*x509.Certificate, error) {
-	chain, err := orderChain(p.certs, p.key.Public())
+func (p KeyPair) Chain(preserveOrder bool, now time.Time) ([]*x509.Certificate, error) {
+	chain, err := Order(p.certs, p.Key.Public())
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package vault
+package chain
 
 import (
 	"bytes"
@@ -9,27 +9,27 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/certwright/certwright/handler/internal/field"
-
 	"github.com/smallstep/pkcs7"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // Limits of what a merge may bring.
 const (
 	maxX5CEntries = 50
 	maxX5CBytes   = 256 << 10 // of all entries as sent
-	maxChain      = 10        // certificates, without duplicates
+	MaxChain      = 10        // certificates, without duplicates
 	maxWrappings  = 3         // of base64 around one entry
 	maxBundle     = 64 << 10  // of a PKCS #7 bundle
 )
 
-// parseX5C reads the certificates of a merge, in the order in which they were
+// ParseX5C reads the certificates of a merge, in the order in which they were
 // sent and each once. The API asks for base64 of DER; what clients send is also
 // base64 of that base64, PEM, base64 of PEM, and PKCS #7 bundles as CAs hand
 // them out, in all these forms. The error is a BadParameter.
-func parseX5C(entries []string) ([]*x509.Certificate, error) {
+func ParseX5C(entries []string) ([]*x509.Certificate, error) {
 	total := 0
 	for _, entry := range entries {
 		total += len(entry)
@@ -48,8 +48,8 @@ func parseX5C(entries []string) ([]*x509.Certificate, error) {
 				certs = append(certs, c)
 			}
 		}
-		if len(certs) > maxChain {
-			return nil, field.Errorf("x5c", "must have at most %d certificates", maxChain)
+		if len(certs) > MaxChain {
+			return nil, field.Errorf("x5c", "must have at most %d certificates", MaxChain)
 		}
 	}
 	if len(certs) == 0 {

@@ -1,4 +1,4 @@
-package vault
+package chain
 
 import (
 	"crypto"
@@ -49,7 +49,7 @@ func TestOrderChain(t *testing.T) {
 		{"a gap", []*x509.Certificate{leaf, issuing.Cert, root.Cert}},
 	} {
 		permute(c.want, func(in []*x509.Certificate) {
-			if got, err := orderChain(in, pub); err != nil || !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
+			if got, err := Order(in, pub); err != nil || !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
 				t.Errorf("%s: %s, %v, want %s", c.name, namesOf(got), err, namesOf(c.want))
 			}
 		})
@@ -82,7 +82,7 @@ func TestOrderChain(t *testing.T) {
 		},
 	} {
 		before := slices.Clone(c.in)
-		if got, err := orderChain(c.in, pub); err != nil || !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
+		if got, err := Order(c.in, pub); err != nil || !slices.EqualFunc(got, c.want, (*x509.Certificate).Equal) {
 			t.Errorf("%s became %s, %v, want %s", namesOf(c.in), namesOf(got), err, namesOf(c.want))
 		}
 		if !slices.Equal(before, c.in) {
@@ -91,11 +91,11 @@ func TestOrderChain(t *testing.T) {
 	}
 	// Of two leaves that differ in nothing but their bytes, the order does not decide.
 	twin := issuing.Issue(t, certtest.Leaf("example.com"), pub)
-	a, err := orderChain([]*x509.Certificate{leaf, twin}, pub)
+	a, err := Order([]*x509.Certificate{leaf, twin}, pub)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := orderChain([]*x509.Certificate{twin, leaf}, pub); err != nil || !a[0].Equal(b[0]) {
+	if b, err := Order([]*x509.Certificate{twin, leaf}, pub); err != nil || !a[0].Equal(b[0]) {
 		t.Errorf("the leaf depends on the order: %v", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestOrderChainMismatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, in := range [][]*x509.Certificate{{leaf}, {root.Cert, leaf}} {
-		_, err = orderChain(in, pub)
+		_, err = Order(in, pub)
 		var e *field.Error
 		if !errors.As(err, &e) || e.Field != "" {
 			t.Fatalf("%v", err)
@@ -221,19 +221,19 @@ func TestCheckIssued(t *testing.T) {
 		{"more than the chain", append(issue(func(*x509.Certificate) {}), other.Cert), "certificate 3 of its chain"},
 		{"not signed by itself", self(certtest.Keys["P-384"]()), "not signed by itself"},
 	} {
-		err := checkIssued(c.chain, csr, certtest.Time)
+		err := CheckIssued(c.chain, csr, certtest.Time)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
-	if err := checkIssued(issue(func(*x509.Certificate) {}), []byte("CSR"), certtest.Time); err == nil {
+	if err := CheckIssued(issue(func(*x509.Certificate) {}), []byte("CSR"), certtest.Time); err == nil {
 		t.Error("took a CSR that is none")
 	}
 	broken := issue(func(c *x509.Certificate) {
 		c.ExtraExtensions = []pkix.Extension{{Id: subjectAltName, Value: []byte{0x30, 0}}}
 	})
 	broken[0].Extensions = []pkix.Extension{{Id: subjectAltName, Value: []byte{0x30, 3, 0x82, 5, 'a'}}}
-	if err := checkIssued(broken, csr, certtest.Time); err == nil {
+	if err := CheckIssued(broken, csr, certtest.Time); err == nil {
 		t.Error("took alternative names that cannot be read")
 	}
 }
@@ -252,7 +252,7 @@ func TestCheckIssuedAddressAsCommonName(t *testing.T) {
 	}
 	template := certtest.Leaf("192.0.2.1")
 	template.IPAddresses = []net.IP{net.ParseIP("192.0.2.1")}
-	if err := checkIssued([]*x509.Certificate{certtest.NewCA(t, "Root", nil).Issue(t, template, key.Public())}, csr, certtest.Time); err != nil {
+	if err := CheckIssued([]*x509.Certificate{certtest.NewCA(t, "Root", nil).Issue(t, template, key.Public())}, csr, certtest.Time); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package vault
+package chain
 
 import (
 	"bytes"
@@ -25,12 +25,12 @@ import (
 // maxSkew is how far a CA's clock may be from ours.
 const maxSkew = 5 * time.Minute
 
-// orderChain brings certificates into the order leaf, its issuer, and so on up
+// Order brings certificates into the order leaf, its issuer, and so on up
 // to the root; what does not belong to that chain follows in the given order.
 // The leaf is the certificate of pub, of several the preferred one. Nothing is
 // verified: as in Key Vault, who signed it is the caller's business. The error
 // is a BadParameter.
-func orderChain(certs []*x509.Certificate, pub crypto.PublicKey) ([]*x509.Certificate, error) {
+func Order(certs []*x509.Certificate, pub crypto.PublicKey) ([]*x509.Certificate, error) {
 	rest := slices.Clone(certs)
 	slices.SortStableFunc(rest, preferAsLeaf)
 	i := slices.IndexFunc(rest, func(c *x509.Certificate) bool { return policy.SamePublicKey(c.PublicKey, pub) })
@@ -93,17 +93,17 @@ func fingerprint(spki []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// checkIssued checks what an issuer returned, leaf first, against the CSR: the
+// CheckIssued checks what an issuer returned, leaf first, against the CSR: the
 // leaf has its key and no name that was not asked for, is valid now, and every
 // certificate is signed by the next. A subject or an extended key usage that
 // the CA left out is the CA's decision.
-func checkIssued(chain []*x509.Certificate, csr []byte, now time.Time) error {
+func CheckIssued(chain []*x509.Certificate, csr []byte, now time.Time) error {
 	request, err := x509.ParseCertificateRequest(csr)
 	if err != nil {
 		return fmt.Errorf("reading the CSR: %w", err)
 	}
-	if len(chain) == 0 || len(chain) > maxChain {
-		return fmt.Errorf("the chain has %d certificates: must be 1 to %d", len(chain), maxChain)
+	if len(chain) == 0 || len(chain) > MaxChain {
+		return fmt.Errorf("the chain has %d certificates: must be 1 to %d", len(chain), MaxChain)
 	}
 	leaf := chain[0]
 	if !policy.SamePublicKey(leaf.PublicKey, request.PublicKey) {
@@ -133,10 +133,10 @@ func checkIssued(chain []*x509.Certificate, csr []byte, now time.Time) error {
 }
 
 // subjectOf is a certificate's subject for people.
-func subjectOf(c *x509.Certificate) string { return nameText(c.RawSubject) }
+func subjectOf(c *x509.Certificate) string { return NameText(c.RawSubject) }
 
-// nameText is the DER of a Name for people.
-func nameText(der []byte) string {
+// NameText is the DER of a Name for people.
+func NameText(der []byte) string {
 	text, err := policy.FormatSubject(der)
 	if err != nil {
 		return hex.EncodeToString(der)
@@ -224,17 +224,15 @@ func generalNames(extensions []pkix.Extension) (map[generalName]bool, error) {
 	return found, nil
 }
 
-func parseChain(der [][]byte) ([]*x509.Certificate, error) {
-	if len(der) == 0 {
-		return nil, errors.New("the chain is empty")
+// Sort brings what a CA returned into the order of a chain, leaf first, where
+// the CSR tells which one that is.
+func Sort(certs []*x509.Certificate, csr []byte) []*x509.Certificate {
+	request, err := x509.ParseCertificateRequest(csr)
+	if err != nil {
+		return certs
 	}
-	var chain []*x509.Certificate
-	for _, d := range der {
-		c, err := x509.ParseCertificate(d)
-		if err != nil {
-			return nil, err
-		}
-		chain = append(chain, c)
+	if chain, err := Order(certs, request.PublicKey); err == nil {
+		return chain
 	}
-	return chain, nil
+	return certs
 }

@@ -1,0 +1,55 @@
+package chain
+
+import (
+	"bytes"
+	"crypto/x509"
+	"slices"
+	"time"
+)
+
+// Links are a leaf with the CAs above it, each of which signed the one before.
+type Links struct {
+	Chain []*x509.Certificate
+	Rest  []*x509.Certificate // that came along and does not belong, or not yet
+	Added []*x509.Certificate // of chain, those that did not come along
+}
+
+// Link takes apart a chain that is in order as far as it goes.
+func Link(chain []*x509.Certificate) *Links {
+	n := 1
+	for n < len(chain) && !selfIssued(chain[n-1]) && chain[n-1].CheckSignatureFrom(chain[n]) == nil {
+		n++
+	}
+	return &Links{Chain: slices.Clone(chain[:n]), Rest: slices.Clone(chain[n:])}
+}
+
+func (l *Links) Top() *x509.Certificate { return l.Chain[len(l.Chain)-1] }
+
+// Lacking reports whether the chain has a gap, or is only a leaf that somebody
+// else signed. That a root is left out is no lack.
+func (l *Links) Lacking() bool {
+	return !selfIssued(l.Top()) && (len(l.Chain) == 1 || len(l.Rest) > 0)
+}
+
+// Extend puts issuers above the top as long as there are any that are valid at a
+// time, among what came along and what others offer.
+func (l *Links) Extend(offered []*x509.Certificate, at time.Time) {
+	for len(l.Chain) < MaxChain && !selfIssued(l.Top()) {
+		signed := func(c *x509.Certificate) bool {
+			return bytes.Equal(c.RawSubject, l.Top().RawIssuer) && !slices.ContainsFunc(l.Chain, c.Equal) &&
+				!at.Before(c.NotBefore) && !at.After(c.NotAfter) && l.Top().CheckSignatureFrom(c) == nil
+		}
+		if i := slices.IndexFunc(l.Rest, signed); i >= 0 {
+			l.Chain = append(l.Chain, l.Rest[i])
+			l.Rest = slices.Delete(l.Rest, i, i+1)
+		} else if i := slices.IndexFunc(offered, signed); i >= 0 {
+			l.Chain = append(l.Chain, offered[i])
+			l.Added = append(l.Added, offered[i])
+		} else {
+			return
+		}
+	}
+}
+
+// selfIssued: subject and issuer are the same, as of a root.
+func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawIssuer, c.RawSubject) }
