@@ -16,8 +16,9 @@ import (
 	"strings"
 
 	"github.com/certwright/certwright/handler/internal/auth"
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/kvhttp"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -68,7 +69,7 @@ func New(s settings.Settings, version string, log *slog.Logger) (*App, error) {
 }
 
 // openVault makes the vault.
-func openVault(s settings.Settings, b settings.Backend, issuers map[string]vault.Issuer) (*vault.Vault, error) {
+func openVault(s settings.Settings, b settings.Backend, issuers map[string]provider.Provider) (*vault.Vault, error) {
 	var v *vault.Vault // its contacts are written to, once it is there
 	contacts := func(ctx context.Context) ([]vault.Contact, error) { return v.Contacts(ctx) }
 	destinations, err := s.OpenDestinations(contacts, b.Log)
@@ -79,7 +80,7 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]vault
 		Store:           b.Store,
 		Seal:            b.Seal,
 		Open:            b.Open,
-		Issuers:         issuers,
+		Providers:       issuers,
 		Names:           s.PermittedNames(),
 		Destinations:    destinations,
 		RecoverableDays: s.RecoverableDays,

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -81,7 +82,7 @@ func TestCRLFromSettings(t *testing.T) {
 	if text, err := verifyWithCRL(t, root, first, leaf); err != nil {
 		t.Errorf("a certificate that is not revoked: %v\n%s", err, text)
 	}
-	if err := a.cas[settings.CAName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 4); err != nil {
+	if err := a.cas[settings.CAName(root)].Revoke(ctx, provider.Issuer{}, leaf, 4); err != nil {
 		t.Fatal(err)
 	}
 	if resp, second := get(server, ".crl", "If-None-Match", etag); resp.StatusCode != http.StatusOK {

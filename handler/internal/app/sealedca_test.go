@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/ca"
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
-	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/scripts/localcloud/azurite"
 )
 
@@ -96,7 +96,7 @@ func TestSealedCA(t *testing.T) {
 	if len(leaf.CRLDistributionPoints)+len(leaf.IssuingCertificateURL) != 0 {
 		t.Errorf("URLs that are not configured: %q, %q", leaf.CRLDistributionPoints, leaf.IssuingCertificateURL)
 	}
-	if err := a.cas[settings.CAName(root)].Revoke(ctx, vault.IssuerObject{}, leaf, 1); err != nil {
+	if err := a.cas[settings.CAName(root)].Revoke(ctx, provider.Issuer{}, leaf, 1); err != nil {
 		t.Fatal(err)
 	}
 	c.does([]string{"show", "-provider", "corp"}, ".crl: number 2 from ", ", 1 certificates revoked\n")

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/store"
-	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // wellKnown answers requests for files below /.well-known/.
@@ -91,7 +91,7 @@ func serveFile(w http.ResponseWriter, r *http.Request, mediaType string, content
 
 // privateCAs are the private CAs among providers, by the name of their files. Of
 // several providers with the same CA one that publishes the CRL stands for all.
-func privateCAs(issuers map[string]vault.Issuer) map[string]*privateca.Issuer {
+func privateCAs(issuers map[string]provider.Provider) map[string]*privateca.Issuer {
 	cas := make(map[string]*privateca.Issuer)
 	for _, issuer := range issuers {
 		ca, ok := issuer.(*privateca.Issuer)

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/ca"
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 )
 

@@ -11,7 +11,7 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 	"github.com/certwright/certwright/handler/internal/settings"
 )
 

@@ -16,9 +16,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 )
 
 const makeUsage = `Makes a root: a key, unless there is one, and a certificate that it signs for

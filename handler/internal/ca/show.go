@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 	"github.com/certwright/certwright/handler/internal/settings"
 )
 

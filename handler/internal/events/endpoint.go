@@ -15,7 +15,7 @@ import (
 	"unicode"
 
 	"github.com/certwright/certwright/handler/internal/httpsig"
-	"github.com/certwright/certwright/handler/internal/issuers/egress"
+	"github.com/certwright/certwright/handler/internal/provider/egress"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 

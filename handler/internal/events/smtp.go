@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/issuers/egress"
+	"github.com/certwright/certwright/handler/internal/provider/egress"
 )
 
 // Limits of one session.

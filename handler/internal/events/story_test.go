@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/events"
-	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -43,7 +44,7 @@ func newStory(t testing.TB, answer func(http.ResponseWriter, *http.Request)) *st
 	s.Vault, err = vault.New(vault.Config{
 		Store: new(memory.Store), Seal: plain, Open: plain, Now: s.now,
 		Sleep:        func(_ context.Context, d time.Duration) error { s.elapsed.Add(int64(d)); return nil },
-		Issuers:      map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{Now: s.now}), "refusing": refusing{}},
+		Providers:    map[string]provider.Provider{"self": selfsigned.New(selfsigned.Config{Now: s.now}), "refusing": refusing{}},
 		Destinations: map[string]vault.Destination{"siem": s.receiver.endpoint(t, "/hook?code=s3cret"), "mail": mail},
 		Log:          log,
 		Concurrency:  1,
@@ -57,8 +58,8 @@ func newStory(t testing.TB, answer func(http.ResponseWriter, *http.Request)) *st
 // refusing is an issuer that refuses everything.
 type refusing struct{}
 
-func (refusing) Step(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-	return nil, vault.Failed("Denied", "example.com is not yours")
+func (refusing) Step(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
+	return nil, provider.Failed("Denied", "example.com is not yours")
 }
 
 func (s *story) now() time.Time { return start.Add(time.Duration(s.elapsed.Load())) }

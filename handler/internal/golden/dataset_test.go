@@ -15,6 +15,7 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -48,12 +49,12 @@ func (w *world) must(what string, err error) {
 
 // setIssuer sets an issuer object. script is the id of its organization, account
 // and password may be empty.
-func (w *world) setIssuer(issuer, provider, script, account, password string) {
+func (w *world) setIssuer(issuer, ca, script, account, password string) {
 	w.t.Helper()
-	set := vault.IssuerSet{Provider: &provider, Org: &vault.OrganizationDetails{ID: script}}
+	set := vault.IssuerSet{Provider: &ca, Org: &provider.OrganizationDetails{ID: script}}
 	if account != "" {
 		set.AccountID, set.Password = &account, &password
-		set.Org.Admins = []vault.AdminDetails{{FirstName: "Ada", LastName: "Example", Email: "ada@example.com", Phone: "5550100"}}
+		set.Org.Admins = []provider.AdminDetails{{FirstName: "Ada", LastName: "Example", Email: "ada@example.com", Phone: "5550100"}}
 	}
 	_, err := w.SetIssuer(w.t.Context(), issuerName(w.t, issuer), set)
 	w.must("setting issuer "+issuer, err)

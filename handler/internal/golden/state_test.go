@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/certwright/certwright/handler/internal/issuers/acme"
-	"github.com/certwright/certwright/handler/internal/issuers/digicert"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/acme"
+	"github.com/certwright/certwright/handler/internal/provider/digicert"
 )
 
 // TestProviderStates has providers read states as 0.1.0 saved them, with every
@@ -30,7 +30,7 @@ func TestProviderStates(t *testing.T) {
 	orders, err := digicert.New(digicert.Config{URL: away, Now: w.clock.Now})
 	w.must("making a provider", err)
 	for what, c := range map[string]struct {
-		provider           vault.Issuer
+		provider           provider.Provider
 		certificate, state string
 	}{
 		"an order with proofs": {acmeCA, "acme", `{"version":1,"account":"https://127.0.0.1:1/account/1","order":"https://127.0.0.1:1/order/1","orders":2,` +
@@ -40,14 +40,14 @@ func TestProviderStates(t *testing.T) {
 		"an order that was placed":   {orders, "ordered", `{"version":1,"order":4711,"placed":"2026-03-19T12:00:00Z"}`},
 	} {
 		op := w.operation(c.certificate)
-		req := vault.Request{
+		req := provider.Request{
 			ID: op.RequestID, Certificate: c.certificate, CSR: op.CSR, Policy: op.Policy, Created: op.Created, Attempts: 2,
-			Issuer: vault.IssuerObject{Name: "Golden", AccountID: "golden-account", Password: "Z29sZGVu", Org: vault.OrganizationDetails{ID: "17"}, Enabled: true},
+			Issuer: provider.Issuer{Name: "Golden", AccountID: "golden-account", Password: "Z29sZGVu", Org: provider.OrganizationDetails{ID: "17"}, Enabled: true},
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		saved, out := c.provider.Step(ctx, req, json.RawMessage(c.state))
 		cancel()
-		if out.Kind != vault.OutcomeRetry {
+		if out.Kind != provider.OutcomeRetry {
 			t.Errorf("%s: %+v", what, out)
 		}
 		if diff := cmp.Diff(c.state, string(saved)); diff != "" {

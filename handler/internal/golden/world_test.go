@@ -20,13 +20,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/issuers/acme"
-	"github.com/certwright/certwright/handler/internal/issuers/digicert"
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
-	"github.com/certwright/certwright/handler/internal/issuers/scripted"
-	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
-	"github.com/certwright/certwright/handler/internal/issuers/webhook"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/acme"
+	"github.com/certwright/certwright/handler/internal/provider/digicert"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
+	"github.com/certwright/certwright/handler/internal/provider/scripted"
+	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
+	"github.com/certwright/certwright/handler/internal/provider/webhook"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
@@ -107,7 +108,7 @@ func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x5
 	test := scripted.New(scripted.Config{Now: w.clock.Now})
 	w.Vault, err = vault.New(vault.Config{
 		Store: s, Seal: w.sealer.Seal, Open: w.sealer.Open,
-		Issuers: map[string]vault.Issuer{
+		Providers: map[string]provider.Provider{
 			"self":     selfsigned.New(selfsigned.Config{Now: w.clock.Now}),
 			"test":     test,
 			"advised":  adviser{test, w.clock},
@@ -318,9 +319,9 @@ type adviser struct {
 	clock *clock
 }
 
-func (a adviser) RenewalInfo(_ context.Context, _ vault.IssuerObject, c *x509.Certificate) (vault.RenewalInfo, error) {
+func (a adviser) RenewalInfo(_ context.Context, _ provider.Issuer, c *x509.Certificate) (provider.RenewalInfo, error) {
 	at := c.NotBefore.Add(200 * day)
-	return vault.RenewalInfo{Start: at, End: at.Add(day), Explanation: "https://ca.example/why", Again: 6 * time.Hour}, nil
+	return provider.RenewalInfo{Start: at, End: at.Add(day), Explanation: "https://ca.example/why", Again: 6 * time.Hour}, nil
 }
 
 // crls are where private CAs publish.

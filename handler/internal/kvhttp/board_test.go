@@ -14,8 +14,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/certwright/certwright/handler/internal/issuers/scripted"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/scripted"
 )
 
 // keeper is the provider Test at a CA that keeps what it was asked for, until it
@@ -25,7 +25,7 @@ type keeper struct {
 	open bool
 }
 
-func (k *keeper) Release(context.Context, vault.Request, json.RawMessage) error {
+func (k *keeper) Release(context.Context, provider.Request, json.RawMessage) error {
 	if !k.open {
 		return errors.New("the CA is closed")
 	}
@@ -36,7 +36,7 @@ func (k *keeper) Release(context.Context, vault.Request, json.RawMessage) error 
 func newBoard(t *testing.T) (*service, *keeper) {
 	t.Helper()
 	k := new(keeper)
-	s := newService(t, options{issuers: map[string]vault.Issuer{"keeper": k}})
+	s := newService(t, options{issuers: map[string]provider.Provider{"keeper": k}})
 	k.Issuer = scripted.New(scripted.Config{Now: s.clock.Now})
 	return s, k
 }

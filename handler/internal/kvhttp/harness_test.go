@@ -28,10 +28,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/certwright/certwright/handler/internal/auth"
-	"github.com/certwright/certwright/handler/internal/issuers/scripted"
-	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/scripted"
+	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -57,7 +58,7 @@ type options struct {
 	newKey          func(policy.KeyProperties) (crypto.Signer, error) // instead of pooledKey
 	noKeys          bool                                              // the token signing keys cannot be fetched
 	purgeProtection bool
-	issuers         map[string]vault.Issuer // besides self and test
+	issuers         map[string]provider.Provider // besides self and test
 	destinations    map[string]vault.Destination
 	names           map[string]*names.Permitted
 }
@@ -102,7 +103,7 @@ func newService(t testing.TB, opts options) *service {
 	if opts.newKey == nil {
 		opts.newKey = pooledKey
 	}
-	issuers := map[string]vault.Issuer{
+	issuers := map[string]provider.Provider{
 		"self": selfsigned.New(selfsigned.Config{Now: s.clock.Now}),
 		"test": scripted.New(scripted.Config{Now: s.clock.Now}),
 	}
@@ -110,7 +111,7 @@ func newService(t testing.TB, opts options) *service {
 	s.vault, err = vault.New(vault.Config{
 		Store: store,
 		Seal:  plainly, Open: plainly,
-		Issuers:         issuers,
+		Providers:       issuers,
 		Names:           opts.names,
 		Destinations:    opts.destinations,
 		PurgeProtection: opts.purgeProtection,

@@ -1,6 +1,9 @@
 package kvhttp
 
-import "github.com/certwright/certwright/handler/internal/vault"
+import (
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/vault"
+)
 
 // issuer is an IssuerBundle. It has no place for a password.
 type issuer struct {
@@ -58,9 +61,9 @@ func (i *issuerSet) params() vault.IssuerSet {
 		out.AccountID, out.Password = c.AccountID, c.Password
 	}
 	if o := i.Org; o != nil {
-		out.Org = &vault.OrganizationDetails{ID: o.ID}
+		out.Org = &provider.OrganizationDetails{ID: o.ID}
 		for _, a := range o.Admins {
-			out.Org.Admins = append(out.Org.Admins, vault.AdminDetails(a))
+			out.Org.Admins = append(out.Org.Admins, provider.AdminDetails(a))
 		}
 	}
 	if a := i.Attributes; a != nil {

@@ -24,11 +24,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/auth"
-	"github.com/certwright/certwright/handler/internal/issuers/scripted"
-	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/kvhttp"
 	"github.com/certwright/certwright/handler/internal/ops"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/scripted"
+	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -90,7 +91,7 @@ func newService(t *testing.T) *service {
 	plainly := func(_ context.Context, _, _, _ string, data []byte) ([]byte, error) { return bytes.Clone(data), nil }
 	s.vault, err = vault.New(vault.Config{
 		Store: new(memory.Store), Seal: plainly, Open: plainly, Now: now,
-		Issuers: map[string]vault.Issuer{
+		Providers: map[string]provider.Provider{
 			"self": selfsigned.New(selfsigned.Config{Now: now}),
 			"test": scripted.New(scripted.Config{Now: now}),
 		},
@@ -166,7 +167,7 @@ func (s *service) script(issuer, script string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	set := vault.IssuerSet{Provider: new("Test"), Org: &vault.OrganizationDetails{ID: script}}
+	set := vault.IssuerSet{Provider: new("Test"), Org: &provider.OrganizationDetails{ID: script}}
 	if _, err := s.vault.SetIssuer(s.t.Context(), n, set); err != nil {
 		s.t.Fatal(err)
 	}

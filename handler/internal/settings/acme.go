@@ -1,8 +1,8 @@
 package settings
 
 import (
-	"github.com/certwright/certwright/handler/internal/issuers/acme"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/acme"
 )
 
 // acmeConfig is a CA that speaks ACME. Files are in the app's folder, PEM.
@@ -30,7 +30,7 @@ type hookConfig struct {
 	token string // the setting's value
 }
 
-func (c *acmeConfig) open(b Backend) (vault.Issuer, error) {
+func (c *acmeConfig) open(b Backend) (provider.Provider, error) {
 	roots, err := readRoots(c.Roots)
 	if err != nil {
 		return nil, err

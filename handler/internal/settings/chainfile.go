@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 )
 
 // ReadChain reads the chain: the CA's certificate first. The error wraps

@@ -132,6 +132,6 @@ func openVaultWith(s settings.Settings) error {
 	if err != nil {
 		return err
 	}
-	_, err = vault.New(vault.Config{Store: b.Store, Seal: b.Seal, Open: b.Open, Issuers: issuers, Destinations: destinations})
+	_, err = vault.New(vault.Config{Store: b.Store, Seal: b.Seal, Open: b.Open, Providers: issuers, Destinations: destinations})
 	return err
 }

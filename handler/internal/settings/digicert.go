@@ -1,8 +1,8 @@
 package settings
 
 import (
-	"github.com/certwright/certwright/handler/internal/issuers/digicert"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/digicert"
 )
 
 // digiCertConfig is DigiCert CertCentral; {} is complete.
@@ -13,7 +13,7 @@ type digiCertConfig struct {
 	Approval bool              `json:"approval"` // people at CertCentral approve orders and revocations
 }
 
-func (c *digiCertConfig) open(b Backend) (vault.Issuer, error) {
+func (c *digiCertConfig) open(b Backend) (provider.Provider, error) {
 	roots, err := readRoots(c.Roots)
 	if err != nil {
 		return nil, err

@@ -12,8 +12,8 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 

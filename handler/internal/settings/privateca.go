@@ -5,9 +5,9 @@ import (
 	"crypto"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
 	"github.com/certwright/certwright/handler/internal/names"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 )
 
 // A PrivateCA is the configuration of a CA of one's own. Its key stays in Key Vault or is sealed in
@@ -28,7 +28,7 @@ type PrivateCA struct {
 	IssuerURLs      []string         `json:"issuerUrls"`
 }
 
-func (c *PrivateCA) open(b Backend) (vault.Issuer, error) {
+func (c *PrivateCA) open(b Backend) (provider.Provider, error) {
 	chain, err := c.ReadChain()
 	if err != nil {
 		return nil, err

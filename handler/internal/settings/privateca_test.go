@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -76,7 +77,7 @@ func TestInstantCAs(t *testing.T) {
 	t.Parallel()
 	root, keyFile := settingstest.Root(t)
 	chain := settingstest.Certificates(t, root.Raw)
-	open := func(localKEK bool, members map[string]any) (vault.Issuer, error) {
+	open := func(localKEK bool, members map[string]any) (provider.Provider, error) {
 		text, err := json.Marshal(map[string]any{"privateca": members})
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +97,7 @@ func TestInstantCAs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if instant := issuer.(vault.Instant).Instant(); instant != test.instant {
+		if instant := issuer.(provider.Instant).Instant(); instant != test.instant {
 			t.Errorf("%s: instant %t", name, instant)
 		}
 	}

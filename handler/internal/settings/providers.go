@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/certwright/certwright/handler/internal/issuers/scripted"
-	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/names"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/scripted"
+	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
 )
 
 // A Provider is one member of the JSON object CERTWRIGHT_PROVIDERS. Its name
@@ -108,8 +108,8 @@ func (p Provider) readTokens(getenv func(string) string) error {
 
 // OpenProviders makes the providers, by lower-case name: those that are built in,
 // and those of the settings.
-func (s Settings) OpenProviders(b Backend) (map[string]vault.Issuer, error) {
-	issuers := map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{})}
+func (s Settings) OpenProviders(b Backend) (map[string]provider.Provider, error) {
+	issuers := map[string]provider.Provider{"self": selfsigned.New(selfsigned.Config{})}
 	if s.ScriptedIssuer {
 		issuers["test"] = scripted.New(scripted.Config{})
 	}
@@ -135,7 +135,7 @@ func (s Settings) PermittedNames() map[string]*names.Permitted {
 }
 
 // open makes the provider.
-func (p Provider) open(b Backend) (vault.Issuer, error) {
+func (p Provider) open(b Backend) (provider.Provider, error) {
 	switch {
 	case p.Webhook != nil:
 		return p.Webhook.open(b)

@@ -3,8 +3,8 @@ package settings
 import (
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/issuers/stepca"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/stepca"
 )
 
 // stepCAConfig is a step-ca with a JWK provisioner. (One with an ACME provisioner
@@ -15,7 +15,7 @@ type stepCAConfig struct {
 	MaxValidityHours int    `json:"maxValidityHours"` // what the provisioner allows; 0: ask for what policies want
 }
 
-func (c *stepCAConfig) open(Backend) (vault.Issuer, error) {
+func (c *stepCAConfig) open(Backend) (provider.Provider, error) {
 	roots, err := readRoots(c.Roots)
 	if err != nil {
 		return nil, err

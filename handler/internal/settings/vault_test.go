@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
@@ -32,7 +33,7 @@ func openVault(t *testing.T, changes map[string]string) (*vault.Vault, *memory.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := vault.New(vault.Config{Store: store, Seal: sealer.Seal, Open: sealer.Open, Issuers: issuers, Names: s.PermittedNames()})
+	v, err := vault.New(vault.Config{Store: store, Seal: sealer.Seal, Open: sealer.Open, Providers: issuers, Names: s.PermittedNames()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func openVault(t *testing.T, changes map[string]string) (*vault.Vault, *memory.S
 
 // openProvider opens a provider of a member of CERTWRIGHT_PROVIDERS. That the text
 // is not a provider is the test's fault; the error is that of opening it.
-func openProvider(t *testing.T, b settings.Backend, text string) (vault.Issuer, error) {
+func openProvider(t *testing.T, b settings.Backend, text string) (provider.Provider, error) {
 	t.Helper()
 	s, err := settingstest.Parse(settingstest.Development, map[string]string{"CERTWRIGHT_PROVIDERS": `{"CA": ` + text + `}`})
 	if err != nil {

@@ -1,8 +1,8 @@
 package settings
 
 import (
-	"github.com/certwright/certwright/handler/internal/issuers/vaultpki"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/vaultpki"
 )
 
 // vaultPKIConfig is a PKI secrets engine of HashiCorp Vault or OpenBao.
@@ -17,7 +17,7 @@ type vaultPKIConfig struct {
 	Verbatim     bool     `json:"verbatim"`     // sign-verbatim instead of sign
 }
 
-func (c *vaultPKIConfig) open(Backend) (vault.Issuer, error) {
+func (c *vaultPKIConfig) open(Backend) (provider.Provider, error) {
 	roots, err := readRoots(c.Roots)
 	if err != nil {
 		return nil, err

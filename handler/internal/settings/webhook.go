@@ -7,8 +7,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
-	"github.com/certwright/certwright/handler/internal/issuers/webhook"
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/webhook"
 )
 
 // webhookConfig is a CA behind our own HTTP contract.
@@ -20,7 +20,7 @@ type webhookConfig struct {
 	Roots          string `json:"roots"`
 }
 
-func (c *webhookConfig) open(b Backend) (vault.Issuer, error) {
+func (c *webhookConfig) open(b Backend) (provider.Provider, error) {
 	roots, err := readRoots(c.Roots)
 	if err != nil {
 		return nil, err

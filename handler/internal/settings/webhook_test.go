@@ -12,9 +12,9 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
-	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // scopeToken is a credential whose tokens say for what they are.
@@ -54,7 +54,7 @@ func TestWebhookFromSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issuer.Step(t.Context(), vault.Request{ID: "0123456789abcdef0123456789abcdef"}, nil)
+	issuer.Step(t.Context(), provider.Request{ID: "0123456789abcdef0123456789abcdef"}, nil)
 	if posts != 1 {
 		t.Errorf("%d POSTs", posts)
 	}

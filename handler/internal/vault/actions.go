@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -135,7 +136,7 @@ func (v *Vault) GiveUpOperation(ctx context.Context, n Name, requestID string) (
 		if op.Answer != "" {
 			message += fmt.Sprintf(" The last answer of the certificate issuer was: %s", op.Answer)
 		}
-		v.endOperation(n, h, tx, StatusFailed, &OperationError{CodeGivenUp, field.Cut(message, maxAnswer)})
+		v.endOperation(n, h, tx, StatusFailed, &OperationError{provider.CodeGivenUp, field.Cut(message, maxAnswer)})
 		given = v.operationEntry(h)
 		return nil
 	})

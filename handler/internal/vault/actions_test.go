@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -63,14 +64,14 @@ func TestAdvanceDuringAStep(t *testing.T) {
 	t.Parallel()
 	h, p := newBoard(t)
 	steps := 0
-	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.step = func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
 		if steps++; steps == 1 {
 			e, err := h.AdvanceOperation(context.Background(), name(t, "web"), "")
 			if err != nil || e.Attempts != 1 || !e.ClaimedUntil.After(h.clock.Now()) {
 				t.Errorf("during a step: %+v, %v", e, err)
 			}
 		}
-		return nil, vault.Pending(h.clock.Now().Add(time.Hour), "waiting")
+		return nil, provider.Pending(h.clock.Now().Add(time.Hour), "waiting")
 	}
 	h.mustCreate("web", "holder")
 	h.mustTick()
@@ -170,7 +171,7 @@ func TestGiveUpOperation(t *testing.T) {
 	if _, err := h.GiveUpOperation(ctx, n, strings.Repeat("0", 32)); reason(t, err) != vault.OperationNotFound {
 		t.Errorf("another operation: %v", err)
 	}
-	if e, err := h.GiveUpOperation(ctx, n, id); err != nil || e.Status != vault.StatusFailed || e.Error.Code != vault.CodeGivenUp {
+	if e, err := h.GiveUpOperation(ctx, n, id); err != nil || e.Status != vault.StatusFailed || e.Error.Code != provider.CodeGivenUp {
 		t.Errorf("in progress: %+v, %v", e, err)
 	}
 	if _, err := h.GiveUpOperation(ctx, n, id); reason(t, err) != vault.ActionRefused {
@@ -206,7 +207,7 @@ func (h *harness) mustRelease(n string) string {
 func TestReleaseIsGivenUpAfterADay(t *testing.T) {
 	t.Parallel()
 	h, p := newBoard(t)
-	p.release = func(vault.Request, json.RawMessage) error { panic("again and again") }
+	p.release = func(provider.Request, json.RawMessage) error { panic("again and again") }
 	ctx, n := t.Context(), name(t, "web")
 	id := h.mustRelease("web")
 	for range 30 {
@@ -225,7 +226,7 @@ func TestReleaseIsGivenUpAfterADay(t *testing.T) {
 	if _, err := h.AdvanceRelease(ctx, n, id); reason(t, err) != vault.ActionRefused {
 		t.Errorf("advancing what was given up: %v", err)
 	}
-	p.release = func(vault.Request, json.RawMessage) error { return nil }
+	p.release = func(provider.Request, json.RawMessage) error { return nil }
 	if e, err := h.RetryRelease(ctx, n, id); err != nil || e.Status != vault.StatusInProgress || e.Failures != 0 || !e.Due.Equal(h.clock.Now().Truncate(time.Millisecond)) {
 		t.Errorf("retried: %+v, %v", e, err)
 	}
@@ -282,7 +283,7 @@ func TestAdvanceRelease(t *testing.T) {
 		}
 	}
 	runs := 0
-	p.release = func(vault.Request, json.RawMessage) error {
+	p.release = func(provider.Request, json.RawMessage) error {
 		if runs++; runs == 1 { // while one runs, another one is not begun
 			if e, err := h.AdvanceRelease(ctx, n, id); err != nil || e.Attempts != 4 || e.ClaimedUntil.IsZero() {
 				t.Errorf("during a release: %+v, %v", e, err)
@@ -307,7 +308,7 @@ func TestGiveUpAndForgetRelease(t *testing.T) {
 		if _, err := h.ForgetRelease(ctx, n, id); reason(t, err) != vault.ActionRefused {
 			t.Errorf("forgetting what goes on: %v", err)
 		}
-		p.release = func(vault.Request, json.RawMessage) error {
+		p.release = func(provider.Request, json.RawMessage) error {
 			if e, err := h.GiveUpRelease(ctx, n, id); err != nil || e.Status != vault.StatusFailed {
 				t.Errorf("given up: %+v, %v", e, err)
 			}
@@ -335,8 +336,8 @@ func TestWhatALostStepDidIsReleased(t *testing.T) {
 	h, p := newBoard(t)
 	ctx, n := t.Context(), name(t, "web")
 	released := ""
-	p.release = func(_ vault.Request, state json.RawMessage) error { released = string(state); return nil }
-	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.release = func(_ provider.Request, state json.RawMessage) error { released = string(state); return nil }
+	p.step = func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
 		e, err := h.GiveUpOperation(ctx, n, "")
 		if err != nil {
 			t.Error(err)
@@ -344,7 +345,7 @@ func TestWhatALostStepDidIsReleased(t *testing.T) {
 		if _, err := h.GiveUpRelease(ctx, n, e.RequestID); err != nil {
 			t.Error(err)
 		}
-		return json.RawMessage(`"order"`), vault.Pending(h.clock.Now().Add(time.Hour), "ordered")
+		return json.RawMessage(`"order"`), provider.Pending(h.clock.Now().Add(time.Hour), "ordered")
 	}
 	h.mustCreate("web", "holder")
 	h.mustTick()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -29,17 +30,17 @@ var errLost = errors.New("operation was taken over")
 // advance claims the operation of h and takes its next step, and more steps as
 // long as the next is due at once. It returns the head as it is afterwards, and
 // what the last step led to.
-func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCache) (*head, Outcome, error) {
+func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCache) (*head, provider.Outcome, error) {
 	h, err := v.claim(ctx, n, h)
 	if err != nil {
-		return nil, Outcome{}, err
+		return nil, provider.Outcome{}, err
 	}
 	for steps := 1; ; steps++ {
 		state, out, chain := v.takeStep(ctx, n, h, issuers)
 		v.cfg.Log.InfoContext(ctx, "step",
 			"certificate", n.text, "request_id", h.Operation.RequestID, "issuer", h.Operation.Policy.Issuer.Name,
 			"claim", h.Operation.Claim, "outcome", outcomeText(out.Kind), "detail", field.Cut(out.Detail+out.Message, maxAnswer))
-		if out.Kind == OutcomeIssued {
+		if out.Kind == provider.OutcomeIssued {
 			mine := h.Operation
 			h, err := v.completeIssued(ctx, n, h, chain)
 			if errors.Is(err, errLost) {
@@ -47,7 +48,7 @@ func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCac
 			}
 			return h, out, err
 		}
-		again := out.Kind == OutcomePending && steps < maxSteps && !out.Until.After(v.now()) && ctx.Err() == nil
+		again := out.Kind == provider.OutcomePending && steps < maxSteps && !out.Until.After(v.now()) && ctx.Err() == nil
 		if h, err = v.saveStep(ctx, n, h, state, out, again); err != nil || !again {
 			return h, out, err
 		}
@@ -84,7 +85,7 @@ func (h *head) held(mine *Operation) error {
 // takeStep runs the provider, or cancels. Whatever goes wrong in there is an
 // outcome of this operation and touches no other. With OutcomeIssued comes the
 // chain that was accepted.
-func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCache) (state json.RawMessage, out Outcome, chain []*x509.Certificate) {
+func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCache) (state json.RawMessage, out provider.Outcome, chain []*x509.Certificate) {
 	op := h.Operation
 	state = op.State
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
@@ -92,7 +93,7 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 	var panicked error
 	defer func() {
 		if panicked != nil {
-			state, out, chain = op.State, Retry(time.Time{}, panicked), nil
+			state, out, chain = op.State, provider.Retry(time.Time{}, panicked), nil
 		}
 	}()
 	defer v.recovered(ctx, "provider", op.Provider, &panicked, "certificate", n.text)
@@ -100,7 +101,7 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 	case op.Manual():
 		return state, cancelled, nil
 	case v.now().Sub(op.Created) > v.cfg.MaxAge:
-		return state, Failed(CodeIssuerError, fmt.Sprintf("The certificate issuer has not answered within %s. Its last answer was: %s", v.cfg.MaxAge, op.Answer)), nil
+		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The certificate issuer has not answered within %s. Its last answer was: %s", v.cfg.MaxAge, op.Answer)), nil
 	}
 	issuer, req, err := v.request(ctx, n, op, issuers)
 	if err != nil {
@@ -110,17 +111,17 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 		req.Predecessor = h.Latest.Leaf
 	}
 	if !v.now().Before(op.ClaimedUntil) { // this process slept, and another may have the operation
-		return state, Retry(time.Time{}, errors.New("the claim ended before the step began")), nil
+		return state, provider.Retry(time.Time{}, errors.New("the claim ended before the step began")), nil
 	}
 	if op.cancelPending() {
-		canceler, asksCA := issuer.(Canceler)
+		canceler, asksCA := issuer.(provider.Canceler)
 		if !asksCA {
 			return state, cancelled, nil
 		}
 		state, ok, err := canceler.Cancel(ctx, req, state)
 		switch {
 		case err != nil:
-			return state, Retry(time.Time{}, fmt.Errorf("cancelling: %w", err)), nil
+			return state, provider.Retry(time.Time{}, fmt.Errorf("cancelling: %w", err)), nil
 		case ok:
 			return state, cancelled, nil
 		default:
@@ -129,15 +130,15 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 	}
 	state, out = issuer.Step(ctx, req, state)
 	switch {
-	case out.Kind < OutcomePending || out.Kind > OutcomeRetry:
-		return op.State, Retry(time.Time{}, fmt.Errorf("provider %s returned %s", op.Provider, out.Kind)), nil
-	case len(state) > MaxState && out.Kind != OutcomeIssued:
-		return op.State, Failed(CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state))), nil
-	case out.Kind == OutcomeRetry && op.Failures > 0 && v.now().Sub(op.FailingSince) > v.cfg.MaxFailing:
-		return state, Failed(CodeIssuerError, fmt.Sprintf("Every step since %s came to nothing. The last answer was: %s", op.FailingSince.Format(time.RFC3339), out.Detail)), nil
-	case out.Kind == OutcomeIssued:
+	case out.Kind < provider.OutcomePending || out.Kind > provider.OutcomeRetry:
+		return op.State, provider.Retry(time.Time{}, fmt.Errorf("provider %s returned %s", op.Provider, out.Kind)), nil
+	case len(state) > provider.MaxState && out.Kind != provider.OutcomeIssued:
+		return op.State, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state))), nil
+	case out.Kind == provider.OutcomeRetry && op.Failures > 0 && v.now().Sub(op.FailingSince) > v.cfg.MaxFailing:
+		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("Every step since %s came to nothing. The last answer was: %s", op.FailingSince.Format(time.RFC3339), out.Detail)), nil
+	case out.Kind == provider.OutcomeIssued:
 		if chain, err = v.acceptIssued(ctx, n, h, issuer, req.Issuer, out.Chain); err != nil {
-			return op.State, Failed(CodeIssuerError, "The issuer returned a certificate that cannot be accepted: "+err.Error()), nil
+			return op.State, provider.Failed(provider.CodeIssuerError, "The issuer returned a certificate that cannot be accepted: "+err.Error()), nil
 		}
 	}
 	return state, out, chain
@@ -145,17 +146,17 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 
 // Outcomes that no provider returns.
 const (
-	outcomeCancelled OutcomeKind = iota + 100
+	outcomeCancelled provider.OutcomeKind = iota + 100
 	outcomeCancelRefused
 )
 
 var (
-	cancelled     = Outcome{Kind: outcomeCancelled}
-	cancelRefused = Outcome{Kind: outcomeCancelRefused, Detail: "the issuer did not accept the cancellation"}
+	cancelled     = provider.Outcome{Kind: outcomeCancelled}
+	cancelRefused = provider.Outcome{Kind: outcomeCancelRefused, Detail: "the issuer did not accept the cancellation"}
 )
 
 // outcomeText names an outcome for the log.
-func outcomeText(k OutcomeKind) string {
+func outcomeText(k provider.OutcomeKind) string {
 	switch k {
 	case outcomeCancelled:
 		return "cancelled"
@@ -167,12 +168,12 @@ func outcomeText(k OutcomeKind) string {
 }
 
 // request is the operation as its provider sees it.
-func (v *Vault) request(ctx context.Context, n Name, op *Operation, issuers *issuerCache) (Issuer, Request, error) {
+func (v *Vault) request(ctx context.Context, n Name, op *Operation, issuers *issuerCache) (provider.Provider, provider.Request, error) {
 	issuer, object, err := v.pinnedIssuer(ctx, op.pin(), op.Created, issuers)
 	if err != nil {
-		return nil, Request{}, err
+		return nil, provider.Request{}, err
 	}
-	return issuer, Request{
+	return issuer, provider.Request{
 		ID:           op.RequestID,
 		Certificate:  n.text,
 		CSR:          op.CSR,
@@ -187,7 +188,7 @@ func (v *Vault) request(ctx context.Context, n Name, op *Operation, issuers *iss
 
 // saveStep writes what a step led to, unless the certificate was issued. With
 // keep the claim stays for the next step.
-func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMessage, out Outcome, keep bool) (*head, error) {
+func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMessage, out provider.Outcome, keep bool) (*head, error) {
 	mine := h.Operation
 	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
 		if err := h.held(mine); err != nil {
@@ -197,19 +198,19 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 		op.State = state
 		op.Answer = field.Cut(out.Detail, maxAnswer)
 		op.Failures = 0
-		if out.Kind != OutcomeRetry {
+		if out.Kind != provider.OutcomeRetry {
 			op.FailingSince = time.Time{}
 		}
 		op.ClaimedUntil = time.Time{}
 		switch out.Kind {
-		case OutcomeFailed:
+		case provider.OutcomeFailed:
 			v.endOperation(n, h, tx, StatusFailed, &OperationError{out.Code, field.Cut(out.Message, maxAnswer)})
 		case outcomeCancelled:
 			v.endOperation(n, h, tx, StatusCancelled, nil)
 		case outcomeCancelRefused:
 			op.CancellationRefused = true
 			op.Due = now
-		case OutcomeRetry:
+		case provider.OutcomeRetry:
 			op.Failures = mine.Failures + 1
 			if op.FailingSince.IsZero() {
 				op.FailingSince = now
@@ -218,7 +219,7 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 			if out.Until.IsZero() {
 				op.Due = now.Add(v.backoff(op.Failures))
 			}
-		case OutcomePending:
+		case provider.OutcomePending:
 			if keep {
 				op.ClaimedUntil = now.Add(lease)
 				return nil // due stays, so that only the head is written

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -16,17 +17,17 @@ import (
 
 // canceling is a provider whose CA is asked before an operation is cancelled.
 type canceling struct {
-	provider
+	stepping
 	cancel func() (bool, error)
 }
 
-func (p *canceling) Cancel(_ context.Context, _ vault.Request, state json.RawMessage) (json.RawMessage, bool, error) {
+func (p *canceling) Cancel(_ context.Context, _ provider.Request, state json.RawMessage) (json.RawMessage, bool, error) {
 	ok, err := p.cancel()
 	return state, ok, err
 }
 
-func held(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-	return nil, vault.Pending(time.Date(2026, 3, 1, 13, 0, 0, 0, time.UTC), "held")
+func held(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
+	return nil, provider.Pending(time.Date(2026, 3, 1, 13, 0, 0, 0, time.UTC), "held")
 }
 
 // TestFailingCancellationBacksOff: a CA that cannot be asked is asked again
@@ -36,13 +37,13 @@ func TestFailingCancellationBacksOff(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	asked := 0
-	p := &canceling{provider: provider{step: held}, cancel: func() (bool, error) {
+	p := &canceling{stepping: stepping{step: held}, cancel: func() (bool, error) {
 		if asked++; asked == 100 {
 			end()
 		}
 		return false, errors.New("connection refused")
 	}}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("web", "ca")
 	if _, err := h.Cancel(ctx, name(t, "web"), "", true); err != nil {
@@ -62,8 +63,8 @@ func TestFailingCancellationBacksOff(t *testing.T) {
 // tick, however long the CA asked to be left alone.
 func TestCancellationDoesNotWait(t *testing.T) {
 	t.Parallel()
-	p := &canceling{provider: provider{step: held}, cancel: func() (bool, error) { return true, nil }}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	p := &canceling{stepping: stepping{step: held}, cancel: func() (bool, error) { return true, nil }}
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("web", "ca")
 	h.mustTick()
@@ -101,12 +102,12 @@ func TestEveryOperationEnds(t *testing.T) {
 			t.Parallel()
 			down := errors.New("connection refused")
 			p := &canceling{
-				provider: provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-					return nil, vault.Retry(time.Time{}, down)
+				stepping: stepping{step: func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
+					return nil, provider.Retry(time.Time{}, down)
 				}},
 				cancel: func() (bool, error) { return false, down },
 			}
-			h := newHarness(t, map[string]vault.Issuer{"ca": p})
+			h := newHarness(t, map[string]provider.Provider{"ca": p})
 			h.mustSetIssuer("ca", "ca")
 			h.mustCreate("web", "ca")
 			prepare(h)
@@ -119,7 +120,7 @@ func TestEveryOperationEnds(t *testing.T) {
 			h.clock.Advance(25 * time.Hour)
 			h.mustTick()
 			last := op.Answer
-			if op = h.mustOperation("web"); op.Status != vault.StatusFailed || op.Error.Code != vault.CodeIssuerError || !strings.Contains(op.Error.Message, last) {
+			if op = h.mustOperation("web"); op.Status != vault.StatusFailed || op.Error.Code != provider.CodeIssuerError || !strings.Contains(op.Error.Message, last) {
 				t.Errorf("past its age limit the operation is %s, error %+v; want failed with the last answer %q", op.Status, op.Error, last)
 			}
 		})
@@ -132,15 +133,15 @@ func TestNoStepAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	steps := 0
 	p := new(releasing)
-	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.step = func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
 		if steps++; steps == 1 {
-			return json.RawMessage(`"order"`), vault.Pending(time.Time{}, "ordered")
+			return json.RawMessage(`"order"`), provider.Pending(time.Time{}, "ordered")
 		}
-		return json.RawMessage(`"` + strings.Repeat("x", store.MaxDoc) + `"`), vault.Pending(time.Time{}, "validating")
+		return json.RawMessage(`"` + strings.Repeat("x", store.MaxDoc) + `"`), provider.Pending(time.Time{}, "validating")
 	}
 	var released string
-	p.release = func(_ vault.Request, state json.RawMessage) error { released = string(state); return nil }
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	p.release = func(_ provider.Request, state json.RawMessage) error { released = string(state); return nil }
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("web", "ca")
 	h.mustTick()
@@ -186,12 +187,12 @@ func TestNoStepUnderAClaimThatHasEnded(t *testing.T) {
 	} {
 		clock, store := newClock(), new(memory.Store)
 		var claims []int
-		p := &provider{step: func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+		p := &stepping{step: func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 			claims = append(claims, req.Attempts)
-			return nil, vault.Pending(clock.Now().Add(time.Hour), "on it")
+			return nil, provider.Pending(clock.Now().Add(time.Hour), "on it")
 		}}
 		sleeper := &sleepy{Store: store, after: func(string) {}}
-		h := &harness{t: t, store: store, clock: clock, Vault: open(t, sleeper, clock, map[string]vault.Issuer{"ca": p})}
+		h := &harness{t: t, store: store, clock: clock, Vault: open(t, sleeper, clock, map[string]provider.Provider{"ca": p})}
 		h.mustSetIssuer("ca", "ca")
 		h.mustCreate("web", "ca")
 		clock.Advance(2 * time.Second)

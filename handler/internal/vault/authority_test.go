@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -98,32 +99,32 @@ func (a *authority) faults() []error {
 }
 
 // Step orders, and in a second step gets what was ordered.
-func (a account) Step(ctx context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+func (a account) Step(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
 	this := a.enter(req)
 	defer a.leave(this)
 	if state == nil {
 		found := a.find(req.ID)
 		if _, err := a.store.Get(ctx, accountKey); !errors.Is(err, store.ErrNotFound) {
-			return nil, vault.Retry(time.Time{}, err)
+			return nil, provider.Retry(time.Time{}, err)
 		}
 		if !found {
 			a.place(this)
 		}
-		return json.RawMessage(`"ordered"`), vault.Pending(time.Time{}, "ordered")
+		return json.RawMessage(`"ordered"`), provider.Pending(time.Time{}, "ordered")
 	}
 	switch {
 	case a.hold.Load():
-		return state, vault.Pending(a.now().Add(10*time.Second), "held")
+		return state, provider.Pending(a.now().Add(10*time.Second), "held")
 	case req.Issuer.Name == refusing:
-		return state, vault.Failed(vault.CodeRejected, "refused")
+		return state, provider.Failed(provider.CodeRejected, "refused")
 	default:
-		return state, vault.Issued([][]byte{issuedFor(req.CSR)})
+		return state, provider.Issued([][]byte{issuedFor(req.CSR)})
 	}
 }
 
 // enter notes that a step begins. As long as the lease of its claim runs, a
 // worker has the request for itself.
-func (a *authority) enter(req vault.Request) *step {
+func (a *authority) enter(req provider.Request) *step {
 	op, now := a.operation(req.ID), a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -179,13 +180,13 @@ func (a *authority) place(s *step) {
 }
 
 // Cancel gives every request up.
-func (a *authority) Cancel(_ context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, bool, error) {
+func (a *authority) Cancel(_ context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, bool, error) {
 	defer a.leave(a.enter(req))
 	return state, true, nil
 }
 
 // Release takes all orders of a request back.
-func (a *authority) Release(_ context.Context, req vault.Request, _ json.RawMessage) error {
+func (a *authority) Release(_ context.Context, req provider.Request, _ json.RawMessage) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if o := a.orders[req.ID]; o != nil {

@@ -11,8 +11,9 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/azstore"
-	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/scripts/localcloud/azurite"
@@ -94,7 +95,7 @@ func (s *storage) client(worker int, certificate string) *client {
 		Store: store,
 		Seal:  sealer.Seal,
 		Open:  sealer.Open,
-		Issuers: map[string]vault.Issuer{
+		Providers: map[string]provider.Provider{
 			"self":      selfsigned.New(selfsigned.Config{Now: s.now}),
 			"authority": account{s.ca, store},
 			"quick":     quickAccount{account{s.ca, store}},

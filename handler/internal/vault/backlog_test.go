@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -63,7 +64,7 @@ func (h *harness) mustCopy(prefix string, from, to int) {
 
 // newLargeHarness is newHarness for a store that is too large to be checked at
 // every transaction. The vault's own calls go through the store that wrap makes.
-func newLargeHarness(t testing.TB, clock *clock, wrap func(store.Store) store.Store, issuers map[string]vault.Issuer) *harness {
+func newLargeHarness(t testing.TB, clock *clock, wrap func(store.Store) store.Store, issuers map[string]provider.Provider) *harness {
 	t.Helper()
 	h := &harness{t: t, store: new(memory.Store), clock: clock}
 	h.Vault = open(t, wrap(h.store), clock, issuers)
@@ -99,7 +100,7 @@ func TestBacklog(t *testing.T) {
 			clock, st := newClock(), new(counted)
 			slow := &queue{t: t, clock: clock, step: time.Second, issued: make(map[string]time.Time)}
 			good := &queue{t: t, clock: clock, issued: make(map[string]time.Time)}
-			h := newLargeHarness(t, clock, func(s store.Store) store.Store { st.Store = s; return st }, map[string]vault.Issuer{"slow": slow, "good": good})
+			h := newLargeHarness(t, clock, func(s store.Store) store.Store { st.Store = s; return st }, map[string]provider.Provider{"slow": slow, "good": good})
 			h.mustSetIssuer("slow", "slow")
 			h.mustSetIssuer("good", "good")
 			test.prepare(h)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -24,22 +25,22 @@ type ordering struct {
 
 func newOrdering(t *testing.T, now func() time.Time) *ordering {
 	p := &ordering{releaseErr: errors.New("the CA is closed")}
-	p.step = func(_ context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.step = func(_ context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
 		if state == nil {
-			return json.RawMessage(`"order-` + req.Certificate + `"`), vault.Pending(time.Time{}, "ordered")
+			return json.RawMessage(`"order-` + req.Certificate + `"`), provider.Pending(time.Time{}, "ordered")
 		}
 		switch req.Issuer.Name {
 		case "refuser":
-			return state, vault.Failed(vault.CodeRejected, "no")
+			return state, provider.Failed(provider.CodeRejected, "no")
 		case "issuer":
 			return state, issue(t, req)
 		case "broken":
-			return state, vault.Retry(now().Add(time.Hour), errors.New("connection refused"))
+			return state, provider.Retry(now().Add(time.Hour), errors.New("connection refused"))
 		default:
-			return state, vault.Pending(now().Add(time.Hour), "waiting for approval")
+			return state, provider.Pending(now().Add(time.Hour), "waiting for approval")
 		}
 	}
-	p.release = func(vault.Request, json.RawMessage) error { return p.releaseErr }
+	p.release = func(provider.Request, json.RawMessage) error { return p.releaseErr }
 	return p
 }
 
@@ -50,7 +51,7 @@ func newBoard(t *testing.T) (*harness, *ordering) {
 	t.Helper()
 	clock := newClock()
 	p := newOrdering(t, clock.Now)
-	h := newHarnessWith(t, clock, map[string]vault.Issuer{"ca": p})
+	h := newHarnessWith(t, clock, map[string]provider.Provider{"ca": p})
 	for _, issuer := range []string{"holder", "refuser", "issuer", "broken"} {
 		h.mustSetIssuer(issuer, "CA")
 	}
@@ -167,7 +168,7 @@ func TestBoardEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.Status, want.Due = vault.StatusFailed, time.Time{}
-	want.Error = &vault.OperationError{Code: vault.CodeGivenUp, Message: "An operator gave the request up. The last answer of the certificate issuer was: connection refused"}
+	want.Error = &vault.OperationError{Code: provider.CodeGivenUp, Message: "An operator gave the request up. The last answer of the certificate issuer was: connection refused"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("given up (-want +got):\n%s", diff)
 	}

@@ -6,13 +6,14 @@ import (
 	"crypto/x509"
 
 	"github.com/certwright/certwright/handler/internal/chain"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // acceptIssued makes the chain of what an issuer returned for h's operation: leaf
 // first, and completed where the issuer left certificates of CAs out. The error says
 // in what it is not what was asked for.
-func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, issuer Issuer, object IssuerObject, der [][]byte) ([]*x509.Certificate, error) {
+func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, issuer provider.Provider, object provider.Issuer, der [][]byte) ([]*x509.Certificate, error) {
 	op := h.Operation
 	certs, err := chain.Parse(der)
 	if err != nil {

@@ -7,15 +7,8 @@ import (
 	"slices"
 
 	"github.com/certwright/certwright/handler/internal/chain"
+	"github.com/certwright/certwright/handler/internal/provider"
 )
-
-// ChainSource is an Issuer whose CA offers the certificates of CAs, for leaves
-// that come without.
-type ChainSource interface {
-	// Certificates are those (DER) of the CA that an issuer object uses and of
-	// the CAs above it, in any order. The vault takes of them what signed.
-	Certificates(ctx context.Context, issuer IssuerObject) ([][]byte, error)
-}
 
 // maxOffered is how many certificates of a ChainSource are looked at.
 const maxOffered = 64
@@ -25,14 +18,14 @@ const maxOffered = 64
 // the chain of the version before, if the same issuer object obtained it. Addresses
 // in certificates are not followed. A chain that cannot be completed is returned as
 // it is.
-func (v *Vault) completeChain(ctx context.Context, n Name, h *head, issuer Issuer, object IssuerObject, given []*x509.Certificate) []*x509.Certificate {
+func (v *Vault) completeChain(ctx context.Context, n Name, h *head, issuer provider.Provider, object provider.Issuer, given []*x509.Certificate) []*x509.Certificate {
 	op := h.Operation
 	certs := chain.Link(given)
 	if !certs.Lacking() {
 		return given
 	}
 	log := v.cfg.Log.With("certificate", n.text, "request_id", op.RequestID, "issuer", object.Name)
-	if source, ok := issuer.(ChainSource); ok {
+	if source, ok := issuer.(provider.ChainSource); ok {
 		offered, err := v.offered(ctx, source, object)
 		if err != nil {
 			log.WarnContext(ctx, "the CA's own certificates cannot be had", "error", err)
@@ -58,7 +51,7 @@ func (v *Vault) completeChain(ctx context.Context, n Name, h *head, issuer Issue
 }
 
 // offered asks a CA for its certificates.
-func (v *Vault) offered(ctx context.Context, source ChainSource, object IssuerObject) (certs []*x509.Certificate, err error) {
+func (v *Vault) offered(ctx context.Context, source provider.ChainSource, object provider.Issuer) (certs []*x509.Certificate, err error) {
 	defer v.recovered(ctx, "provider", object.Provider, &err, "issuer", object.Name)
 	der, err := source.Certificates(ctx, object)
 	switch {

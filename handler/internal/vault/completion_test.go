@@ -11,17 +11,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // offering is a provider whose CA offers certificates.
 type offering struct {
-	provider
+	stepping
 	offer func() ([][]byte, error)
 	asked int
 }
 
-func (o *offering) Certificates(context.Context, vault.IssuerObject) ([][]byte, error) {
+func (o *offering) Certificates(context.Context, provider.Issuer) ([][]byte, error) {
 	o.asked++
 	return o.offer()
 }
@@ -36,14 +37,14 @@ func raw(certs ...*certifier) [][]byte {
 }
 
 // returns makes the provider return a leaf of issuer with other certificates.
-func (p *provider) returns(t testing.TB, issuer *certifier, others ...*certifier) {
-	p.step = func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+func (p *stepping) returns(t testing.TB, issuer *certifier, others ...*certifier) {
+	p.step = func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 		csr, err := x509.ParseCertificateRequest(req.CSR)
 		if err != nil {
 			t.Error(err)
 		}
 		leaf := issuer.certify(t, &x509.Certificate{Subject: csr.Subject}, csr.PublicKey)
-		return nil, vault.Issued(append([][]byte{leaf.Raw}, raw(others...)...))
+		return nil, provider.Issued(append([][]byte{leaf.Raw}, raw(others...)...))
 	}
 }
 
@@ -118,7 +119,7 @@ func TestChainIsCompleted(t *testing.T) {
 	} {
 		o := &offering{offer: test.offer}
 		o.returns(t, issuing, test.comes...)
-		h := newHarness(t, map[string]vault.Issuer{"ca": o})
+		h := newHarness(t, map[string]provider.Provider{"ca": o})
 		h.mustSetIssuer("ca", "CA")
 		h.mustCreate("web", "ca")
 		h.clock.Advance(2 * time.Second)
@@ -150,8 +151,8 @@ func TestChainIsCompletedFromTheLast(t *testing.T) {
 		{"another key", "one", successor, "", 15},
 		{"another issuer object", "other", issuing, "", 14},
 	} {
-		p := &provider{}
-		h := newHarness(t, map[string]vault.Issuer{"ca": p})
+		p := &stepping{}
+		h := newHarness(t, map[string]provider.Provider{"ca": p})
 		h.mustSetIssuer("one", "CA")
 		h.mustSetIssuer("other", "CA")
 		p.returns(t, issuing, issuing, root)
@@ -177,9 +178,9 @@ func TestChainIsCompletedFromTheLast(t *testing.T) {
 func TestCompleteChainCostsNothing(t *testing.T) {
 	t.Parallel()
 	root := newCertifier(t, "Root", nil)
-	p := &provider{}
+	p := &stepping{}
 	p.returns(t, root, root)
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	h.mustSetIssuer("ca", "CA")
 	for range 2 {
 		h.mustCreate("web", "ca")

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -54,12 +55,12 @@ func (r *recorder) types() []vault.EventType {
 }
 
 // tellingHarness is a harness whose vault tells destinations.
-func tellingHarness(t testing.TB, destinations map[string]vault.Destination, issuers map[string]vault.Issuer) *harness {
+func tellingHarness(t testing.TB, destinations map[string]vault.Destination, issuers map[string]provider.Provider) *harness {
 	t.Helper()
 	h := newHarness(t, nil)
 	h.Vault = openWith(t, h.store, h.clock, func(cfg *vault.Config) {
 		cfg.Destinations = destinations
-		maps.Copy(cfg.Issuers, issuers)
+		maps.Copy(cfg.Providers, issuers)
 	})
 	return h
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -72,10 +73,10 @@ func TestNewVersionEvents(t *testing.T) {
 func TestOperationFailedEvent(t *testing.T) {
 	t.Parallel()
 	told := new(recorder)
-	p := &provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-		return nil, vault.Failed("Denied", "example.com is on a list")
+	p := &stepping{step: func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
+		return nil, provider.Failed("Denied", "example.com is on a list")
 	}}
-	h := tellingHarness(t, map[string]vault.Destination{"siem": told}, map[string]vault.Issuer{"ca": p})
+	h := tellingHarness(t, map[string]vault.Destination{"siem": told}, map[string]provider.Provider{"ca": p})
 	h.mustSetIssuer("corp", "ca")
 	h.mustCreate("web", "Self")
 	h.mustTick()
@@ -110,7 +111,7 @@ func TestFailedRenewalEvents(t *testing.T) {
 	t.Parallel()
 	told := new(recorder)
 	ca := &renewing{t: t, life: 90 * day}
-	h := tellingHarness(t, map[string]vault.Destination{"siem": told}, map[string]vault.Issuer{"ca": ca})
+	h := tellingHarness(t, map[string]vault.Destination{"siem": told}, map[string]provider.Provider{"ca": ca})
 	ca.clock = h.clock
 	h.mustSetIssuer("corp", "ca")
 	cert := h.mustIssue("web", vault.CreateParams{Policy: renewed("corp", policy.LifetimeAction{Percentage: 80})})
@@ -183,7 +184,7 @@ func TestDestinationsAreChecked(t *testing.T) {
 	} {
 		sealer := testSealer(t)
 		_, err := vault.New(vault.Config{Store: h.store, Seal: sealer.Seal, Open: sealer.Open,
-			Issuers: map[string]vault.Issuer{"self": &provider{}}, Destinations: ds})
+			Providers: map[string]provider.Provider{"self": &stepping{}}, Destinations: ds})
 		if err == nil {
 			t.Errorf("%s: accepted", what)
 		}

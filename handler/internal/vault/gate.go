@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/provider"
 )
 
 // A gate bounds what one tick asks of one issuer: a few steps at once, and
@@ -112,14 +113,14 @@ func (t *tick) look(ctx context.Context, g *gate, d due) {
 }
 
 // judge tells the gate of an item what its step led to.
-func (t *tick) judge(ctx context.Context, d due, out Outcome) {
+func (t *tick) judge(ctx context.Context, d due, out provider.Outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g := t.gates[d.gate()]
 	n, err := ParseIssuerName(d.gate())
 	switch {
 	case err != nil || out.Kind == outcomeCancelled || out.Kind == outcomeCancelRefused:
-	case out.Kind != OutcomeRetry:
+	case out.Kind != provider.OutcomeRetry:
 		clear(g.failing)
 		if g.pause != nil && !g.closed {
 			g.pause, g.limit = nil, t.v.cfg.IssuerLimit

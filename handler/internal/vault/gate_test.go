@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -24,7 +25,7 @@ type steps struct {
 	wait         chan struct{} // a step waits until it is closed; nil: none does
 }
 
-func (s *steps) Step(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+func (s *steps) Step(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 	s.mu.Lock()
 	s.taken++
 	s.running++
@@ -37,7 +38,7 @@ func (s *steps) Step(_ context.Context, req vault.Request, _ json.RawMessage) (j
 	s.running--
 	s.mu.Unlock()
 	if s.down {
-		return nil, vault.Retry(time.Time{}, errors.New("connection refused"))
+		return nil, provider.Retry(time.Time{}, errors.New("connection refused"))
 	}
 	return nil, issue(s.t, req)
 }
@@ -64,7 +65,7 @@ func (h *harness) mustPause(issuer string) *vault.Pause {
 func TestFailingIssuerIsPaused(t *testing.T) {
 	t.Parallel()
 	bad, good := &steps{t: t, down: true}, &steps{t: t}
-	h := newHarness(t, map[string]vault.Issuer{"bad": bad, "good": good})
+	h := newHarness(t, map[string]provider.Provider{"bad": bad, "good": good})
 	h.mustSetIssuer("Bad", "bad")
 	h.mustSetIssuer("good", "good")
 	const many = 40
@@ -122,7 +123,7 @@ func TestFailingIssuerIsPaused(t *testing.T) {
 func TestFailingIssuerGetsFewRenewals(t *testing.T) {
 	t.Parallel()
 	ca := &queue{t: t, issued: make(map[string]time.Time)}
-	h := newHarness(t, map[string]vault.Issuer{"ca": ca})
+	h := newHarness(t, map[string]provider.Provider{"ca": ca})
 	ca.clock = h.clock
 	h.mustSetIssuer("ca", "ca")
 	const many = 20
@@ -165,13 +166,13 @@ func TestFailingIssuerGetsFewRenewals(t *testing.T) {
 // TestOneFailingCertificatePausesNobody: what is wrong may be its own.
 func TestOneFailingCertificatePausesNobody(t *testing.T) {
 	t.Parallel()
-	p := &provider{step: func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p := &stepping{step: func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 		if req.Certificate == "good" {
 			return nil, issue(t, req)
 		}
-		return nil, vault.Retry(time.Time{}, errors.New("no record"))
+		return nil, provider.Retry(time.Time{}, errors.New("no record"))
 	}}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("one", "ca")
 	h.mustCreate("two", "ca")
@@ -188,7 +189,7 @@ func TestOneFailingCertificatePausesNobody(t *testing.T) {
 func TestOperatorsPauseHolds(t *testing.T) {
 	t.Parallel()
 	ca := &steps{t: t}
-	h := newHarness(t, map[string]vault.Issuer{"ca": ca})
+	h := newHarness(t, map[string]provider.Provider{"ca": ca})
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("web", "ca")
 	ctx := context.Background()
@@ -229,7 +230,7 @@ func TestOperatorsPauseHolds(t *testing.T) {
 func TestIssuerLimit(t *testing.T) {
 	t.Parallel()
 	slow, quick := &steps{t: t, wait: make(chan struct{})}, &steps{t: t}
-	h := newHarness(t, map[string]vault.Issuer{"slow": slow, "quick": quick})
+	h := newHarness(t, map[string]provider.Provider{"slow": slow, "quick": quick})
 	h.mustSetIssuer("slow", "slow")
 	h.mustSetIssuer("quick", "quick")
 	for i := range 10 {
@@ -260,11 +261,11 @@ func TestIssuerLimit(t *testing.T) {
 // time.
 func TestClassesTakeTurns(t *testing.T) {
 	t.Parallel()
-	p := &provider{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
-	p.step = func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p := &stepping{}
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
+	p.step = func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 		h.clock.Advance(time.Second) // so slow that a tick is over before all are done
-		return nil, vault.Pending(h.clock.Now().Add(time.Hour), "on it")
+		return nil, provider.Pending(h.clock.Now().Add(time.Hour), "on it")
 	}
 	h.mustSetIssuer("ca", "ca")
 	ctx := context.Background()

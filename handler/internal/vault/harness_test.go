@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
-	"github.com/certwright/certwright/handler/internal/issuers/scripted"
-	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/scripted"
+	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
@@ -57,10 +58,10 @@ func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 }
 
 // open makes a vault on store; issuers are added to Self and Test.
-func open(t testing.TB, store store.Store, clock *clock, issuers map[string]vault.Issuer, configure ...func(*vault.Config)) *vault.Vault {
+func open(t testing.TB, store store.Store, clock *clock, issuers map[string]provider.Provider, configure ...func(*vault.Config)) *vault.Vault {
 	t.Helper()
 	sealer := testSealer(t)
-	all := map[string]vault.Issuer{
+	all := map[string]provider.Provider{
 		"self": selfsigned.New(selfsigned.Config{Now: clock.Now}),
 		"test": scripted.New(scripted.Config{Now: clock.Now}),
 	}
@@ -68,13 +69,13 @@ func open(t testing.TB, store store.Store, clock *clock, issuers map[string]vaul
 		all[provider] = issuer
 	}
 	cfg := vault.Config{
-		Store:   store,
-		Seal:    sealer.Seal,
-		Open:    sealer.Open,
-		Issuers: all,
-		NewKey:  pooledKey,
-		Now:     clock.Now,
-		Sleep:   clock.Sleep,
+		Store:     store,
+		Seal:      sealer.Seal,
+		Open:      sealer.Open,
+		Providers: all,
+		NewKey:    pooledKey,
+		Now:       clock.Now,
+		Sleep:     clock.Sleep,
 	}
 	for _, f := range configure {
 		f(&cfg)
@@ -87,13 +88,13 @@ func open(t testing.TB, store store.Store, clock *clock, issuers map[string]vaul
 }
 
 // newHarness checks the invariants of the store at every transaction.
-func newHarness(t testing.TB, issuers map[string]vault.Issuer) *harness {
+func newHarness(t testing.TB, issuers map[string]provider.Provider) *harness {
 	t.Helper()
 	return newHarnessWith(t, newClock(), issuers)
 }
 
 // newHarnessWith is newHarness for issuers that need its clock.
-func newHarnessWith(t testing.TB, clock *clock, issuers map[string]vault.Issuer) *harness {
+func newHarnessWith(t testing.TB, clock *clock, issuers map[string]provider.Provider) *harness {
 	t.Helper()
 	h := &harness{t: t, store: new(memory.Store), clock: clock}
 	h.store.OnCommit(func(_, after memory.Contents) {
@@ -197,10 +198,10 @@ func (h *harness) mustCreate(n, issuer string) vault.Operation {
 // mustScript sets an issuer object with a script.
 func (h *harness) mustScript(issuer, script string) {
 	h.t.Helper()
-	provider := "Test"
+	ca := "Test"
 	_, err := h.SetIssuer(context.Background(), issuerName(h.t, issuer), vault.IssuerSet{
-		Provider: &provider,
-		Org:      &vault.OrganizationDetails{ID: script},
+		Provider: &ca,
+		Org:      &provider.OrganizationDetails{ID: script},
 	})
 	if err != nil {
 		h.t.Fatal(err)

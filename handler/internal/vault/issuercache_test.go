@@ -3,6 +3,8 @@ package vault
 import (
 	"testing"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/provider"
 )
 
 // TestIssuerCache: a round of a tick reads an issuer once. An operation that is
@@ -12,7 +14,7 @@ func TestIssuerCache(t *testing.T) {
 	reads := 0
 	read := func() (IssuerState, string, error) {
 		reads++
-		return IssuerState{IssuerObject: IssuerObject{Name: "ca"}}, "id", nil
+		return IssuerState{Issuer: provider.Issuer{Name: "ca"}}, "id", nil
 	}
 	cache := newIssuerCache()
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

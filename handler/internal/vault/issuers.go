@@ -11,23 +11,24 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // issuerRecord is the document of an issuer object's row.
 type issuerRecord struct {
-	Schema     int                 `json:"schema"`
-	ID         string              `json:"id"` // a new one whenever the provider changes; operations pin it
-	Name       string              `json:"name"`
-	Provider   string              `json:"provider"`
-	AccountID  *string             `json:"accountId,omitempty"`
-	PasswordID string              `json:"passwordId,omitempty"`
-	Password   []byte              `json:"password,omitempty"` // sealed
-	Org        OrganizationDetails `json:"org"`
-	Enabled    bool                `json:"enabled"`
-	Pause      *Pause              `json:"pause,omitempty"`
-	Created    time.Time           `json:"created"`
-	Updated    time.Time           `json:"updated"`
+	Schema     int                          `json:"schema"`
+	ID         string                       `json:"id"` // a new one whenever the provider changes; operations pin it
+	Name       string                       `json:"name"`
+	Provider   string                       `json:"provider"`
+	AccountID  *string                      `json:"accountId,omitempty"`
+	PasswordID string                       `json:"passwordId,omitempty"`
+	Password   []byte                       `json:"password,omitempty"` // sealed
+	Org        provider.OrganizationDetails `json:"org"`
+	Enabled    bool                         `json:"enabled"`
+	Pause      *Pause                       `json:"pause,omitempty"`
+	Created    time.Time                    `json:"created"`
+	Updated    time.Time                    `json:"updated"`
 }
 
 // Pause keeps ticks from an issuer's work.
@@ -48,7 +49,7 @@ const (
 
 // IssuerState is an issuer object, and whether ticks work on what it is asked.
 type IssuerState struct {
-	IssuerObject
+	provider.Issuer
 	Pause *Pause // nil: work goes on
 }
 
@@ -56,7 +57,7 @@ type IssuerState struct {
 type IssuerSet struct {
 	Provider            *string
 	AccountID, Password *string
-	Org                 *OrganizationDetails
+	Org                 *provider.OrganizationDetails
 	Enabled             *bool
 }
 
@@ -123,7 +124,7 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 		}
 		r.PasswordID, r.Password = id, sealed
 	}
-	provider, ok := v.provider(r.Provider)
+	ca, ok := v.provider(r.Provider)
 	if !ok {
 		return field.Errorf("provider", "%q: must be a provider of this vault, which has %s", r.Provider, v.providerNames())
 	}
@@ -131,7 +132,7 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 	if r.Pause != nil && r.Pause.By == PausedByBreaker {
 		r.Pause = nil // what was wrong may be mended now
 	}
-	if c, ok := provider.(IssuerChecker); ok {
+	if c, ok := ca.(provider.IssuerChecker); ok {
 		return asBadParameter("org_details", c.CheckIssuer(r.object()))
 	}
 	return nil
@@ -216,8 +217,8 @@ func (v *Vault) DeleteIssuer(ctx context.Context, n Name) (IssuerState, error) {
 	return deleted.state(), nil
 }
 
-func (r *issuerRecord) object() IssuerObject {
-	o := IssuerObject{
+func (r *issuerRecord) object() provider.Issuer {
+	o := provider.Issuer{
 		Name: r.Name, Provider: r.Provider, Org: r.Org,
 		Enabled: r.Enabled, Created: r.Created, Updated: r.Updated,
 	}
@@ -255,15 +256,15 @@ const sealedCredential = "credential"
 const providerSelf = "self"
 
 // provider finds a provider that an issuer object may name.
-func (v *Vault) provider(name string) (Issuer, bool) {
+func (v *Vault) provider(name string) (provider.Provider, bool) {
 	name = strings.ToLower(name)
-	p, ok := v.cfg.Issuers[name]
+	p, ok := v.cfg.Providers[name]
 	return p, ok && name != providerSelf
 }
 
 func (v *Vault) providerNames() string {
 	var names []string
-	for name := range v.cfg.Issuers {
+	for name := range v.cfg.Providers {
 		if name != providerSelf {
 			names = append(names, name)
 		}
@@ -302,7 +303,7 @@ func (v *Vault) pinIssuer(ctx context.Context, p policy.Policy) (pin, error) {
 	if err != nil {
 		return pin{}, err
 	}
-	provider, ok := v.provider(r.Provider)
+	ca, ok := v.provider(r.Provider)
 	switch {
 	case !ok:
 		return pin{}, field.Errorf("policy.issuer.name", "%q: must be an issuer of a provider that this vault has, which %s is not", n, r.Provider)
@@ -312,7 +313,7 @@ func (v *Vault) pinIssuer(ctx context.Context, p policy.Policy) (pin, error) {
 	if err := v.checkPermitted(strings.ToLower(r.Provider), p.X509); err != nil {
 		return pin{}, err
 	}
-	if c, ok := provider.(PolicyChecker); ok {
+	if c, ok := ca.(provider.PolicyChecker); ok {
 		if err := c.CheckPolicy(r.object(), p); err != nil {
 			return pin{}, asBadParameter("policy", err)
 		}
@@ -330,27 +331,27 @@ func asBadParameter(path string, err error) error {
 
 // pinnedIssuer finds the issuer of something that was begun at a time, as it is
 // then or later. That it is gone, or another now, is an issuerLost.
-func (v *Vault) pinnedIssuer(ctx context.Context, p pin, begun time.Time, cache *issuerCache) (Issuer, IssuerObject, error) {
-	provider, ok := v.cfg.Issuers[p.provider]
+func (v *Vault) pinnedIssuer(ctx context.Context, p pin, begun time.Time, cache *issuerCache) (provider.Provider, provider.Issuer, error) {
+	ca, ok := v.cfg.Providers[p.provider]
 	name := p.issuer
 	if !ok {
-		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The provider %s of issuer %s is not configured any more.", p.provider, name))
+		return nil, provider.Issuer{}, issuerLost(fmt.Sprintf("The provider %s of issuer %s is not configured any more.", p.provider, name))
 	}
 	if p.provider == providerSelf {
-		return provider, IssuerObject{Name: name, Provider: p.provider, Enabled: true}, nil
+		return ca, provider.Issuer{Name: name, Provider: p.provider, Enabled: true}, nil
 	}
 	state, id, err := cache.get(name, begun, v.now(), func() (IssuerState, string, error) { return v.openIssuer(ctx, Name{name}) })
 	switch {
 	case reasonOf(err) == IssuerNotFound:
-		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The issuer %s was deleted while the request was in progress.", name))
+		return nil, provider.Issuer{}, issuerLost(fmt.Sprintf("The issuer %s was deleted while the request was in progress.", name))
 	case err != nil:
-		return nil, IssuerObject{}, err
+		return nil, provider.Issuer{}, err
 	case id != p.id:
-		return nil, IssuerObject{}, issuerLost(fmt.Sprintf("The issuer %s was replaced by another while the request was in progress.", name))
+		return nil, provider.Issuer{}, issuerLost(fmt.Sprintf("The issuer %s was replaced by another while the request was in progress.", name))
 	case !state.Enabled:
-		return nil, IssuerObject{}, fmt.Errorf("the issuer %s is disabled", name)
+		return nil, provider.Issuer{}, fmt.Errorf("the issuer %s is disabled", name)
 	}
-	return provider, state.IssuerObject, nil
+	return ca, state.Issuer, nil
 }
 
 func (v *Vault) openIssuer(ctx context.Context, n Name) (IssuerState, string, error) {
@@ -375,11 +376,11 @@ type issuerLost string
 func (e issuerLost) Error() string { return string(e) }
 
 // asOutcome is what an error before a provider's step means for its operation.
-func asOutcome(err error) Outcome {
+func asOutcome(err error) provider.Outcome {
 	if lost, ok := errors.AsType[issuerLost](err); ok {
-		return Failed(CodeIssuerError, string(lost))
+		return provider.Failed(provider.CodeIssuerError, string(lost))
 	}
-	return Retry(time.Time{}, err)
+	return provider.Retry(time.Time{}, err)
 }
 
 // issuerCache reads every issuer once in a round of a tick, and again for operations

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -24,7 +25,7 @@ func TestScriptReleasesWhatIsHeld(t *testing.T) {
 		if op := h.mustOperation("web"); op.Status != vault.StatusInProgress {
 			t.Fatalf("held operation is %s", op.Status)
 		}
-		if _, err := h.UpdateIssuer(context.Background(), issuerName(t, "CA"), vault.IssuerSet{Org: &vault.OrganizationDetails{ID: script}}); err != nil {
+		if _, err := h.UpdateIssuer(context.Background(), issuerName(t, "CA"), vault.IssuerSet{Org: &provider.OrganizationDetails{ID: script}}); err != nil {
 			t.Fatal(err)
 		}
 		h.clock.Advance(time.Minute)
@@ -56,8 +57,8 @@ func TestIssuerObjects(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	ctx, n := context.Background(), issuerName(t, "ca")
-	provider, account, password := "Test", "account", "hunter2-not-a-real-secret"
-	set := vault.IssuerSet{Provider: &provider, AccountID: &account, Password: &password}
+	ca, account, password := "Test", "account", "hunter2-not-a-real-secret"
+	set := vault.IssuerSet{Provider: &ca, AccountID: &account, Password: &password}
 	if _, err := h.SetIssuer(ctx, n, set); err != nil {
 		t.Fatal(err)
 	}
@@ -66,12 +67,12 @@ func TestIssuerObjects(t *testing.T) {
 			t.Errorf("row %s holds the password unsealed", r.Key)
 		}
 	}
-	updated, err := h.UpdateIssuer(ctx, n, vault.IssuerSet{Org: &vault.OrganizationDetails{ID: "issue"}})
+	updated, err := h.UpdateIssuer(ctx, n, vault.IssuerSet{Org: &provider.OrganizationDetails{ID: "issue"}})
 	if err != nil || updated.AccountID != account || updated.Org.ID != "issue" || updated.Password != "" {
 		t.Errorf("UpdateIssuer = %+v, %v", updated, err)
 	}
 	got, err := h.Issuer(ctx, n)
-	if err != nil || got.Password != "" || got.Provider != provider {
+	if err != nil || got.Password != "" || got.Provider != ca {
 		t.Errorf("Issuer = %+v, %v", got, err)
 	}
 	list, next, err := h.Issuers(ctx, vault.Page{Max: 25})
@@ -117,7 +118,7 @@ func TestIssuerReplacedUnderAnOperation(t *testing.T) {
 		h.clock.Advance(time.Minute)
 		h.mustTick()
 		op := h.mustOperation("web")
-		if op.Status != vault.StatusFailed || op.Error == nil || op.Error.Code != vault.CodeIssuerError {
+		if op.Status != vault.StatusFailed || op.Error == nil || op.Error.Code != provider.CodeIssuerError {
 			t.Errorf("issuer %s: operation is %s, error %+v", what, op.Status, op.Error)
 		}
 	}

@@ -7,7 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
@@ -19,13 +20,13 @@ func openWith(t testing.TB, store store.Store, clock *clock, edit func(*vault.Co
 	t.Helper()
 	sealer := testSealer(t)
 	cfg := vault.Config{
-		Store:   store,
-		Seal:    sealer.Seal,
-		Open:    sealer.Open,
-		Issuers: map[string]vault.Issuer{"self": selfsigned.New(selfsigned.Config{Now: clock.Now})},
-		NewKey:  pooledKey,
-		Now:     clock.Now,
-		Sleep:   clock.Sleep,
+		Store:     store,
+		Seal:      sealer.Seal,
+		Open:      sealer.Open,
+		Providers: map[string]provider.Provider{"self": selfsigned.New(selfsigned.Config{Now: clock.Now})},
+		NewKey:    pooledKey,
+		Now:       clock.Now,
+		Sleep:     clock.Sleep,
 	}
 	edit(&cfg)
 	v, err := vault.New(cfg)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
 )
 
 // TestStepThatCameTooLate: a worker was suspended in a step for so long that
@@ -20,31 +20,31 @@ func TestStepThatCameTooLate(t *testing.T) {
 		t.Run(end, func(t *testing.T) {
 			t.Parallel()
 			p := &releasing{}
-			h := newHarness(t, map[string]vault.Issuer{"ca": p})
-			other := open(t, h.store, h.clock, map[string]vault.Issuer{"ca": p})
+			h := newHarness(t, map[string]provider.Provider{"ca": p})
+			other := open(t, h.store, h.clock, map[string]provider.Provider{"ca": p})
 			ctx := context.Background()
 			var released []string
-			p.release = func(_ vault.Request, state json.RawMessage) error {
+			p.release = func(_ provider.Request, state json.RawMessage) error {
 				released = append(released, string(state))
 				return nil
 			}
-			last := func(req vault.Request) (json.RawMessage, vault.Outcome) {
+			last := func(req provider.Request) (json.RawMessage, provider.Outcome) {
 				if end == "failed" {
-					return json.RawMessage(`"other"`), vault.Failed(vault.CodeRejected, "no")
+					return json.RawMessage(`"other"`), provider.Failed(provider.CodeRejected, "no")
 				}
 				return nil, issue(t, req)
 			}
 			steps := 0
-			p.step = func(ctx context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+			p.step = func(ctx context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 				switch steps++; steps {
 				case 1: // the process sleeps, and meanwhile
 					h.clock.Advance(2 * time.Minute)
 					if _, err := other.Advance(ctx); err != nil {
 						t.Error(err)
 					}
-					return json.RawMessage(`"late"`), vault.Pending(h.clock.Now().Add(time.Hour), "on it")
+					return json.RawMessage(`"late"`), provider.Pending(h.clock.Now().Add(time.Hour), "on it")
 				case 2:
-					return json.RawMessage(`"other"`), vault.Pending(h.clock.Now().Add(time.Hour), "on it")
+					return json.RawMessage(`"other"`), provider.Pending(h.clock.Now().Add(time.Hour), "on it")
 				default:
 					return last(req)
 				}

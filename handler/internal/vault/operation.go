@@ -8,6 +8,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -167,7 +168,7 @@ func (op *Operation) matches(requestID string) bool {
 // orderID is the CA's name for an operation, as it was at its end or as the
 // provider's state tells it now.
 func (v *Vault) orderID(op *Operation) string {
-	namer, ok := v.cfg.Issuers[op.Provider].(OrderNamer)
+	namer, ok := v.cfg.Providers[op.Provider].(provider.OrderNamer)
 	if !ok || op.State == nil {
 		return op.OrderID
 	}

@@ -11,25 +11,26 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // panicking is a provider that panics whenever it may, and a destination that does.
-type panicking struct{ provider }
+type panicking struct{ stepping }
 
-func (*panicking) Certificates(context.Context, vault.IssuerObject) ([][]byte, error) {
+func (*panicking) Certificates(context.Context, provider.Issuer) ([][]byte, error) {
 	panic("secret of the chain")
 }
 
-func (*panicking) Revoke(context.Context, vault.IssuerObject, *x509.Certificate, int) error {
+func (*panicking) Revoke(context.Context, provider.Issuer, *x509.Certificate, int) error {
 	panic("secret of the revocation")
 }
 
-func (*panicking) RenewalInfo(context.Context, vault.IssuerObject, *x509.Certificate) (vault.RenewalInfo, error) {
+func (*panicking) RenewalInfo(context.Context, provider.Issuer, *x509.Certificate) (provider.RenewalInfo, error) {
 	panic("secret of the advice")
 }
 
-func (*panicking) Release(context.Context, vault.Request, json.RawMessage) error {
+func (*panicking) Release(context.Context, provider.Request, json.RawMessage) error {
 	panic("secret of the release")
 }
 
@@ -45,17 +46,17 @@ func TestPanicsAreForTheLog(t *testing.T) {
 	var output bytes.Buffer
 	h := newHarness(t, nil)
 	h.Vault = openWith(t, h.store, h.clock, func(cfg *vault.Config) {
-		cfg.Issuers["ca"], cfg.Destinations = p, map[string]vault.Destination{"siem": p}
+		cfg.Providers["ca"], cfg.Destinations = p, map[string]vault.Destination{"siem": p}
 		cfg.Log = slog.New(slog.NewJSONHandler(&output, nil))
 	})
 	p.returns(t, newCertifier(t, "Issuing", newCertifier(t, "Root", nil)))
 	issues := p.step
-	p.step = func(ctx context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.step = func(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
 		switch req.Certificate {
 		case "stuck":
 			panic("secret of the step")
 		case "held":
-			return json.RawMessage(`1`), vault.Pending(h.clock.Now().Add(time.Hour), "on it")
+			return json.RawMessage(`1`), provider.Pending(h.clock.Now().Add(time.Hour), "on it")
 		default:
 			return issues(ctx, req, state)
 		}

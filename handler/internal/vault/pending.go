@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -56,11 +57,11 @@ func (v *Vault) mayPollAdvance(op *Operation) bool {
 	if !op.needsAdvance() || now.Before(op.Due) || now.Before(op.ClaimedUntil) {
 		return false
 	}
-	issuer := v.cfg.Issuers[op.Provider]
-	if i, ok := issuer.(Instant); ok && i.Instant() {
+	issuer := v.cfg.Providers[op.Provider]
+	if i, ok := issuer.(provider.Instant); ok && i.Instant() {
 		return true
 	}
-	_, asksCA := issuer.(Canceler)
+	_, asksCA := issuer.(provider.Canceler)
 	return op.cancelPending() && !asksCA
 }
 

@@ -14,7 +14,7 @@ import (
 func newCheckers(cfg Config) (map[string]*names.Checker, error) {
 	checkers := make(map[string]*names.Checker)
 	for provider, permitted := range cfg.Names {
-		if cfg.Issuers[provider] == nil {
+		if cfg.Providers[provider] == nil {
 			return nil, fmt.Errorf("the names of provider %q are limited, and there is none", provider)
 		}
 		checker, err := names.NewChecker(permitted, nil)

@@ -14,6 +14,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -27,7 +28,7 @@ var limits = &names.Permitted{
 }
 
 // limit has the harness go on with a vault that limits the names of a provider.
-func (h *harness) limit(issuers map[string]vault.Issuer, provider string, permitted *names.Permitted) {
+func (h *harness) limit(issuers map[string]provider.Provider, provider string, permitted *names.Permitted) {
 	h.t.Helper()
 	h.Vault = open(h.t, h.store, h.clock, issuers, func(cfg *vault.Config) {
 		cfg.Names = map[string]*names.Permitted{provider: permitted}
@@ -145,7 +146,7 @@ func TestIssuedLeafIsLimited(t *testing.T) {
 			limits, func(c *x509.Certificate) { c.BasicConstraintsValid, c.IsCA = true, true },
 		},
 	} {
-		p := &provider{step: func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+		p := &stepping{step: func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 			csr, err := x509.ParseCertificateRequest(req.CSR)
 			if err != nil {
 				t.Error(err)
@@ -153,9 +154,9 @@ func TestIssuedLeafIsLimited(t *testing.T) {
 			root := newCertifier(t, "Root", nil)
 			template := &x509.Certificate{Subject: csr.Subject, DNSNames: []string{"example.com"}}
 			test.change(template)
-			return nil, vault.Issued([][]byte{root.certify(t, template, csr.PublicKey).Raw, root.Raw})
+			return nil, provider.Issued([][]byte{root.certify(t, template, csr.PublicKey).Raw, root.Raw})
 		}}
-		issuers := map[string]vault.Issuer{"ca": p}
+		issuers := map[string]provider.Provider{"ca": p}
 		h := newHarness(t, issuers)
 		h.mustSetIssuer("ca", "CA")
 		h.mustCreate("web", "ca")
@@ -166,7 +167,7 @@ func TestIssuedLeafIsLimited(t *testing.T) {
 		switch {
 		case want == "" && op.Status != vault.StatusCompleted:
 			t.Errorf("the operation is %s: %+v", op.Status, op.Error)
-		case want != "" && (op.Status != vault.StatusFailed || op.Error.Code != vault.CodeIssuerError || !strings.Contains(op.Error.Message, want)):
+		case want != "" && (op.Status != vault.StatusFailed || op.Error.Code != provider.CodeIssuerError || !strings.Contains(op.Error.Message, want)):
 			t.Errorf("the operation is %s: %+v, want %s", op.Status, op.Error, want)
 		}
 	}
@@ -177,7 +178,7 @@ func TestLimitsOfNoProvider(t *testing.T) {
 	h := newHarness(t, nil)
 	for limited, permitted := range map[string]*names.Permitted{"nobody": limits, "test": {DNSDomains: []string{"*.example.com"}}} {
 		cfg := vault.Config{Store: h.store, Seal: testSealer(t).Seal, Open: testSealer(t).Open, Names: map[string]*names.Permitted{limited: permitted}}
-		cfg.Issuers = map[string]vault.Issuer{"self": &provider{}, "test": &provider{}}
+		cfg.Providers = map[string]provider.Provider{"self": &stepping{}, "test": &stepping{}}
 		if _, err := vault.New(cfg); err == nil || !strings.Contains(err.Error(), limited) {
 			t.Errorf("%s: %v", limited, err)
 		}

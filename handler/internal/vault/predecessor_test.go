@@ -7,18 +7,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
 )
 
 func TestPredecessor(t *testing.T) {
 	t.Parallel()
 	var got [][]byte
-	p := &provider{}
-	p.step = func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p := &stepping{}
+	p.step = func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 		got = append(got, req.Predecessor)
 		return nil, issue(t, req)
 	}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	h.mustSetIssuer("one", "CA")
 	h.mustSetIssuer("other", "CA")
 	var leaves [][]byte

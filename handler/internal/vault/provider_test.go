@@ -14,28 +14,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// provider is an issuer whose every step is a function.
-type provider struct {
-	step    func(ctx context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome)
-	release func(req vault.Request, state json.RawMessage) error
+// stepping is an issuer whose every step is a function.
+type stepping struct {
+	step    func(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome)
+	release func(req provider.Request, state json.RawMessage) error
 }
 
-func (p *provider) Step(ctx context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+func (p *stepping) Step(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
 	return p.step(ctx, req, state)
 }
 
 // releasing is a provider that leaves something behind.
-type releasing struct{ provider }
+type releasing struct{ stepping }
 
-func (p *releasing) Release(_ context.Context, req vault.Request, state json.RawMessage) error {
+func (p *releasing) Release(_ context.Context, req provider.Request, state json.RawMessage) error {
 	return p.release(req, state)
 }
 
 // issue answers a request with a certificate of a CA made for it.
-func issue(t testing.TB, req vault.Request) vault.Outcome {
+func issue(t testing.TB, req provider.Request) provider.Outcome {
 	csr, err := x509.ParseCertificateRequest(req.CSR)
 	if err != nil {
 		t.Error(err)
@@ -44,7 +45,7 @@ func issue(t testing.TB, req vault.Request) vault.Outcome {
 	if err != nil {
 		t.Error(err)
 	}
-	return vault.Issued([][]byte{sign(t, csr.PublicKey, key, 5)})
+	return provider.Issued([][]byte{sign(t, csr.PublicKey, key, 5)})
 }
 
 func (h *harness) mustSetIssuer(issuer, provider string) {
@@ -57,9 +58,9 @@ func (h *harness) mustSetIssuer(issuer, provider string) {
 func TestStepsInOneTick(t *testing.T) {
 	t.Parallel()
 	for _, steps := range []int{1, 2, 6} {
-		p := &provider{}
-		h := newHarness(t, map[string]vault.Issuer{"ca": p})
-		p.step = func(_ context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+		p := &stepping{}
+		h := newHarness(t, map[string]provider.Provider{"ca": p})
+		p.step = func(_ context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
 			var n int
 			if state != nil {
 				if err := json.Unmarshal(state, &n); err != nil {
@@ -67,9 +68,9 @@ func TestStepsInOneTick(t *testing.T) {
 				}
 			}
 			if n++; n < steps {
-				return json.RawMessage(fmt.Sprint(n)), vault.Pending(time.Time{}, "on it")
+				return json.RawMessage(fmt.Sprint(n)), provider.Pending(time.Time{}, "on it")
 			}
-			return json.RawMessage(fmt.Sprint(n)), vault.Pending(h.clock.Now().Add(time.Hour), "waiting for approval")
+			return json.RawMessage(fmt.Sprint(n)), provider.Pending(h.clock.Now().Add(time.Hour), "waiting for approval")
 		}
 		h.mustSetIssuer("ca", "CA")
 		h.mustCreate("web", "ca")
@@ -89,12 +90,12 @@ func TestStepsInOneTick(t *testing.T) {
 
 func TestTickWaitsForWhatIsDueSoon(t *testing.T) {
 	t.Parallel()
-	p := &provider{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	p := &stepping{}
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	started := h.clock.Now()
-	p.step = func(_ context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.step = func(_ context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
 		if h.clock.Now().Sub(started) < 30*time.Second {
-			return nil, vault.Pending(h.clock.Now().Add(10*time.Second), "validating")
+			return nil, provider.Pending(h.clock.Now().Add(10*time.Second), "validating")
 		}
 		return nil, issue(t, req)
 	}
@@ -110,10 +111,10 @@ func TestTickWaitsForWhatIsDueSoon(t *testing.T) {
 // waits for another's due time need not wait as long.
 func TestTickSeesWhatComesWhileItWaits(t *testing.T) {
 	t.Parallel()
-	p := &provider{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	p := &stepping{}
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	var started time.Time
-	p.step = func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.step = func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 		if req.Certificate == "late" {
 			if waited := h.clock.Now().Sub(started); waited > 7*time.Second {
 				t.Errorf("the new operation waited for %s", waited)
@@ -124,7 +125,7 @@ func TestTickSeesWhatComesWhileItWaits(t *testing.T) {
 			started = h.clock.Now()
 			h.mustCreate("late", "ca")
 		}
-		return nil, vault.Pending(started.Add(19*time.Second), "validating")
+		return nil, provider.Pending(started.Add(19*time.Second), "validating")
 	}
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("web", "ca")
@@ -136,11 +137,11 @@ func TestTickSeesWhatComesWhileItWaits(t *testing.T) {
 
 func TestTickEndsWithinItsBudget(t *testing.T) {
 	t.Parallel()
-	p := &provider{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	p := &stepping{}
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	started := h.clock.Now()
-	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-		return nil, vault.Pending(h.clock.Now().Add(time.Second), "busy")
+	p.step = func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
+		return nil, provider.Pending(h.clock.Now().Add(time.Second), "busy")
 	}
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("web", "ca")
@@ -152,9 +153,9 @@ func TestTickEndsWithinItsBudget(t *testing.T) {
 
 func TestPanicTouchesNoOther(t *testing.T) {
 	t.Parallel()
-	p := &provider{}
-	h := newHarness(t, map[string]vault.Issuer{"bad": p})
-	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p := &stepping{}
+	h := newHarness(t, map[string]provider.Provider{"bad": p})
+	p.step = func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
 		panic("out of cheese")
 	}
 	h.mustSetIssuer("bad", "bad")
@@ -174,17 +175,17 @@ func TestPanicTouchesNoOther(t *testing.T) {
 	}
 	h.clock.Advance(31 * 24 * time.Hour)
 	h.mustTick()
-	if op := h.mustOperation("bad0"); op.Status != vault.StatusFailed || op.Error.Code != vault.CodeIssuerError || !strings.Contains(op.Error.Message, "panicked") {
+	if op := h.mustOperation("bad0"); op.Status != vault.StatusFailed || op.Error.Code != provider.CodeIssuerError || !strings.Contains(op.Error.Message, "panicked") {
 		t.Errorf("past its age limit the operation is %s, error %+v", op.Status, op.Error)
 	}
 }
 
 func TestBackoffGrows(t *testing.T) {
 	t.Parallel()
-	p := &provider{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
-	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-		return nil, vault.Retry(time.Time{}, errors.New("connection refused"))
+	p := &stepping{}
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
+	p.step = func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
+		return nil, provider.Retry(time.Time{}, errors.New("connection refused"))
 	}
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("web", "ca")
@@ -210,11 +211,11 @@ func TestBackoffGrows(t *testing.T) {
 
 func TestDeadWorkerFreesItsOperation(t *testing.T) {
 	t.Parallel()
-	p := &provider{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	p := &stepping{}
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	var steps atomic.Int32
 	dying, die := context.WithCancel(context.Background())
-	p.step = func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.step = func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 		if steps.Add(1) == 1 {
 			die()
 		}
@@ -242,16 +243,16 @@ func TestDeadWorkerFreesItsOperation(t *testing.T) {
 func TestCancelDuringAStepKeepsItsResult(t *testing.T) {
 	t.Parallel()
 	p := &releasing{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	n := name(t, "web")
-	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.step = func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
 		if _, err := h.Cancel(context.Background(), n, "", true); err != nil {
 			t.Error(err)
 		}
-		return json.RawMessage(`"order-542772"`), vault.Pending(h.clock.Now().Add(time.Hour), "ordered")
+		return json.RawMessage(`"order-542772"`), provider.Pending(h.clock.Now().Add(time.Hour), "ordered")
 	}
 	var released string
-	p.release = func(_ vault.Request, state json.RawMessage) error { released = string(state); return nil }
+	p.release = func(_ provider.Request, state json.RawMessage) error { released = string(state); return nil }
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("web", "ca")
 	h.mustTick()
@@ -267,19 +268,19 @@ func TestDeleteDuringAStepReleasesItsResult(t *testing.T) {
 	t.Parallel()
 	for _, outcome := range []string{"pending", "issued"} {
 		p := &releasing{}
-		h := newHarness(t, map[string]vault.Issuer{"ca": p})
+		h := newHarness(t, map[string]provider.Provider{"ca": p})
 		n := name(t, "web")
-		p.step = func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+		p.step = func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 			if _, err := h.DeleteOperation(context.Background(), n, ""); err != nil {
 				t.Error(err)
 			}
 			if outcome == "issued" {
 				return json.RawMessage(`"order"`), issue(t, req)
 			}
-			return json.RawMessage(`"order"`), vault.Pending(h.clock.Now().Add(time.Hour), "ordered")
+			return json.RawMessage(`"order"`), provider.Pending(h.clock.Now().Add(time.Hour), "ordered")
 		}
 		var released string
-		p.release = func(req vault.Request, state json.RawMessage) error {
+		p.release = func(req provider.Request, state json.RawMessage) error {
 			released = req.Certificate + " " + string(state)
 			return nil
 		}
@@ -305,12 +306,12 @@ func TestDeleteDuringAStepReleasesItsResult(t *testing.T) {
 func TestReleaseIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	p := &releasing{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
-	p.step = func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-		return json.RawMessage(`"order"`), vault.Failed(vault.CodeRejected, "no")
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
+	p.step = func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
+		return json.RawMessage(`"order"`), provider.Failed(provider.CodeRejected, "no")
 	}
 	tries := 0
-	p.release = func(vault.Request, json.RawMessage) error {
+	p.release = func(provider.Request, json.RawMessage) error {
 		if tries++; tries < 3 {
 			return errors.New("connection refused")
 		}
@@ -335,20 +336,20 @@ func TestWhatAnIssuerReturnsIsChecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, out := range map[string]vault.Outcome{
-		"no chain":    vault.Issued(nil),
-		"garbage":     vault.Issued([][]byte{[]byte("garbage")}),
-		"another key": vault.Issued([][]byte{sign(t, key.Public(), key, 1)}),
+	for what, out := range map[string]provider.Outcome{
+		"no chain":    provider.Issued(nil),
+		"garbage":     provider.Issued([][]byte{[]byte("garbage")}),
+		"another key": provider.Issued([][]byte{sign(t, key.Public(), key, 1)}),
 	} {
-		p := &provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+		p := &stepping{step: func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
 			return nil, out
 		}}
-		h := newHarness(t, map[string]vault.Issuer{"ca": p})
+		h := newHarness(t, map[string]provider.Provider{"ca": p})
 		h.mustSetIssuer("ca", "ca")
 		h.mustCreate("web", "ca")
 		h.mustTick()
 		op := h.mustOperation("web")
-		if op.Status != vault.StatusFailed || op.Error.Code != vault.CodeIssuerError {
+		if op.Status != vault.StatusFailed || op.Error.Code != provider.CodeIssuerError {
 			t.Errorf("%s: operation is %s, error %+v", what, op.Status, op.Error)
 		}
 	}
@@ -356,10 +357,10 @@ func TestWhatAnIssuerReturnsIsChecked(t *testing.T) {
 
 func TestTooMuchStateFails(t *testing.T) {
 	t.Parallel()
-	p := &provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-		return json.RawMessage(`"` + strings.Repeat("x", vault.MaxState) + `"`), vault.Pending(time.Time{}, "")
+	p := &stepping{step: func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
+		return json.RawMessage(`"` + strings.Repeat("x", provider.MaxState) + `"`), provider.Pending(time.Time{}, "")
 	}}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("web", "ca")
 	h.mustTick()
@@ -372,17 +373,17 @@ func TestTooMuchStateFails(t *testing.T) {
 // before a second has passed, once the steps of one claim are used up.
 func TestTickDoesNotSpin(t *testing.T) {
 	t.Parallel()
-	for what, out := range map[string]vault.Outcome{
+	for what, out := range map[string]provider.Outcome{
 		"no outcome at all": {},
-		"pending, at once":  vault.Pending(time.Time{}, ""),
-		"retry in the past": vault.Retry(time.Unix(1, 0), errors.New("busy")),
+		"pending, at once":  provider.Pending(time.Time{}, ""),
+		"retry in the past": provider.Retry(time.Unix(1, 0), errors.New("busy")),
 	} {
 		steps := 0
-		p := &provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
+		p := &stepping{step: func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
 			steps++
 			return nil, out
 		}}
-		h := newHarness(t, map[string]vault.Issuer{"ca": p})
+		h := newHarness(t, map[string]provider.Provider{"ca": p})
 		h.mustSetIssuer("ca", "ca")
 		h.mustCreate("web", "ca")
 		started := h.clock.Now()

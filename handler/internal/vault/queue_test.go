@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
 )
 
 // queue is a CA that notes when it issued what, and that can be down.
@@ -28,24 +28,24 @@ type queue struct {
 	issued map[string]time.Time // by certificate
 }
 
-func (q *queue) Step(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+func (q *queue) Step(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 	q.clock.Advance(q.step)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.calls++
 	if q.down {
-		return nil, vault.Retry(time.Time{}, errors.New("connection refused"))
+		return nil, provider.Retry(time.Time{}, errors.New("connection refused"))
 	}
 	q.issued[req.Certificate] = q.clock.Now()
 	return nil, issueFrom(q.t, req, q.clock.Now(), cmp.Or(q.life, 365*day))
 }
 
 // issueFrom answers a request with a certificate that is valid from a time on.
-func issueFrom(t testing.TB, req vault.Request, from time.Time, life time.Duration) vault.Outcome {
+func issueFrom(t testing.TB, req provider.Request, from time.Time, life time.Duration) provider.Outcome {
 	csr, err := x509.ParseCertificateRequest(req.CSR)
 	if err != nil {
 		t.Error(err)
-		return vault.Failed(vault.CodeRejected, err.Error())
+		return provider.Failed(provider.CodeRejected, err.Error())
 	}
 	from = from.Truncate(time.Second)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: from.Add(life)}
@@ -54,5 +54,5 @@ func issueFrom(t testing.TB, req vault.Request, from time.Time, life time.Durati
 	if err != nil {
 		t.Error(err)
 	}
-	return vault.Issued([][]byte{der})
+	return provider.Issued([][]byte{der})
 }

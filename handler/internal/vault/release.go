@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -44,7 +45,7 @@ func (j *releaseJob) due() []due {
 // releaseLater adds a release job for an operation that ends otherwise than by
 // completing, if it ever reached a provider that leaves something behind.
 func (v *Vault) releaseLater(tx *store.Tx, n Name, op *Operation) {
-	if _, ok := v.cfg.Issuers[op.Provider].(Releaser); !ok || op.Claim == 0 || op.Status != StatusInProgress {
+	if _, ok := v.cfg.Providers[op.Provider].(provider.Releaser); !ok || op.Claim == 0 || op.Status != StatusInProgress {
 		return
 	}
 	j := v.newRelease(n, op)
@@ -68,7 +69,7 @@ func addRelease(tx *store.Tx, j *releaseJob) {
 // released at once, or when that worker's end of the operation comes, because
 // until then both may be about the same order.
 func (v *Vault) releaseLost(ctx context.Context, n Name, op *Operation, state json.RawMessage) {
-	if _, ok := v.cfg.Issuers[op.Provider].(Releaser); !ok {
+	if _, ok := v.cfg.Providers[op.Provider].(provider.Releaser); !ok {
 		return
 	}
 	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
@@ -174,7 +175,7 @@ func (v *Vault) runRelease(ctx context.Context, j *releaseJob, issuers *issuerCa
 		return err
 	}
 	req.Key = func(context.Context) (crypto.Signer, error) { return nil, errors.New("the key is gone") }
-	releaser, ok := issuer.(Releaser)
+	releaser, ok := issuer.(provider.Releaser)
 	if !ok {
 		return nil
 	}

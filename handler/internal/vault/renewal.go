@@ -13,6 +13,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -165,7 +166,7 @@ func (v *Vault) beginRenewal(ctx context.Context, n Name, h *head) error {
 		if refused, ok := errors.AsType[*field.Error](err); ok {
 			v.renewalFailed(h, refused.Field+": "+refused.Detail)
 			e := h.event(EventOperationFailed)
-			e.Renewal, e.Code, e.Message = true, CodeIssuerError, h.Renewal.Reason
+			e.Renewal, e.Code, e.Message = true, provider.CodeIssuerError, h.Renewal.Reason
 			v.tell(tx, e)
 			return nil
 		}
@@ -228,21 +229,21 @@ func (v *Vault) takeAdvice(ctx context.Context, n Name, h *head, issuers *issuer
 const maxExplanation = 512
 
 // renewalInfo asks the issuer object that obtained a version.
-func (v *Vault) renewalInfo(ctx context.Context, n Name, ver *version, issuers *issuerCache) (info RenewalInfo, err error) {
+func (v *Vault) renewalInfo(ctx context.Context, n Name, ver *version, issuers *issuerCache) (info provider.RenewalInfo, err error) {
 	defer v.recovered(ctx, "provider", ver.Provider, &err, "certificate", n.text)
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
 	issuer, object, err := v.pinnedIssuer(ctx, pin{ver.Issuer, ver.Provider, ver.IssuerID}, ver.Created, issuers)
 	if err != nil {
-		return RenewalInfo{}, err
+		return provider.RenewalInfo{}, err
 	}
-	adviser, ok := issuer.(RenewalAdviser)
+	adviser, ok := issuer.(provider.RenewalAdviser)
 	if !ok {
-		return RenewalInfo{}, errors.ErrUnsupported
+		return provider.RenewalInfo{}, errors.ErrUnsupported
 	}
 	leaf, err := chain.Parse([][]byte{ver.Leaf})
 	if err != nil {
-		return RenewalInfo{}, err
+		return provider.RenewalInfo{}, err
 	}
 	info, err = adviser.RenewalInfo(ctx, object, leaf[0])
 	if err == nil && (info.Start.IsZero() || !info.End.After(info.Start)) {
@@ -254,7 +255,7 @@ func (v *Vault) renewalInfo(ctx context.Context, n Name, ver *version, issuers *
 // firstAsk is when to ask the CA of a new version first; the zero time when it
 // gives no advice.
 func (v *Vault) firstAsk(ver *version) time.Time {
-	if _, ok := v.cfg.Issuers[ver.Provider].(RenewalAdviser); !ok {
+	if _, ok := v.cfg.Providers[ver.Provider].(provider.RenewalAdviser); !ok {
 		return time.Time{}
 	}
 	return ver.Created.Add(ver.askAgain())

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
@@ -27,7 +28,7 @@ type renewalWorld struct {
 func startRenewal(t testing.TB, contents memory.Contents, now time.Time) *renewalWorld {
 	clock := &clock{now: now}
 	w := &renewalWorld{t: t, store: new(memory.Store), ca: &renewing{t: t, clock: clock, life: 90 * day}}
-	w.ca.info = &vault.RenewalInfo{Start: clock.now.Add(-day), End: clock.now.Add(-time.Hour)}
+	w.ca.info = &provider.RenewalInfo{Start: clock.now.Add(-day), End: clock.now.Add(-time.Hour)}
 	fill(t, w.store, contents)
 	w.store.OnCommit(func(_, after memory.Contents) {
 		if err := vault.Invariants(after.Rows, after.Blobs); err != nil {
@@ -42,7 +43,7 @@ func (w *renewalWorld) open(store store.Store, worker int) *vault.Vault {
 	return openWith(w.t, store, w.ca.clock, func(cfg *vault.Config) {
 		repeatable(cfg)
 		cfg.Rand = rand.NewChaCha8([32]byte{1: byte(worker)})
-		cfg.Issuers["ca"] = w.ca
+		cfg.Providers["ca"] = w.ca
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -27,17 +28,17 @@ type renewing struct {
 	fail  string // what it says instead of issuing
 
 	mu    sync.Mutex
-	info  *vault.RenewalInfo // nil: it gives no advice
+	info  *provider.RenewalInfo // nil: it gives no advice
 	asked int
-	reqs  []vault.Request
+	reqs  []provider.Request
 }
 
-func (r *renewing) Step(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+func (r *renewing) Step(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reqs = append(r.reqs, req)
 	if r.fail != "" {
-		return nil, vault.Failed(vault.CodeRejected, r.fail)
+		return nil, provider.Failed(provider.CodeRejected, r.fail)
 	}
 	csr, err := x509.ParseCertificateRequest(req.CSR)
 	if err != nil {
@@ -54,15 +55,15 @@ func (r *renewing) Step(_ context.Context, req vault.Request, _ json.RawMessage)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return nil, vault.Issued([][]byte{der})
+	return nil, provider.Issued([][]byte{der})
 }
 
-func (r *renewing) RenewalInfo(context.Context, vault.IssuerObject, *x509.Certificate) (vault.RenewalInfo, error) {
+func (r *renewing) RenewalInfo(context.Context, provider.Issuer, *x509.Certificate) (provider.RenewalInfo, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
 	if r.info == nil {
-		return vault.RenewalInfo{}, errors.ErrUnsupported
+		return provider.RenewalInfo{}, errors.ErrUnsupported
 	}
 	return *r.info, nil
 }
@@ -74,7 +75,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func newRenewing(t testing.TB, life time.Duration) (*harness, *renewing) {
 	ca := &renewing{t: t, life: life}
-	h := newHarness(t, map[string]vault.Issuer{"ca": ca})
+	h := newHarness(t, map[string]provider.Provider{"ca": ca})
 	ca.clock = h.clock
 	h.mustSetIssuer("ca", "ca")
 	return h, ca
@@ -353,14 +354,14 @@ func TestRenewalLeavesWhatAPersonMayMerge(t *testing.T) {
 // the next one at once.
 func TestDeletedRenewalPauses(t *testing.T) {
 	t.Parallel()
-	p := &provider{}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	p := &stepping{}
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	count := 0
-	p.step = func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.step = func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 		if count++; count == 1 {
 			return nil, issue(t, req)
 		}
-		return nil, vault.Pending(h.clock.Now().Add(day), "waiting for approval")
+		return nil, provider.Pending(h.clock.Now().Add(day), "waiting for approval")
 	}
 	h.mustSetIssuer("ca", "ca")
 	h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
@@ -384,7 +385,7 @@ func TestAdvice(t *testing.T) {
 	h, ca := newRenewing(t, 90*day)
 	first := h.mustIssue("web", vault.CreateParams{Policy: renewed("ca", policy.LifetimeAction{Percentage: 80})})
 	issued := *first.Attributes.NotBefore
-	ca.info = &vault.RenewalInfo{Start: issued.Add(10 * day), End: issued.Add(20 * day), Again: time.Minute}
+	ca.info = &provider.RenewalInfo{Start: issued.Add(10 * day), End: issued.Add(20 * day), Again: time.Minute}
 	var at time.Time
 	for h.clock.Now().Before(issued.Add(30*day)) && len(ca.reqs) == 1 {
 		h.clock.Advance(time.Hour)
@@ -400,7 +401,7 @@ func TestAdvice(t *testing.T) {
 	// The next version's window is later than the policy's time.
 	second := h.mustCertificate("web")
 	issued = *second.Attributes.NotBefore
-	ca.info = &vault.RenewalInfo{Start: issued.Add(85 * day), End: issued.Add(86 * day)}
+	ca.info = &provider.RenewalInfo{Start: issued.Add(85 * day), End: issued.Add(86 * day)}
 	h.until(issued.Add(10 * day))
 	h.until(issued.Add(75 * day))
 	if len(ca.reqs) != 3 {
@@ -411,7 +412,7 @@ func TestAdvice(t *testing.T) {
 // TestBadAdvice: no answer of a CA makes a storm.
 func TestBadAdvice(t *testing.T) {
 	t.Parallel()
-	for what, info := range map[string]vault.RenewalInfo{
+	for what, info := range map[string]provider.RenewalInfo{
 		"always now":   {Start: time.Unix(0, 0), End: time.Unix(1, 0)},
 		"backwards":    {Start: time.Unix(2, 0), End: time.Unix(1, 0)},
 		"ask at once":  {Start: time.Unix(0, 0), End: time.Unix(1, 0), Again: time.Nanosecond},
@@ -466,10 +467,10 @@ func TestUsersComeFirst(t *testing.T) {
 // with its reason, and may be retried.
 func TestStepsThatComeToNothingEnd(t *testing.T) {
 	t.Parallel()
-	p := &provider{step: func(context.Context, vault.Request, json.RawMessage) (json.RawMessage, vault.Outcome) {
-		return nil, vault.Retry(time.Time{}, errors.New("the zone is gone"))
+	p := &stepping{step: func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
+		return nil, provider.Retry(time.Time{}, errors.New("the zone is gone"))
 	}}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	h.mustSetIssuer("ca", "ca")
 	h.mustCreate("web", "ca")
 	for range 71 {

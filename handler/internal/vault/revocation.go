@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -71,7 +72,7 @@ func (v *Vault) Revoke(ctx context.Context, n Name, version string, reason int) 
 	case !now.Before(ver.Expires):
 		return Revocation{}, actionRefused(n, "The version has expired.")
 	}
-	if _, ok := v.cfg.Issuers[ver.Provider].(Revoker); !ok {
+	if _, ok := v.cfg.Providers[ver.Provider].(provider.Revoker); !ok {
 		return Revocation{}, actionRefused(n, "The provider %s of the issuer %s does not revoke certificates.", ver.Provider, ver.Issuer)
 	}
 	issuerID, err := v.successor(ctx, n, ver.Issuer, ver.Provider)
@@ -181,7 +182,7 @@ func (v *Vault) runRevocation(ctx context.Context, r *Revocation, issuers *issue
 	if err != nil {
 		return fmt.Errorf("reading version %s: %w", r.Version, err)
 	}
-	revoker, ok := issuer.(Revoker)
+	revoker, ok := issuer.(provider.Revoker)
 	if !ok {
 		return fmt.Errorf("the provider %s: %w", r.Provider, errors.ErrUnsupported)
 	}

@@ -13,16 +13,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // revoking is a provider that issues at once, and revokes as a function says.
 type revoking struct {
-	provider
-	revoke func(issuer vault.IssuerObject, certificate *x509.Certificate, reason int) error
+	stepping
+	revoke func(issuer provider.Issuer, certificate *x509.Certificate, reason int) error
 }
 
-func (p *revoking) Revoke(_ context.Context, issuer vault.IssuerObject, certificate *x509.Certificate, reason int) error {
+func (p *revoking) Revoke(_ context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
 	return p.revoke(issuer, certificate, reason)
 }
 
@@ -31,10 +32,10 @@ func (p *revoking) Revoke(_ context.Context, issuer vault.IssuerObject, certific
 func newRevoking(t *testing.T) (*harness, *revoking, string) {
 	t.Helper()
 	p := new(revoking)
-	p.step = func(_ context.Context, req vault.Request, _ json.RawMessage) (json.RawMessage, vault.Outcome) {
+	p.step = func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 		return nil, issue(t, req)
 	}
-	h := newHarness(t, map[string]vault.Issuer{"ca": p})
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
 	h.mustSetIssuer("ca", "CA")
 	h.mustCreate("Web", "ca")
 	h.mustTick()
@@ -59,7 +60,7 @@ func TestRevoke(t *testing.T) {
 	h, p, version := newRevoking(t)
 	ctx, n := t.Context(), name(t, "web")
 	var calls []string
-	p.revoke = func(issuer vault.IssuerObject, certificate *x509.Certificate, reason int) error {
+	p.revoke = func(issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
 		calls = append(calls, fmt.Sprintf("%s %s %d", issuer.Name, certificate.SerialNumber, reason))
 		if len(calls) < 3 {
 			return errors.New("connection refused")
@@ -142,7 +143,7 @@ func TestRevocationIsGivenUp(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			h, p, version := newRevoking(t)
-			p.revoke = func(vault.IssuerObject, *x509.Certificate, int) error {
+			p.revoke = func(provider.Issuer, *x509.Certificate, int) error {
 				if test.err == nil {
 					panic(what)
 				}
@@ -170,7 +171,7 @@ func TestRevocationIsGivenUp(t *testing.T) {
 			if got := lines(h.all(25, vault.BoardFilter{Status: vault.StatusFailed})); !cmp.Equal(got, []string{"revocation Web ca failed"}) {
 				t.Errorf("on the board: %v", got)
 			}
-			p.revoke = func(vault.IssuerObject, *x509.Certificate, int) error { return nil }
+			p.revoke = func(provider.Issuer, *x509.Certificate, int) error { return nil }
 			h.mustTick()
 			if again := h.revocation(version); !cmp.Equal(got, again) {
 				t.Errorf("given up, it was tried: %+v", again)
@@ -189,7 +190,7 @@ func TestRevocationIsGivenUp(t *testing.T) {
 func TestRevokeRefuses(t *testing.T) {
 	t.Parallel()
 	h, p, version := newRevoking(t)
-	p.revoke = func(vault.IssuerObject, *x509.Certificate, int) error { return nil }
+	p.revoke = func(provider.Issuer, *x509.Certificate, int) error { return nil }
 	ctx, n := t.Context(), name(t, "web")
 	latest := func(n string) string {
 		t.Helper()

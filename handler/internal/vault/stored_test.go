@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -19,7 +20,7 @@ func newStoredHarness(t testing.TB) *harness {
 	lasting := &queue{t: t, clock: clock, life: 3650 * day, issued: make(map[string]time.Time)}
 	brief := &queue{t: t, clock: clock, life: 10 * day, issued: make(map[string]time.Time)}
 	same := func(s store.Store) store.Store { return s }
-	h := newLargeHarness(t, clock, same, map[string]vault.Issuer{"lasting": lasting, "brief": brief})
+	h := newLargeHarness(t, clock, same, map[string]provider.Provider{"lasting": lasting, "brief": brief})
 	h.mustSetIssuer("lasting", "lasting")
 	h.mustSetIssuer("brief", "brief")
 	h.mustIssue(original, vault.CreateParams{Policy: renewed("lasting", policy.LifetimeAction{Percentage: 80})})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -36,7 +37,7 @@ type Config struct {
 
 	// Issuers are the providers by lower-case provider name. "self" signs
 	// certificates of the issuer Self.
-	Issuers map[string]Issuer
+	Providers map[string]provider.Provider
 
 	// Names are what may be certified through a provider of Issuers, by its name;
 	// one that is not here is not limited.
@@ -93,12 +94,12 @@ func New(cfg Config) (*Vault, error) {
 	switch {
 	case cfg.Store == nil || cfg.Seal == nil || cfg.Open == nil:
 		return nil, errors.New("a vault needs a store, a seal and its opener")
-	case cfg.Issuers[providerSelf] == nil:
+	case cfg.Providers[providerSelf] == nil:
 		return nil, errors.New("a vault needs the provider self")
 	case cfg.RecoverableDays != 0 && (cfg.RecoverableDays < 7 || cfg.RecoverableDays > 90):
 		return nil, errors.New("recoverable days must be 7 to 90")
 	}
-	for provider := range cfg.Issuers {
+	for provider := range cfg.Providers {
 		if provider != strings.ToLower(provider) {
 			return nil, errors.New("provider names are lower case")
 		}

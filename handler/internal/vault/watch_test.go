@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -201,7 +202,7 @@ func (w *watch) becomes(old, new vault.State) {
 	if new.Versions != old.Versions+added {
 		w.note("an operation became %s with %d new versions", is.Status, new.Versions-old.Versions)
 	}
-	givenUp := is.Error != nil && is.Error.Code == vault.CodeGivenUp
+	givenUp := is.Error != nil && is.Error.Code == provider.CodeGivenUp
 	merged := is.Status == vault.StatusCompleted && (is.Provider == "" || was.Status != vault.StatusInProgress)
 	if early := w.now().Before(is.Created.Add(2 * time.Second)); early && !merged && !givenUp && !new.Deleted {
 		w.note("an operation became %s within two seconds", is.Status)

@@ -14,7 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/issuers/selfsigned"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -118,7 +119,7 @@ func (w *world) open(store store.Store, worker int) *client {
 		Store: store,
 		Seal:  sealer.Seal,
 		Open:  sealer.Open,
-		Issuers: map[string]vault.Issuer{
+		Providers: map[string]provider.Provider{
 			"self":      selfsigned.New(selfsigned.Config{Now: w.clock.Now}),
 			"authority": account{w.ca, store},
 			"quick":     quickAccount{account{w.ca, store}},

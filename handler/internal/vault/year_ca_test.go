@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/certwright/certwright/handler/internal/provider"
 )
 
 // span is a time from the beginning of the year to another.
@@ -55,7 +55,7 @@ func (ca *yearCA) down(d time.Duration) bool {
 	return slices.ContainsFunc(ca.outages, func(s span) bool { return s.has(d) })
 }
 
-func (ca *yearCA) Step(_ context.Context, req vault.Request, state json.RawMessage) (json.RawMessage, vault.Outcome) {
+func (ca *yearCA) Step(_ context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
 	since, step := ca.since(), 0
 	if state != nil {
 		if err := json.Unmarshal(state, &step); err != nil {
@@ -66,27 +66,27 @@ func (ca *yearCA) Step(_ context.Context, req vault.Request, state json.RawMessa
 		return state, out
 	}
 	if step < len(ca.waits) {
-		return json.RawMessage(fmt.Sprint(step + 1)), vault.Pending(ca.clock.Now().Add(ca.waits[step]), "on it")
+		return json.RawMessage(fmt.Sprint(step + 1)), provider.Pending(ca.clock.Now().Add(ca.waits[step]), "on it")
 	}
 	return state, issueFrom(ca.t, req, ca.clock.Now(), ca.life)
 }
 
 // answer reports whether the CA does what a step wants, else how it refuses. The
 // first step orders.
-func (ca *yearCA) answer(req vault.Request, since time.Duration, step int) (vault.Outcome, bool) {
+func (ca *yearCA) answer(req provider.Request, since time.Duration, step int) (provider.Outcome, bool) {
 	ca.mu.Lock()
 	defer ca.mu.Unlock()
 	ca.steps++
 	hour := int(since / time.Hour)
 	switch {
 	case ca.down(since):
-		return vault.Retry(time.Time{}, errDown), false
+		return provider.Retry(time.Time{}, errDown), false
 	case step > 0:
-		return vault.Outcome{}, true
+		return provider.Outcome{}, true
 	case ca.perHour > 0 && ca.hourly[hour] >= ca.perHour:
 		ca.refused++
 		wait := time.Duration(hour+1)*time.Hour - since
-		return vault.Retry(ca.clock.Now().Add(wait), errors.New("429 Too Many Requests")), false
+		return provider.Retry(ca.clock.Now().Add(wait), errors.New("429 Too Many Requests")), false
 	}
 	if ca.ordered[req.ID] {
 		ca.t.Errorf("two orders for the request %s", req.ID)
@@ -97,7 +97,7 @@ func (ca *yearCA) answer(req vault.Request, since time.Duration, step int) (vaul
 		ca.renewals[hour]++
 		ca.inTick++
 	}
-	return vault.Outcome{}, true
+	return provider.Outcome{}, true
 }
 
 // endTick is told that a tick is over.
@@ -111,16 +111,16 @@ type advisingCA struct{ *yearCA }
 
 // RenewalInfo wants a certificate renewed around two thirds of its life, or at
 // once.
-func (ca advisingCA) RenewalInfo(_ context.Context, _ vault.IssuerObject, c *x509.Certificate) (vault.RenewalInfo, error) {
+func (ca advisingCA) RenewalInfo(_ context.Context, _ provider.Issuer, c *x509.Certificate) (provider.RenewalInfo, error) {
 	since := ca.since()
 	ca.mu.Lock()
 	defer ca.mu.Unlock()
 	ca.asked++
 	if ca.down(since) {
-		return vault.RenewalInfo{}, errDown
+		return provider.RenewalInfo{}, errDown
 	}
 	middle := c.NotBefore.Add(ca.life * 2 / 3)
-	info := vault.RenewalInfo{Start: middle.Add(-day), End: middle.Add(day), Again: day}
+	info := provider.RenewalInfo{Start: middle.Add(-day), End: middle.Add(day), Again: day}
 	recalled := ca.clock.Now().Add(ca.recall - since)
 	if since >= ca.recall && c.NotBefore.Before(recalled) {
 		info.Start, info.End = recalled.Add(-2*day), recalled.Add(-day)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -154,7 +155,7 @@ func newYear(t testing.TB, oneOf int) *year {
 	}
 	y.began = y.clock.Now()
 	y.store = &yearStore{Store: new(memory.Store), t: t, since: y.since, away: storageAway, versions: y.see, calls: make(memory.Calls)}
-	issuers := make(map[string]vault.Issuer)
+	issuers := make(map[string]provider.Provider)
 	for name, trade := range trades {
 		trade.certificates /= oneOf
 		ca := &yearCA{

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/issuers/privateca"
+	"github.com/certwright/certwright/handler/internal/provider/privateca"
 	"github.com/certwright/certwright/handler/internal/settings"
 )
 

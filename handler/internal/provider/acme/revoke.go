@@ -1,0 +1,26 @@
+package acme
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+
+	acmez "github.com/mholt/acmez/v3/acme"
+
+	"github.com/certwright/certwright/handler/internal/provider"
+)
+
+// Revoke revokes a certificate that was obtained with the issuer object's
+// account. reason is a CRLReason (RFC 5280 section 5.3.1). That it is revoked
+// already is no error. RFC 8555 section 7.6.
+func (p *Provider) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
+	account, err := p.lookUp(ctx, issuer)
+	if err != nil {
+		return fmt.Errorf("revoking %x: %w", certificate.SerialNumber, err)
+	}
+	err = p.client.RevokeCertificate(ctx, account, certificate, nil, reason)
+	if err != nil && !isProblem(err, acmez.ProblemTypeAlreadyRevoked) {
+		return fmt.Errorf("revoking %x: %w", certificate.SerialNumber, err)
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+// Package scripted is the provider Test: an issuer that does what its issuer
+// object's org_details.id says, for tests of software that uses certificates. A
+// stock client drives it with the ordinary update of the issuer; what is held
+// follows the new script at its next step.
+//
+// A script is words separated by spaces or commas:
+//
+//	issue             issue at once; so does an empty script
+//	issue-after=30s   issue that long after the request was created
+//	hold              stay in progress
+//	reject=MESSAGE    fail with the code "Request rejected"
+//	error=MESSAGE     fail with the code "Certificate issuer error"
+//	ignore-cancel     go on when a cancellation is asked for
+//
+// All but ignore-cancel exclude each other. A message is in double quotes or
+// extends to the end of the script.
+//
+// A revocation succeeds at once, fails again and again under hold and error, and
+// is refused for good under reject.
+package scripted
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/certwright/certwright/handler/internal/provider"
+)
+
+// holdInterval is how often a held request looks whether its script changed.
+const holdInterval = 5 * time.Second
+
+// Config is what an Issuer is made of.
+type Config struct {
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+
+	// Rand is the source of serial numbers; crypto/rand when nil. It must be
+	// safe for concurrent use.
+	Rand io.Reader
+}
+
+// Issuer follows scripts. Its state is the number of an order that no CA has, for
+// tests of software that shows it.
+type Issuer struct {
+	cfg Config
+}
+
+var (
+	_ provider.Provider      = (*Issuer)(nil)
+	_ provider.Canceler      = (*Issuer)(nil)
+	_ provider.IssuerChecker = (*Issuer)(nil)
+	_ provider.Revoker       = (*Issuer)(nil)
+	_ provider.OrderNamer    = (*Issuer)(nil)
+)
+
+// New makes an Issuer of cfg.
+func New(cfg Config) *Issuer {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	return &Issuer{cfg}
+}
+
+// Step does what the script says now.
+func (i *Issuer) Step(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
+	state := newState(req)
+	s, err := parseScript(req.Issuer.Org.ID)
+	if err != nil {
+		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The script of the issuer cannot be followed: %v.", err))
+	}
+	now := i.cfg.Now()
+	switch s.action {
+	case hold:
+		return state, provider.Pending(now.Add(holdInterval), "The script holds the request.")
+	case reject:
+		return state, provider.Failed(provider.CodeRejected, s.message)
+	case fail:
+		return state, provider.Failed(provider.CodeIssuerError, s.message)
+	}
+	if at := req.Created.Add(s.after); now.Before(at) {
+		return state, provider.Pending(at, "The script issues the certificate at "+at.UTC().Format(time.RFC3339)+".")
+	}
+	csr, err := x509.ParseCertificateRequest(req.CSR)
+	if err != nil {
+		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The CSR cannot be read: %v.", err))
+	}
+	chain, err := i.issue(csr, req.Policy.X509, now)
+	if err != nil {
+		return state, provider.Retry(time.Time{}, err)
+	}
+	return state, provider.Issued(chain)
+}
+
+// newState names the order by the beginning of the request's id.
+func newState(req provider.Request) json.RawMessage {
+	state, _ := json.Marshal("test-" + req.ID[:min(len(req.ID), 8)]) // a string always marshals
+	return state
+}
+
+// OrderID is the number of the order.
+func (i *Issuer) OrderID(state json.RawMessage) string {
+	var order string
+	_ = json.Unmarshal(state, &order) // what is no string names nothing
+	return order
+}
+
+// Cancel gives the request up unless the script says ignore-cancel.
+func (i *Issuer) Cancel(_ context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, bool, error) {
+	s, err := parseScript(req.Issuer.Org.ID)
+	return state, err != nil || !s.ignoreCancel, nil
+}
+
+// Revoke does what the script says of requests, as the package comment has it.
+func (i *Issuer) Revoke(_ context.Context, issuer provider.Issuer, _ *x509.Certificate, _ int) error {
+	s, err := parseScript(issuer.Org.ID)
+	switch {
+	case err != nil:
+		return err
+	case s.action == hold:
+		return errors.New("the script holds the revocation")
+	case s.action == reject:
+		return fmt.Errorf("%s: %w", s.message, errors.ErrUnsupported)
+	case s.action == fail:
+		return errors.New(s.message)
+	default:
+		return nil
+	}
+}
+
+// CheckIssuer refuses a script that cannot be followed.
+func (i *Issuer) CheckIssuer(o provider.Issuer) error {
+	_, err := parseScript(o.Org.ID)
+	return err
+}

@@ -1,0 +1,51 @@
+package stepca
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/certwright/certwright/handler/internal/provider"
+)
+
+// revocation names a certificate. Passive: the server publishes what is revoked
+// and does not renew it; it knows no other way.
+type revocation struct {
+	Serial     string `json:"serial"` // decimal
+	Token      string `json:"ott"`
+	ReasonCode int    `json:"reasonCode"`
+	Passive    bool   `json:"passive"`
+}
+
+// Revoke revokes a certificate. reason is a CRLReason (RFC 5280 section 5.3.1).
+// That it is revoked already is no error; that the server keeps no record of
+// revocations wraps errors.ErrUnsupported.
+func (i *Issuer) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
+	serial := certificate.SerialNumber.String()
+	p, wrong := i.provisioner(issuer)
+	if wrong != "" {
+		return fmt.Errorf("revoking %s: %s", serial, wrong)
+	}
+	const path = "/1.0/revoke"
+	token, err := i.token(p, path, jwt.MapClaims{"sub": serial})
+	if err != nil {
+		return fmt.Errorf("revoking %s: %w", serial, err)
+	}
+	_, err = i.post(ctx, path, revocation{serial, token, reason, true}, token)
+	a, answered := errors.AsType[*answerError](err)
+	switch {
+	case err == nil:
+		return nil
+	case answered && a.status == http.StatusBadRequest && strings.Contains(a.text, "already revoked"):
+		return nil
+	case answered && a.status == http.StatusNotImplemented:
+		return fmt.Errorf("revoking %s at %s: %w", serial, i.base.Host, errors.ErrUnsupported)
+	default:
+		return fmt.Errorf("revoking %s: %w", serial, err)
+	}
+}
