@@ -18,6 +18,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/auth"
 	"github.com/certwright/certwright/handler/internal/kvhttp"
 	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/acme"
 	"github.com/certwright/certwright/handler/internal/provider/privateca"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -27,7 +28,7 @@ import (
 type App struct {
 	vault      *vault.Vault
 	api        http.Handler
-	challenges vault.Challenges
+	challenges acme.Challenges
 	cas        map[string]*privateca.Issuer // by the name of their files
 	log        *slog.Logger
 }

@@ -7,15 +7,15 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/provider/acme"
 	"github.com/certwright/certwright/handler/internal/store/memory"
-	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // TestChallengeIsServed: a CA that validates by HTTP-01 gets the file from
 // whatever instance it asks.
 func TestChallengeIsServed(t *testing.T) {
 	t.Parallel()
-	challenges := vault.Challenges{Store: new(memory.Store)}
+	challenges := acme.Challenges{Store: new(memory.Store)}
 	server := httptest.NewServer(&App{challenges: challenges, log: slog.New(slog.DiscardHandler)})
 	defer server.Close()
 	if err := challenges.Put(context.Background(), "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0", "authorization"); err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/acme"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -150,7 +151,7 @@ func (w *world) setUp() {
 	w.setIssuer("Paused", "Test", "issue", "", "")
 	_, err = w.PauseIssuer(ctx, issuerName(w.t, "Paused"), start.Add(60*day), "maintenance")
 	w.must("pausing an issuer", err)
-	w.must("publishing a challenge", vault.Challenges{Store: w.store}.Put(ctx, "golden-token", "golden-token.thumbprint"))
+	w.must("publishing a challenge", acme.Challenges{Store: w.store}.Put(ctx, "golden-token", "golden-token.thumbprint"))
 }
 
 // early makes certificates of one month, of which the renewals are due next: one

@@ -24,6 +24,7 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/provider/acme"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -206,7 +207,7 @@ func (w *world) readRest(f *fixture) {
 			t.Errorf("the key of an account: %v", err)
 		}
 	}
-	challenge, err := vault.Challenges{Store: w.store}.Get(ctx, "golden-token")
+	challenge, err := acme.Challenges{Store: w.store}.Get(ctx, "golden-token")
 	w.must("reading a challenge", err)
 	if challenge != "golden-token.thumbprint" {
 		t.Errorf("the challenge is %q", challenge)

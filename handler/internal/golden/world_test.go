@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/keyring"
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/acme"
@@ -49,7 +50,7 @@ type world struct {
 	store    *memoryStore
 	clock    *clock
 	sealer   *recorder
-	accounts vault.Accounts
+	accounts keyring.Ring
 	ca       *webhookCA
 	orders   *certCentral
 	corp     *privateca.Issuer
@@ -64,7 +65,7 @@ func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x5
 	t.Helper()
 	w := &world{t: t, store: s, clock: &clock{now: now}, crls: &crls{blobs: make(map[string][]byte)}}
 	w.sealer = newRecorder(t)
-	w.accounts = vault.Accounts{Store: s, Seal: w.sealer.Seal, Open: w.sealer.Open}
+	w.accounts = keyring.Ring{Store: s, Seal: w.sealer.Seal, Open: w.sealer.Open}
 	if root == nil {
 		root = w.makeRoot()
 	}
@@ -96,7 +97,7 @@ func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x5
 	must(err)
 	hook, err := webhook.New(webhook.Config{URL: serve(w.ca), Roots: roots, Now: w.clock.Now})
 	must(err)
-	challenges := vault.Challenges{Store: s}
+	challenges := acme.Challenges{Store: s}
 	acmeCA, err := acme.New(acme.Config{
 		Directory:   acme.Directory{URL: away + "/directory"},
 		Tokens:      acme.Tokens{Put: challenges.Put, Remove: challenges.Remove},

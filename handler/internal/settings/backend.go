@@ -10,6 +10,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/certwright/certwright/handler/internal/azstore"
+	"github.com/certwright/certwright/handler/internal/keyring"
+	"github.com/certwright/certwright/handler/internal/provider/acme"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -74,12 +76,12 @@ func (s Settings) OpenBackend(log *slog.Logger) (Backend, error) {
 }
 
 // Accounts are the keys that providers keep.
-func (b Backend) Accounts() vault.Accounts {
-	return vault.Accounts{Store: b.Store, Seal: b.Seal, Open: b.Open}
+func (b Backend) Accounts() keyring.Ring {
+	return keyring.Ring{Store: b.Store, Seal: b.Seal, Open: b.Open}
 }
 
 // Challenges are the files by which names are proven.
-func (b Backend) Challenges() vault.Challenges { return vault.Challenges{Store: b.Store} }
+func (b Backend) Challenges() acme.Challenges { return acme.Challenges{Store: b.Store} }
 
 // azureCredential is the app's identity in Azure; nil where nothing needs it, as
 // on one machine.

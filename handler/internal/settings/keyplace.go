@@ -12,9 +12,9 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/certwright/certwright/handler/internal/keyring"
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/provider/privateca"
-	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // A KeyPlace is where a private CA has its key. Its text says so to people.
@@ -83,7 +83,7 @@ func (f KeyInFile) Store(_ context.Context, key crypto.Signer) error {
 // sealedKey is the place for keys of CAs in storage. They are sealed as the keys
 // of accounts at CAs are, and found by their public keys, so that a CA's next key
 // leaves the last one where it is.
-type sealedKey struct{ accounts vault.Accounts }
+type sealedKey struct{ accounts keyring.Ring }
 
 func (sealedKey) String() string { return "sealed in storage" }
 

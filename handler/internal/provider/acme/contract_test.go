@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/certwright/certwright/handler/internal/keyring"
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/acme"
@@ -47,7 +48,7 @@ func TestContract(t *testing.T) {
 				if err != nil {
 					return nil, err
 				}
-				accounts := vault.Accounts{Store: p.Store, Seal: p.Seal, Open: p.Open}
+				accounts := keyring.Ring{Store: p.Store, Seal: p.Seal, Open: p.Open}
 				return acme.New(acme.Config{Directory: directory, DNS: zones, LoadAccount: accounts.Load, SaveAccount: accounts.Save, Now: p.Now, Log: p.Log})
 			},
 			Issuer: vault.IssuerSet{AccountID: new("kid1"), Password: &hmacKey},

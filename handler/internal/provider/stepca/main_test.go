@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/provider/acme"
 	"github.com/certwright/certwright/handler/internal/store/memory"
-	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/certwright/certwright/scripts/localcloud/pebble"
 	local "github.com/certwright/certwright/scripts/localcloud/stepca"
 	"github.com/certwright/certwright/scripts/localcloud/supervise/supervisetest"
@@ -21,7 +21,7 @@ import (
 var (
 	ca         *local.Server
 	challenges *pebble.Challenges // DNS
-	tokens     = vault.Challenges{Store: new(memory.Store)}
+	tokens     = acme.Challenges{Store: new(memory.Store)}
 )
 
 func TestMain(m *testing.M) {

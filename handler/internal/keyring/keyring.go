@@ -1,72 +1,76 @@
-package vault
+// Package keyring keeps keys that providers have of their own: of accounts at CAs,
+// and of CAs.
+package keyring
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
-// Accounts keep the keys of accounts at CAs, sealed, for providers whose
-// accounts outlive their operations. They are of no certificate, so they are
-// rows of their own.
-type Accounts struct {
+// Ring keeps keys sealed, for providers whose accounts outlive their operations.
+// No certificate has them, so each has a row of its own.
+type Ring struct {
 	Store      store.Store
 	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
 }
 
-// accountRecord is the document of an account's row.
-type accountRecord struct {
+// record is the document of a key's row.
+type record struct {
 	Schema int    `json:"schema"`
 	Sealed []byte `json:"sealed"`
 }
 
-// sealedAccount is the kind under which account keys are sealed.
+// sealedAccount is the kind under which keys are sealed; 0.1.0 kept keys of accounts only.
 const sealedAccount = "account"
 
 func accountKey(id string) string { return "a:" + id }
 
 // Load returns the key that is kept under an id, nil when there is none.
-func (a Accounts) Load(ctx context.Context, id string) ([]byte, error) {
+func (r Ring) Load(ctx context.Context, id string) ([]byte, error) {
 	if err := checkAccountID(id); err != nil {
 		return nil, err
 	}
-	r, err := a.Store.Get(ctx, accountKey(id))
+	row, err := r.Store.Get(ctx, accountKey(id))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	var record accountRecord
-	if err := store.Decode(r, &record); err != nil {
+	var stored record
+	if err := store.Decode(row, &stored); err != nil {
 		return nil, err
 	}
-	return a.Open(ctx, sealedAccount, "", id, record.Sealed)
+	return r.Open(ctx, sealedAccount, "", id, stored.Sealed)
 }
 
 // Save keeps a key under an id for good, unless there is one already, and
 // returns the one that is kept.
-func (a Accounts) Save(ctx context.Context, id string, key []byte) ([]byte, error) {
+func (r Ring) Save(ctx context.Context, id string, key []byte) ([]byte, error) {
 	if err := checkAccountID(id); err != nil {
 		return nil, err
 	}
-	sealed, err := a.Seal(ctx, sealedAccount, "", id, key)
+	sealed, err := r.Seal(ctx, sealedAccount, "", id, key)
 	if err != nil {
 		return nil, err
 	}
 	var tx store.Tx
-	tx.Add(store.NewRow(accountKey(id), "", accountRecord{store.Schema, sealed}))
-	_, err = a.Store.Commit(ctx, tx)
+	tx.Add(store.NewRow(accountKey(id), "", record{store.Schema, sealed}))
+	_, err = r.Store.Commit(ctx, tx)
 	if _, taken := errors.AsType[*store.ConflictError](err); taken {
-		return a.Load(ctx, id) // another's, or our own first try
+		return r.Load(ctx, id) // another's, or our own first try
 	}
 	return key, err
 }
 
+var accountID = regexp.MustCompile(`^[0-9A-Fa-f]{32}$`)
+
 func checkAccountID(id string) error {
-	if _, ok := ParseVersion(id); !ok {
+	if !accountID.MatchString(id) {
 		return fmt.Errorf("account id %q is not 32 hexadecimal digits", id)
 	}
 	return nil
