@@ -20,12 +20,11 @@ import (
 // crlType is the media type of a CRL. RFC 2585 section 4.2.
 const crlType = "application/pkix-crl"
 
-// MaxCRL bounds a CRL in bytes.
-const MaxCRL = 8 << 20
+var _ store.CRLs = (*Store)(nil)
 
-// LoadCRL returns the CRL (DER) of a CA with its ETag; nil when there is none.
+// LoadCRL implements store.CRLs.
 func (s *Store) LoadCRL(ctx context.Context, ca string) (crl []byte, etag string, err error) {
-	name, err := crlName(ca)
+	name, err := store.CRLName(ca)
 	if err != nil {
 		return nil, "", err
 	}
@@ -38,28 +37,26 @@ func (s *Store) LoadCRL(ctx context.Context, ca string) (crl []byte, etag string
 		return nil, "", explain(ctx, doing, err)
 	}
 	defer answer.Body.Close()
-	crl, err = io.ReadAll(io.LimitReader(answer.Body, MaxCRL+1))
+	crl, err = io.ReadAll(io.LimitReader(answer.Body, store.MaxCRL+1))
 	switch {
 	case err != nil:
 		return nil, "", explain(ctx, doing, err)
-	case len(crl) > MaxCRL:
-		return nil, "", fmt.Errorf("%s: it is larger than %d bytes", doing, MaxCRL)
+	case len(crl) > store.MaxCRL:
+		return nil, "", fmt.Errorf("%s: it is larger than %d bytes", doing, store.MaxCRL)
 	case answer.ETag == nil:
 		return nil, "", fmt.Errorf("%s: it has no ETag", doing)
 	}
 	return crl, string(*answer.ETag), nil
 }
 
-// SaveCRL puts a CA's CRL in place of the one with the ETag, or of none when it is
-// empty. A store.ConflictError says that another one is there, which may be the
-// caller's own earlier try.
+// SaveCRL implements store.CRLs.
 func (s *Store) SaveCRL(ctx context.Context, ca string, crl []byte, etag string) error {
-	name, err := crlName(ca)
+	name, err := store.CRLName(ca)
 	if err != nil {
 		return err
 	}
-	if len(crl) > MaxCRL {
-		return fmt.Errorf("CRL %q holds %d bytes: must be at most %d", name, len(crl), MaxCRL)
+	if len(crl) > store.MaxCRL {
+		return fmt.Errorf("CRL %q holds %d bytes: must be at most %d", name, len(crl), store.MaxCRL)
 	}
 	last := &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
 	if etag != "" {
@@ -80,10 +77,4 @@ func (s *Store) SaveCRL(ctx context.Context, ca string, crl []byte, etag string)
 	default:
 		return explain(ctx, fmt.Sprintf("putting CRL %q", name), err)
 	}
-}
-
-// crlName is the name of a CA's blob.
-func crlName(ca string) (string, error) {
-	name := ca + ".crl"
-	return name, store.CheckBlob(name, nil)
 }

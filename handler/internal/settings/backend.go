@@ -22,8 +22,8 @@ type Backend struct {
 	// Store keeps the vault's rows and blobs.
 	Store store.Store
 
-	// CRLs keeps the CRLs of private CAs. It is the same store.
-	CRLs *azstore.Store
+	// CRLs keeps the CRLs of private CAs.
+	CRLs store.CRLs
 
 	// Seal and Open are those of vault.Config.
 	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
