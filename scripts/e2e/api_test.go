@@ -78,7 +78,7 @@ func (a *api) must(t testing.TB, method, target, body string) answer {
 	return got
 }
 
-// refusal is an answer that is no success, as an error.
+// refusal is an answer that is not a success, as an error.
 func (a answer) refusal() error {
 	return fmt.Errorf("status %d: %s", a.status, bytes.TrimSpace(a.body))
 }

@@ -148,7 +148,7 @@ func (b *backend) start(t testing.TB, cfg hostConfig) *host {
 func (h *host) end(t testing.TB) {
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	// What still runs is no business of a test that ends.
+	// A test that ends does not care what still runs.
 	_ = h.Stop(now)
 	h.api.http.CloseIdleConnections()
 	if t.Failed() && testing.Verbose() {

@@ -123,7 +123,7 @@ func (b *backend) chain(ctx context.Context, name, version string) ([]byte, erro
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("the chain of %s/%s is no PEM", name, version)
+		return nil, fmt.Errorf("the chain of %s/%s is not PEM", name, version)
 	}
 	return block.Bytes, nil
 }

@@ -188,7 +188,7 @@ func TestMakeRootAgain(t *testing.T) {
 func TestIntermediate(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, map[string]any{"keyFile": true})
-	o.refuses([]string{"make", "-provider", "corp", "-request", "-cn", "a", "-years", "3"}, "-years goes without -request")
+	o.refuses([]string{"make", "-provider", "corp", "-request", "-cn", "a", "-years", "3"}, "-years cannot be combined with -request")
 	csr := o.does([]string{"make", "-provider", "corp", "-request", "-cn", "Issuing CA", "-key", "P-256"})
 	o.write("ca.csr", []byte(csr))
 	if _, err := os.Stat(o.path("chain.pem")); err == nil {
@@ -244,7 +244,7 @@ func TestImportCA(t *testing.T) {
 	if block, _ := pem.Decode(o.read("ca.key")); block == nil || strings.Contains(out, base64.StdEncoding.EncodeToString(block.Bytes[:48])) {
 		t.Error("the key is not stored, or is printed")
 	}
-	// Again, with the key or without, is no error.
+	// A second time, with the key or without, is not an error.
 	o.does([]string{"import", "-provider", "corp", "-chain", chain, "-key", key})
 	o.does([]string{"import", "-provider", "corp", "-chain", chain})
 }

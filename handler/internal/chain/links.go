@@ -26,7 +26,7 @@ func Link(chain []*x509.Certificate) *Links {
 func (l *Links) Top() *x509.Certificate { return l.Chain[len(l.Chain)-1] }
 
 // Lacking reports whether the chain has a gap, or is only a leaf that somebody
-// else signed. That a root is left out is no lack.
+// else signed. A chain without its root is complete.
 func (l *Links) Lacking() bool {
 	return !selfIssued(l.Top()) && (len(l.Chain) == 1 || len(l.Rest) > 0)
 }

@@ -157,7 +157,7 @@ func FuzzParseX5C(f *testing.F) {
 		if err != nil {
 			var e *field.Error
 			if !errors.As(err, &e) || e.Detail == "" {
-				t.Fatalf("%q: %v is no BadParameter", entry, err)
+				t.Fatalf("%q: %v is not a BadParameter", entry, err)
 			}
 			return
 		}

@@ -205,7 +205,7 @@ func (s *smtpServer) serve(conn net.Conn) {
 		case "NOOP", "RSET", "*":
 			say("250 ok")
 		default:
-			say("500 %s is no command", verb)
+			say("500 %s is not a command", verb)
 		}
 	}
 }

@@ -337,7 +337,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for name := range documents {
 		if !strings.Contains(string(got), `"operationId": "`+name+`"`) {
-			t.Errorf("documents has %q, which is no route", name)
+			t.Errorf("documents has %q, which is not a route", name)
 		}
 	}
 }

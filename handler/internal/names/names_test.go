@@ -156,7 +156,7 @@ func TestKindsWithoutEntries(t *testing.T) {
 			t.Errorf("%s: %v", kind, err)
 		}
 		refusal, refused := errors.AsType[*names.Refusal](none.Check(s))
-		if !refused || refusal.Kind != kind || !strings.Contains(refusal.Why, `"`+name+`" is not permitted, as none is`) {
+		if !refused || refusal.Kind != kind || !strings.Contains(refusal.Why, `"`+name+`" is not permitted: no name of this kind is`) {
 			t.Errorf("%s: %v", kind, refusal)
 		}
 	}

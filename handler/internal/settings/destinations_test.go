@@ -114,7 +114,7 @@ func TestDestinationsOnThisMachine(t *testing.T) {
 	}
 }
 
-// nobody are no contacts.
+// nobody are not contacts.
 func nobody(context.Context) ([]vault.Contact, error) { return nil, nil }
 
 // openVaultWith opens a vault that tells the destinations of settings, which are

@@ -44,7 +44,7 @@ type Store interface {
 	// GetBlob returns a blob, ErrNotFound when there is none.
 	GetBlob(ctx context.Context, name string) ([]byte, error)
 
-	// DeleteBlob deletes a blob; that it is missing is no error.
+	// DeleteBlob deletes a blob; that it is missing is not an error.
 	DeleteBlob(ctx context.Context, name string) error
 }
 
@@ -208,7 +208,7 @@ func printable(s string) bool {
 	return !strings.ContainsAny(s, "/\\#?'%") && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
 }
 
-// Check reports why a store must refuse r: a bound that is no possible key, a
+// Check reports why a store must refuse r: a bound that is not a possible key, a
 // label that none can have, more labels than a filter takes, no limit.
 func (r Range) Check() error {
 	if len(r.Labels) > MaxLabels {

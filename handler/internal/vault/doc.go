@@ -102,7 +102,7 @@
 //	in a restore                   the head says so and nobody sees it; its due row makes a tick purge it
 //	after advice was asked for     it is asked for again, and another time in the window may be chosen
 //	a renewal that was begun       is an operation like any other
-//	after a release, before its    the release is run again; taking back what is gone is no error
+//	after a release, before its    the release is run again; taking back what is gone is not an error
 //	row is deleted
 //	after a delivery, before its   the event is delivered again after 90 s, under the same ID
 //	row is deleted

@@ -139,7 +139,7 @@ func TestIssuedLeafIsLimited(t *testing.T) {
 		`names are limited for this issuer: DNS name "example.com" is not permitted`: {
 			&names.Permitted{DNSDomains: []string{"example.org"}}, func(*x509.Certificate) {},
 		},
-		`DNS name "example.com" is not permitted, as none is`: {
+		`DNS name "example.com" is not permitted: no name of this kind is`: {
 			&names.Permitted{EmailDomains: []string{"example.com"}}, func(c *x509.Certificate) { c.Subject = pkix.Name{} },
 		},
 		"which could certify others": {

@@ -127,7 +127,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// TestRevocationIsGivenUp when there is no use in trying, and after a week. It
+// TestRevocationIsGivenUp when another attempt cannot succeed, and after a week. It
 // stays on the board, and can be asked for again.
 func TestRevocationIsGivenUp(t *testing.T) {
 	t.Parallel()

@@ -68,7 +68,7 @@ type Config struct {
 	// zero.
 	RenewalLimit int
 
-	// MaxFailing ends an operation whose every step came to nothing for so long;
+	// MaxFailing ends an operation whose every step failed for so long;
 	// 3 days when zero.
 	MaxFailing time.Duration
 

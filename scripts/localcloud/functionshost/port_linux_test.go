@@ -35,7 +35,7 @@ func TestReservedPortsAreNotGivenAway(t *testing.T) {
 	}
 }
 
-// TestReservePort checks that a reserved port can be listened on by who knows
+// TestReservePort checks that a reserved port can be listened on by a process that knows
 // it, and again after that.
 func TestReservePort(t *testing.T) {
 	t.Parallel()

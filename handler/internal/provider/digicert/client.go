@@ -70,7 +70,7 @@ func (i *Issuer) clean(issuer provider.Issuer, text string) string {
 	return field.Cut(text, maxText)
 }
 
-// answerError is an answer that is no success.
+// answerError is an answer that is not a success.
 type answerError struct {
 	host, method string
 	status       int

@@ -43,7 +43,7 @@ func (i *Issuer) poll(ctx context.Context, req provider.Request, s *state) provi
 	if o.of(req) == foreign {
 		i.cfg.Log.ErrorContext(ctx, "an order is not the operation's", "order", s.Order, "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
 		s.lose()
-		return provider.Pending(time.Time{}, fmt.Sprintf("Order %d is another request's. The right one is looked for.", o.ID))
+		return provider.Pending(time.Time{}, fmt.Sprintf("Order %d belongs to another request. The search for the right one goes on.", o.ID))
 	}
 	switch status := o.status(); status {
 	case statusIssued:

@@ -32,7 +32,7 @@ type revocation struct {
 
 // Revoke revokes a certificate. reason is a CRLReason (RFC 5280 section 5.3.1); one
 // that CertCentral does not have wraps errors.ErrUnsupported. That the certificate
-// is revoked already is no error; that an administrator of the account must
+// is revoked already is not an error; that an administrator of the account must
 // approve the revocation first is one, for as long as it lasts, and asks for no
 // second approval.
 //

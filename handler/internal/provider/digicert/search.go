@@ -29,7 +29,7 @@ const (
 const clockMargin = time.Hour
 
 // errManyOrders ends a search that cannot tell.
-var errManyOrders = fmt.Errorf("there are more than %d orders of this common name since the request was made: which of them is its own cannot be told", maxLooks)
+var errManyOrders = fmt.Errorf("there are more than %d orders of this common name since the request was made: its own order cannot be told from the others", maxLooks)
 
 // search finds the orders of an operation, the one to go on with first. The list
 // has neither comments nor CSRs, so each order of the same common name that is not

@@ -21,7 +21,7 @@ const (
 
 // Revoke puts a certificate on the CRL and publishes it. reason is a CRLReason
 // (RFC 5280 section 5.3.1) that is for good. That the certificate is revoked
-// already is no error. Without a CRL the error wraps errors.ErrUnsupported.
+// already is not an error. Without a CRL the error wraps errors.ErrUnsupported.
 //
 // An entry stays on the CRL, also when its certificate has expired: the CRL is
 // the only record of it.
@@ -31,7 +31,7 @@ func (i *Issuer) Revoke(ctx context.Context, _ provider.Issuer, certificate *x50
 		return fmt.Errorf("revoking %x: it was not issued by %q: %w", serial, i.authority.chain[0].Subject, err)
 	}
 	if !slices.Contains([]int{0, 1, 2, 3, 4, 5, 9, 10}, reason) {
-		return fmt.Errorf("revoking %x: reason %d is unknown, or not for good", serial, reason)
+		return fmt.Errorf("revoking %x: reason %d is unknown, or is not permanent", serial, reason)
 	}
 	err := i.changeCRL(ctx, func(last *x509.RevocationList, now time.Time) ([]x509.RevocationListEntry, bool) {
 		entries := entriesOf(last)

@@ -120,7 +120,7 @@ func ParseChain(text []byte) ([]*x509.Certificate, error) {
 func CheckKey(chain []*x509.Certificate, key crypto.Signer) error {
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !public.Equal(chain[0].PublicKey) {
-		return fmt.Errorf("the key is not that of %q", chain[0].Subject)
+		return fmt.Errorf("the key does not belong to %q", chain[0].Subject)
 	}
 	return nil
 }

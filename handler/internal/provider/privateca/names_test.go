@@ -115,7 +115,7 @@ func TestKindsOfNames(t *testing.T) {
 		"ipAddresses": {IPAddresses: []string{"10.0.0.1"}},
 	} {
 		req := request(t, policy.X509Params{Subject: new("CN=a"), SANs: &sans}, ec256)
-		wantRefusal(t, field, issuer(t, none).CheckPolicy(provider.Issuer{}, req.Policy), "policy.x509_props.sans."+field, "is not permitted, as none is")
+		wantRefusal(t, field, issuer(t, none).CheckPolicy(provider.Issuer{}, req.Policy), "policy.x509_props.sans."+field, "is not permitted: no name of this kind is")
 		if out := run(t, issuer(t, none), req); out.Kind != provider.OutcomeFailed {
 			t.Errorf("%s: %s", field, brief(out))
 		}

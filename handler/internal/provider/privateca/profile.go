@@ -87,7 +87,7 @@ func newProfile(p Profile, a *authority) (profile, error) {
 		}
 	}
 	if c.usage == 0 || len(c.ekus) == 0 {
-		return profile{}, errors.New("no key usage, or no extended key usage that the CA's own certificates permit")
+		return profile{}, errors.New("the CA's own certificates permit no key usage, or no extended key usage")
 	}
 	for _, text := range slices.Concat(p.CRLURLs, p.IssuerURLs) {
 		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -137,7 +137,7 @@ func (i *Issuer) grant(r request, at time.Time) (grant, *refusal) {
 		g.usage |= x509.KeyUsageCertSign
 	}
 	if g.usage&^(x509.KeyUsageEncipherOnly|x509.KeyUsageDecipherOnly) == 0 {
-		return grant{}, refuse("x509_props.key_usage", "of the key usages that this key can be put to, the CA certifies none that is asked for; it certifies %s", strings.Join(p.KeyUsages, ", "))
+		return grant{}, refuse("x509_props.key_usage", "the CA certifies none of the requested key usages that suit this key; it certifies %s", strings.Join(p.KeyUsages, ", "))
 	}
 	if len(r.ekus) > 0 {
 		g.ekus = slices.DeleteFunc(slices.Clone(r.ekus), func(oid asn1.ObjectIdentifier) bool {
@@ -145,7 +145,7 @@ func (i *Issuer) grant(r request, at time.Time) (grant, *refusal) {
 		})
 	}
 	if len(g.ekus) == 0 {
-		return grant{}, refuse("x509_props.ekus", "the CA certifies none of the extended key usages that are asked for; it certifies %s", dotted(p.ekus))
+		return grant{}, refuse("x509_props.ekus", "the CA certifies none of the requested extended key usages; it certifies %s", dotted(p.ekus))
 	}
 	if refusal := i.authority.permits(r.names); refusal != nil {
 		return grant{}, refusal

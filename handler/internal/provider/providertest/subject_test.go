@@ -268,7 +268,7 @@ func (i *deskIssuer) Release(ctx context.Context, req provider.Request, saved js
 	return err
 }
 
-// call makes one call. A 404 is no error.
+// call makes one call. A 404 is not an error.
 func (i *deskIssuer) call(ctx context.Context, method, path, token string, body []byte, id string) (deskOrder, error) {
 	if i.hasNoDeadline {
 		ctx = context.WithoutCancel(ctx)

@@ -109,7 +109,7 @@ func newState(req provider.Request) json.RawMessage {
 // OrderID is the number of the order.
 func (i *Issuer) OrderID(state json.RawMessage) string {
 	var order string
-	_ = json.Unmarshal(state, &order) // what is no string names nothing
+	_ = json.Unmarshal(state, &order) // anything but a string names nothing
 	return order
 }
 

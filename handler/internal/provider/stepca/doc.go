@@ -4,7 +4,7 @@
 //	POST /1.0/sign     a certificate for a CSR and a token
 //	POST /1.0/revoke
 //
-// Whoever has the private key of a JWK provisioner makes the tokens himself: they
+// The holder of a JWK provisioner's private key makes the tokens: they
 // name the subject and the names of one CSR, are bound to it, and are good once.
 // An issuer object has the provisioner's name as account_id and its private key,
 // a JWK in JSON, as pwd. It reads front to back:

@@ -23,7 +23,7 @@ type revocation struct {
 }
 
 // Revoke revokes a certificate. reason is a CRLReason (RFC 5280 section 5.3.1).
-// That it is revoked already is no error; that the server keeps no record of
+// That it is revoked already is not an error; that the server keeps no record of
 // revocations wraps errors.ErrUnsupported.
 func (i *Issuer) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
 	serial := certificate.SerialNumber.String()

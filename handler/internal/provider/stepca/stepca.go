@@ -64,7 +64,7 @@ func New(cfg Config) (*Issuer, error) {
 	case err != nil:
 		return nil, fmt.Errorf("step-ca %w", err)
 	case cfg.MaxValidity < 0 || cfg.MaxValidity > 0 && cfg.MaxValidity < time.Minute:
-		return nil, fmt.Errorf("step-ca %q: a validity of %s is no use", cfg.URL, cfg.MaxValidity)
+		return nil, fmt.Errorf("step-ca %q: a validity of %s is too short", cfg.URL, cfg.MaxValidity)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -102,7 +102,7 @@ func parseKey(text []byte) (provisioner, error) {
 	return provisioner{keyID: k.KeyID, key: key, method: alg.method}, nil
 }
 
-var errEncrypted = errors.New("it is encrypted (a JWE); `step crypto jwe decrypt` makes the key of it")
+var errEncrypted = errors.New("it is encrypted (a JWE); `step crypto jwe decrypt` decrypts it")
 
 func base64URL(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 

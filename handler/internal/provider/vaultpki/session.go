@@ -106,7 +106,7 @@ func parseLogin(body []byte) (login, error) {
 		} `json:"auth"`
 	}
 	if json.Unmarshal(body, &a) != nil { // its error may quote the token
-		return login{}, errors.New("it is not the document that a login leads to")
+		return login{}, errors.New("it is not the answer to a login")
 	}
 	l := login{a.Auth.ClientToken, maxLease}
 	if s := a.Auth.LeaseDuration; s > 0 && s < int64(maxLease/time.Second) {

@@ -270,7 +270,7 @@ func TestRevoke(t *testing.T) {
 			}
 			leaf := s.last()
 			want := colons(leaf.SerialNumber.Bytes())
-			for range 2 { // that it is revoked is no error
+			for range 2 { // that it is revoked is not an error
 				if err := i.Revoke(t.Context(), issuerObject, leaf, 4); err != nil {
 					t.Error(err)
 				}

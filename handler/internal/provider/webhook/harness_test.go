@@ -287,7 +287,7 @@ func (a *authority) authenticated(r *http.Request, body []byte) string {
 	case r.Header.Get("Authorization") != "":
 		return "the secret itself was sent"
 	case r.Header.Get("Content-Digest") != digest:
-		return "Content-Digest is not that of the body"
+		return "Content-Digest does not match the body"
 	case input == nil:
 		return "Signature-Input is " + r.Header.Get("Signature-Input")
 	case !a.recent(input[2]):

@@ -101,7 +101,7 @@ func (d document) at(t testing.TB, v any) map[string]any {
 	t.Helper()
 	node, ok := v.(map[string]any)
 	if !ok {
-		t.Fatalf("%v is no object", v)
+		t.Fatalf("%v is not an object", v)
 	}
 	ref, ok := node["$ref"].(string)
 	if !ok {

@@ -21,7 +21,7 @@ func (i *Issuer) checkCredentials(o provider.Issuer) string {
 	case o.Password == "":
 		return fmt.Sprintf("The issuer %s needs credentials.pwd, its key at %s.", o.Name, i.base.Host)
 	case i.cfg.Authentication == Bearer && !isToken(o.Password):
-		return fmt.Sprintf("The password (credentials.pwd) of the issuer %s is no bearer token: it has other characters than letters, digits and -._~+/=.", o.Name)
+		return fmt.Sprintf("The password (credentials.pwd) of the issuer %s is not a bearer token: it has other characters than letters, digits and -._~+/=.", o.Name)
 	}
 	return ""
 }

@@ -21,7 +21,7 @@ import (
 // maxBody bounds a message of the contract in bytes, in both directions.
 const maxBody = 256 << 10
 
-// Authentication is how requests show who sends them.
+// Authentication is how requests prove their sender.
 type Authentication uint8
 
 const (
@@ -124,7 +124,8 @@ func (i *Issuer) Step(ctx context.Context, req provider.Request, state json.RawM
 	return reply.noteOrder(state), i.outcome(req, reply, true)
 }
 
-// Cancel takes the request back. That the CA does not know it is as good.
+// Cancel takes the request back. A CA that does not know it has nothing to take back:
+// that is a success.
 func (i *Issuer) Cancel(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, bool, error) {
 	taken, err := i.takeBack(ctx, req)
 	return state, taken, err

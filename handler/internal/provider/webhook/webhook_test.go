@@ -360,8 +360,8 @@ func TestCredentials(t *testing.T) {
 		{webhook.Signature, "ä", secret, "needs credentials.account_id"},
 		{webhook.Signature, keyID, "", "needs credentials.pwd"},
 		{webhook.Bearer, "", "", "needs credentials.pwd"},
-		{webhook.Bearer, "", "top secret", "is no bearer token"},
-		{webhook.Bearer, "", "secret\r\nX: y", "is no bearer token"},
+		{webhook.Bearer, "", "top secret", "is not a bearer token"},
+		{webhook.Bearer, "", "secret\r\nX: y", "is not a bearer token"},
 	} {
 		a := newAuthority(t)
 		i, req := a.issuer(webhook.Config{Authentication: c.authentication}), request(t)
