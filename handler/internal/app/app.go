@@ -82,7 +82,7 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]provi
 		Seal:            b.Seal,
 		Open:            b.Open,
 		Providers:       issuers,
-		Names:           s.PermittedNames(),
+		NameConstraints: s.NameConstraints(),
 		Destinations:    destinations,
 		RecoverableDays: s.RecoverableDays,
 		PurgeProtection: s.PurgeProtection,

@@ -59,7 +59,7 @@ func makeCA(ctx context.Context, cfg Config, args []string) error {
 		}
 	}
 	if given["dns"] || given["emails"] || given["uris"] || given["ips"] {
-		root.Names = &permitted
+		root.NameConstraints = &permitted
 	}
 	root.Subject = pkix.Name{CommonName: *commonName, Organization: optional(*organization), Country: optional(*country)}
 	ca, err := oneCA(*provider, cfg)

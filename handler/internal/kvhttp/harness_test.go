@@ -112,7 +112,7 @@ func newService(t testing.TB, opts options) *service {
 		Store: store,
 		Seal:  plainly, Open: plainly,
 		Providers:       issuers,
-		Names:           opts.names,
+		NameConstraints: opts.names,
 		Destinations:    opts.destinations,
 		PurgeProtection: opts.purgeProtection,
 		NewKey:          opts.newKey,

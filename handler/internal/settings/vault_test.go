@@ -33,7 +33,7 @@ func openVault(t *testing.T, changes map[string]string) (*vault.Vault, *memory.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := vault.New(vault.Config{Store: store, Seal: sealer.Seal, Open: sealer.Open, Providers: issuers, Names: s.PermittedNames()})
+	v, err := vault.New(vault.Config{Store: store, Seal: sealer.Seal, Open: sealer.Open, Providers: issuers, NameConstraints: s.NameConstraints()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 // newCheckers prepares the limits of a Config's providers.
 func newCheckers(cfg Config) (map[string]*names.Checker, error) {
 	checkers := make(map[string]*names.Checker)
-	for provider, permitted := range cfg.Names {
+	for provider, permitted := range cfg.NameConstraints {
 		if cfg.Providers[provider] == nil {
 			return nil, fmt.Errorf("the names of provider %q are limited, and the vault does not have this provider", provider)
 		}
@@ -35,7 +35,7 @@ func (v *Vault) checkPermitted(provider string, x policy.X509Properties) error {
 	if x.CA {
 		return field.Errorf("policy.x509_props.basic_constraints.ca", "must not be true: names are limited for this issuer, and a CA could certify others")
 	}
-	sans, subject, err := x.Names()
+	sans, subject, err := x.GeneralNames()
 	if err == nil {
 		err = checker.Check(sans)
 	}

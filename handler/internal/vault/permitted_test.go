@@ -31,7 +31,7 @@ var limits = &names.Permitted{
 func (h *harness) limit(issuers map[string]provider.Provider, provider string, permitted *names.Permitted) {
 	h.t.Helper()
 	h.Vault = open(h.t, h.store, h.clock, issuers, func(cfg *vault.Config) {
-		cfg.Names = map[string]*names.Permitted{provider: permitted}
+		cfg.NameConstraints = map[string]*names.Permitted{provider: permitted}
 	})
 }
 
@@ -177,7 +177,7 @@ func TestLimitsOfNoProvider(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	for limited, permitted := range map[string]*names.Permitted{"nobody": limits, "test": {DNSDomains: []string{"*.example.com"}}} {
-		cfg := vault.Config{Store: h.store, Seal: testSealer(t).Seal, Open: testSealer(t).Open, Names: map[string]*names.Permitted{limited: permitted}}
+		cfg := vault.Config{Store: h.store, Seal: testSealer(t).Seal, Open: testSealer(t).Open, NameConstraints: map[string]*names.Permitted{limited: permitted}}
 		cfg.Providers = map[string]provider.Provider{"self": &stepping{}, "test": &stepping{}}
 		if _, err := vault.New(cfg); err == nil || !strings.Contains(err.Error(), limited) {
 			t.Errorf("%s: %v", limited, err)

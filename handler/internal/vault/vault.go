@@ -35,13 +35,13 @@ type Config struct {
 	// three only. A failure that may pass is an *Error with Reason Unavailable.
 	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
 
-	// Issuers are the providers by lower-case provider name. "self" signs
+	// Providers are the kinds of CA by lower-case name. "self" signs
 	// certificates of the issuer Self.
 	Providers map[string]provider.Provider
 
-	// Names are what may be certified through a provider of Issuers, by its name;
-	// one that is not here is not limited.
-	Names map[string]*names.Permitted
+	// NameConstraints are what may be certified through one of the Providers, by
+	// its name; one that is not here is not limited.
+	NameConstraints map[string]*names.Permitted
 
 	// Destinations are told of events, by name; nil: nobody is.
 	Destinations map[string]Destination

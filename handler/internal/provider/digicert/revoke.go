@@ -31,10 +31,10 @@ type revocation struct {
 }
 
 // Revoke revokes a certificate. reason is a CRLReason (RFC 5280 section 5.3.1); one
-// that CertCentral does not have wraps errors.ErrUnsupported. That the certificate
-// is revoked already is not an error; that an administrator of the account must
-// approve the revocation first is one, for as long as it lasts, and asks for no
-// second approval.
+// that CertCentral does not have wraps errors.ErrUnsupported. A certificate
+// that is revoked already is not an error. While an administrator of the account has
+// to approve the revocation, each call returns an error, and asks for no second
+// approval.
 //
 // No order has to be remembered: CertCentral finds it by the serial number of its
 // certificate.

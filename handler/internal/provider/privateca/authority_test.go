@@ -20,7 +20,7 @@ func TestSubordinateCA(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	cfg := c.config()
-	cfg.Profile = privateca.Profile{SubordinateCAs: true, Names: &names.Permitted{DNSDomains: []string{"contoso.com"}}}
+	cfg.Profile = privateca.Profile{SubordinateCAs: true, NameConstraints: &names.Permitted{DNSDomains: []string{"contoso.com"}}}
 	leaf := issued(t, run(t, issuer(t, cfg), request(t, policy.X509Params{
 		Subject: new("CN=Sub CA"), CA: new(true), KeyUsage: []string{"keyCertSign", "cRLSign"},
 	}, ec256)))
@@ -90,7 +90,9 @@ func TestNewRefuses(t *testing.T) {
 		"extended key usage that the":   pair(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning} }, nil),
 		`"ldap://x" is not an http URL`: func(cfg *privateca.Config) { cfg.Profile.CRLURLs = []string{"ldap://x"} },
 		`"http:" is not an http URL`:    func(cfg *privateca.Config) { cfg.Profile.IssuerURLs = []string{"http:"} },
-		`names: dns: "a b" is not`:      func(cfg *privateca.Config) { cfg.Profile.Names = &names.Permitted{DNSDomains: []string{"a b"}} },
+		`names: dns: "a b" is not`: func(cfg *privateca.Config) {
+			cfg.Profile.NameConstraints = &names.Permitted{DNSDomains: []string{"a b"}}
+		},
 	} {
 		cfg := newPair(t).config()
 		change(&cfg)

@@ -37,7 +37,7 @@ func TestNames(t *testing.T) {
 		c := newCA(t, newCA(t, nil, ecKey(t, elliptic.P256()), changes["root"]), ecKey(t, elliptic.P256()), changes["CA"])
 		cfg := c.config()
 		if above == "profile" {
-			cfg.Profile.Names = &permitted
+			cfg.Profile.NameConstraints = &permitted
 		}
 		i := issuer(t, cfg)
 		for _, test := range []struct {
@@ -106,7 +106,7 @@ func TestKindsOfNames(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	none, all := c.config(), c.config()
-	none.Profile.Names = new(names.Permitted)
+	none.Profile.NameConstraints = new(names.Permitted)
 	for field, sans := range map[string]policy.SANs{
 		"dns_names":   {DNSNames: []string{"contoso.com"}},
 		"emails":      {Emails: []string{"ada@contoso.com"}},
@@ -142,7 +142,7 @@ func TestCommonName(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	cfg := c.config()
-	cfg.Profile.Names = &names.Permitted{DNSDomains: []string{"contoso.com", "2"}, IPRanges: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	cfg.Profile.NameConstraints = &names.Permitted{DNSDomains: []string{"contoso.com", "2"}, IPRanges: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	for subject, ok := range map[string]bool{
 		"CN=www.contoso.com":              true,
 		"CN=*.contoso.com":                true,

@@ -96,7 +96,7 @@ func New(cfg Config) (*Issuer, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	a, err := newAuthority(cfg.Chain, cfg.Profile.Names)
+	a, err := newAuthority(cfg.Chain, cfg.Profile.NameConstraints)
 	if err != nil {
 		return nil, fmt.Errorf("private CA: %w", err)
 	}
@@ -208,7 +208,7 @@ func (i *Issuer) refusal(p policy.Policy) *refusal {
 	if refusal != nil {
 		return refusal
 	}
-	sans, subject, err := p.X509.Names()
+	sans, subject, err := p.X509.GeneralNames()
 	if refused, ok := errors.AsType[*names.Refusal](err); ok {
 		return refusalOf(refused)
 	}

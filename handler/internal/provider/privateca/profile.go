@@ -30,12 +30,12 @@ type Profile struct {
 	// clients when nil.
 	EKUs []string
 
-	// Names that may be certified; nil: all that the CA's own certificates
-	// permit.
-	Names *names.Permitted
+	// NameConstraints are the names that may be certified; nil: all that the CA's
+	// own certificates permit.
+	NameConstraints *names.Permitted
 
 	// SubordinateCAs allows requests for certificates of CAs. They get a path
-	// length of zero and Names as their name constraints.
+	// length of zero and the NameConstraints of the profile.
 	SubordinateCAs bool
 
 	// CRLURLs are where the CRL can be fetched (http), IssuerURLs where the CA's
@@ -158,8 +158,8 @@ func (p profile) apply(c *x509.Certificate, g grant) {
 	c.KeyUsage, c.UnknownExtKeyUsage = g.usage, g.ekus
 	c.BasicConstraintsValid, c.IsCA, c.MaxPathLenZero = true, g.ca, g.ca
 	c.CRLDistributionPoints, c.IssuingCertificateURL = p.CRLURLs, p.IssuerURLs
-	if g.ca && p.Names != nil {
-		p.Names.Constrain(c)
+	if g.ca && p.NameConstraints != nil {
+		p.NameConstraints.Constrain(c)
 	}
 }
 

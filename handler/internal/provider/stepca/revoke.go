@@ -23,8 +23,8 @@ type revocation struct {
 }
 
 // Revoke revokes a certificate. reason is a CRLReason (RFC 5280 section 5.3.1).
-// That it is revoked already is not an error; that the server keeps no record of
-// revocations wraps errors.ErrUnsupported.
+// A certificate that is revoked already is not an error. Where the server keeps no
+// record of revocations, the error wraps errors.ErrUnsupported.
 func (i *Issuer) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
 	serial := certificate.SerialNumber.String()
 	p, wrong := i.provisioner(issuer)

@@ -21,8 +21,8 @@ type revocation struct {
 }
 
 // Revoke revokes a certificate. reason is a CRLReason (RFC 5280 section 5.3.1).
-// A certificate that is revoked already is not an error. Where the endpoint does not revoke, the error wraps
-// errors.ErrUnsupported.
+// A certificate that is revoked already is not an error. Where the endpoint does
+// not revoke, the error wraps errors.ErrUnsupported.
 func (i *Issuer) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
 	serial := serialText(certificate)
 	sum := sha256.Sum256(certificate.Raw)
