@@ -23,6 +23,7 @@ func Link(chain []*x509.Certificate) *Links {
 	return &Links{Chain: slices.Clone(chain[:n]), Rest: slices.Clone(chain[n:])}
 }
 
+// Top is the last certificate of the chain: the one that nothing is above yet.
 func (l *Links) Top() *x509.Certificate { return l.Chain[len(l.Chain)-1] }
 
 // Lacking reports whether the chain has a gap, or is only a leaf that somebody

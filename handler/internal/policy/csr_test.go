@@ -185,7 +185,7 @@ func checkRequested(t rapid.TB, x X509Properties, csr *x509.CertificateRequest) 
 			if rest, err := asn1.Unmarshal(e.Value, &bc); err != nil || len(rest) > 0 || e.Critical != x.CA || bc.CA != x.CA {
 				t.Fatalf("basic constraints %x, critical %t, want CA %t: %v", e.Value, e.Critical, x.CA, err)
 			}
-		case e.Id.Equal(OidSubjectAltName):
+		case e.Id.Equal(OIDSubjectAltName):
 			if e.Critical != (x.Subject == "") {
 				t.Fatalf("alternative names critical: %t, subject %q", e.Critical, x.Subject)
 			}
@@ -207,7 +207,7 @@ func readUPNs(t rapid.TB, csr *x509.CertificateRequest) []string {
 	t.Helper()
 	var upns []string
 	for _, e := range csr.Extensions {
-		if !e.Id.Equal(OidSubjectAltName) {
+		if !e.Id.Equal(OIDSubjectAltName) {
 			continue
 		}
 		var names []asn1.RawValue

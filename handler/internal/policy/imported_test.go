@@ -168,7 +168,7 @@ func TestX509PropertiesOfForeignNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return pkix.Extension{Id: asn1.ObjectIdentifier(OidSubjectAltName), Value: der}
+		return pkix.Extension{Id: asn1.ObjectIdentifier(OIDSubjectAltName), Value: der}
 	}
 	registered := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 8, Bytes: []byte{42, 3}}
 	other := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: []byte{6, 2, 42, 3, 0xa0, 2, 5, 0}}

@@ -6,7 +6,7 @@ import (
 )
 
 // Policy says how a certificate's next version is made. It is complete and
-// valid: NewPolicy and Update are the only ways to one.
+// valid: New, Update and Imported are the only ways to one.
 //
 // REST page: Create Certificate, CertificatePolicy.
 type Policy struct {
@@ -125,6 +125,7 @@ type IssuerParams struct {
 	Transparency    *bool
 }
 
+// HasAction reports whether one of a policy's lifetime actions is of this kind.
 func (p Policy) HasAction(action string) bool {
 	_, ok := p.Action(action)
 	return ok

@@ -77,7 +77,7 @@ func TestDestinationsThatAreWrong(t *testing.T) {
 		"a password not set":       {`{"mail": {"smtp": {"server": "smtp.example.com", "from": "a@example.com", "username": "u", "passwordSetting": "NONE"}}}`, "NONE"},
 		"a user without password":  {`{"mail": {"smtp": {"server": "smtp.example.com", "from": "a@example.com", "username": "u"}}}`, "needs a password"},
 		"a server with a scheme":   {`{"mail": {"smtp": {"server": "smtp://smtp.example.com", "from": "a@example.com"}}}`, "host or host:port"},
-		"a sender that is none":    {`{"mail": {"smtp": {"server": "smtp.example.com", "from": "vault"}}}`, "no mailbox"},
+		"a sender that is none":    {`{"mail": {"smtp": {"server": "smtp.example.com", "from": "vault"}}}`, "is not a mailbox"},
 	} {
 		c, err := parseEvents(settingstest.Production, test.text)
 		if err == nil {

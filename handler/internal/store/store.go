@@ -96,10 +96,19 @@ type Tx struct {
 	Actions []Action
 }
 
-func (tx *Tx) Add(r Row)         { tx.Actions = append(tx.Actions, Action{Add, r}) }
-func (tx *Tx) Replace(r Row)     { tx.Actions = append(tx.Actions, Action{Replace, r}) }
-func (tx *Tx) Put(r Row)         { tx.Actions = append(tx.Actions, Action{Put, r}) }
+// Add adds r as a new row: its key must be free.
+func (tx *Tx) Add(r Row) { tx.Actions = append(tx.Actions, Action{Add, r}) }
+
+// Replace writes r in place of the row that has its ETag.
+func (tx *Tx) Replace(r Row) { tx.Actions = append(tx.Actions, Action{Replace, r}) }
+
+// Put writes r, whatever is there.
+func (tx *Tx) Put(r Row) { tx.Actions = append(tx.Actions, Action{Put, r}) }
+
+// Remove removes a row that must be there.
 func (tx *Tx) Remove(key string) { tx.Actions = append(tx.Actions, Action{Remove, Row{Key: key}}) }
+
+// Delete removes the row that has this ETag.
 func (tx *Tx) Delete(key string, etag ETag) {
 	tx.Actions = append(tx.Actions, Action{Delete, Row{Key: key, ETag: etag}})
 }
