@@ -1,5 +1,7 @@
 package main
 
+// What packages may import, and how many names they may export.
+
 import (
 	"bytes"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package e2e
 
+// The API as the tests call it.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package e2e
 
+// Azurite and the Functions host, for tests that run handlers themselves.
+
 import (
 	"context"
 	"crypto/rand"

@@ -1,5 +1,7 @@
 package e2e
 
+// What a program was told about a certificate, and must find to be so later.
+
 import (
 	"bytes"
 	"context"

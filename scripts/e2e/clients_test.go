@@ -1,5 +1,7 @@
 package e2e
 
+// The official clients in five languages.
+
 import (
 	"context"
 	"crypto/x509"

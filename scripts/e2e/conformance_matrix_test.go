@@ -1,5 +1,7 @@
 package e2e
 
+// The matrix of clients and operations in docs/conformance.md.
+
 import (
 	"fmt"
 	"regexp"

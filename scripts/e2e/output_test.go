@@ -1,5 +1,7 @@
 package e2e
 
+// Logs of processes, as the tests read them.
+
 import (
 	"bytes"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package e2e
 
+// Scripts of requests and answers.
+
 import (
 	"bytes"
 	"context"

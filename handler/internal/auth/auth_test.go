@@ -1,5 +1,7 @@
 package auth_test
 
+// The challenge, and tokens that are accepted and refused.
+
 import (
 	"crypto"
 	"crypto/rsa"

@@ -1,5 +1,7 @@
 package azstore_test
 
+// What a caller sees of failures of the service, and what logs show of them.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package azstore_test
 
+// What configurations Open accepts.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package chain
 
+// Imports: PKCS #12 and PEM as OpenSSL and clients write them.
+
 import (
 	"bytes"
 	"crypto/ecdsa"

@@ -1,5 +1,7 @@
 package chain
 
+// The certificates of a merge, in every form that clients send.
+
 import (
 	"bytes"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package events_test
 
+// A mail server that tests control.
+
 import (
 	"bufio"
 	"crypto/tls"

@@ -1,5 +1,7 @@
 package kvhttp
 
+// The operators' board by HTTP: lists, actions, pauses, revocation.
+
 import (
 	"context"
 	"encoding/json"

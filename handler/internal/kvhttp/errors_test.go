@@ -1,5 +1,7 @@
 package kvhttp
 
+// The map of errors to answers.
+
 import (
 	"context"
 	"crypto"

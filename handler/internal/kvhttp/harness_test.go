@@ -1,5 +1,7 @@
 package kvhttp
 
+// A service with a vault in memory, and requests to it.
+
 import (
 	"bytes"
 	"context"

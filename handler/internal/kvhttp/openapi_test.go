@@ -1,5 +1,7 @@
 package kvhttp
 
+// openapi.json is made of the routes and is up to date.
+
 import (
 	"bytes"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package kvhttp
 
+// Policies of any form: refused, or stored and shown alike.
+
 import (
 	"bytes"
 	"errors"

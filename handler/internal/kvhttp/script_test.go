@@ -1,5 +1,7 @@
 package kvhttp
 
+// Scripts of requests and answers, in testdata.
+
 import (
 	"bytes"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package kvhttp
 
+// The lifecycle, by the official Go client.
+
 import (
 	"context"
 	"crypto/tls"

@@ -1,5 +1,7 @@
 package names_test
 
+// Which names are permitted, by kind, against crypto/x509.
+
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"

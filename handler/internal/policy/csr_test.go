@@ -1,5 +1,7 @@
 package policy
 
+// CSRs, as OpenSSL reads them.
+
 import (
 	"crypto"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package policy
 
+// Policies of imported certificates.
+
 import (
 	"bytes"
 	"crypto/rand"

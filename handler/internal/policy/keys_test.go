@@ -1,5 +1,7 @@
 package policy
 
+// Key pairs and their encodings.
+
 import (
 	"bytes"
 	"crypto"

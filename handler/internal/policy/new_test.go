@@ -1,5 +1,7 @@
 package policy
 
+// Policies as sent: defaults, and what is refused.
+
 import (
 	"errors"
 	"fmt"

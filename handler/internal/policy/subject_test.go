@@ -1,5 +1,7 @@
 package policy
 
+// Subjects as text, and back.
+
 import (
 	"bytes"
 	"crypto/x509/pkix"

@@ -1,5 +1,7 @@
 package policy
 
+// Certificates made of CSRs.
+
 import (
 	"bytes"
 	"crypto/rand"

@@ -1,5 +1,7 @@
 package policy
 
+// Updates of policies, group by group.
+
 import (
 	"errors"
 	"testing"

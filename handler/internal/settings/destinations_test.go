@@ -1,5 +1,7 @@
 package settings_test
 
+// Destinations of events in the settings.
+
 import (
 	"context"
 	"log/slog"

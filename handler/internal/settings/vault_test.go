@@ -1,5 +1,7 @@
 package settings_test
 
+// A vault made of settings.
+
 import (
 	"log/slog"
 	"testing"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Backups, and restores of them.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package vault_test
 
+// How much of one issuer's work ticks do, and when they pause it.
+
 import (
 	"context"
 	"encoding/json"

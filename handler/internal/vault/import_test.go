@@ -1,5 +1,7 @@
 package vault_test
 
+// Imports.
+
 import (
 	"context"
 	"crypto"

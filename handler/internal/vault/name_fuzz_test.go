@@ -1,5 +1,7 @@
 package vault
 
+// Names of any form.
+
 import (
 	"errors"
 	"regexp"

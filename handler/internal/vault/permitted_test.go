@@ -1,5 +1,7 @@
 package vault_test
 
+// Limits on names, at create and at issuance.
+
 import (
 	"context"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Renewals: when, how often, and what prevents them.
+
 import (
 	"context"
 	"crypto/x509"

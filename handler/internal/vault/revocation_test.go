@@ -1,5 +1,7 @@
 package vault_test
 
+// Revocations.
+
 import (
 	"context"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package vault_test
 
+// A simulated year of a vault with many certificates.
+
 import (
 	"cmp"
 	"context"

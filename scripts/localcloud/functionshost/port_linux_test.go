@@ -1,5 +1,7 @@
 package functionshost
 
+// Ports that are reserved for the handler.
+
 import (
 	"net"
 	"strconv"

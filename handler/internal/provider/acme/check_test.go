@@ -1,5 +1,7 @@
 package acme_test
 
+// What is refused before an order.
+
 import (
 	"errors"
 	"fmt"
@@ -58,7 +60,7 @@ func TestCheckPolicy(t *testing.T) {
 		{name: "100 names, one of them the subject's too", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=HOST-7.example.test", SANs: dns(many[:100]...)}}},
 		{name: "101 names, one of them the subject's", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=a.test", SANs: dns(many[:100]...)}}, field: sans, detail: "101 names"},
 		{name: "101 names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns(many...)}}, field: sans, detail: "101 names"},
-		{name: "long names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns(long...)}}, field: sans, detail: "very long ones"},
+		{name: "long names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns(long...)}}, field: sans, detail: "fewer long ones"},
 		{name: "CA", policy: policy.Policy{X509: policy.X509Properties{CA: true}}, field: "policy.x509_props.basic_constraints.ca", detail: "end entities"},
 		{name: "RSA", policy: policy.Policy{Key: policy.KeyProperties{Type: policy.KeyRSA, Size: 4096}}},
 		{name: "P-384", policy: policy.Policy{Key: policy.KeyProperties{Type: policy.KeyEC, Curve: "P-384"}}},

@@ -1,5 +1,7 @@
 package acme_test
 
+// Certificates from Pebble, by each way to prove a name.
+
 import (
 	"context"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package acme_test
 
+// Answers that a CA should not give, put into Pebble's.
+
 import (
 	"context"
 	"crypto/x509"

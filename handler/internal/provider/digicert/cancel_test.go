@@ -1,5 +1,7 @@
 package digicert_test
 
+// Cancellation, before, at and after the order.
+
 import (
 	"fmt"
 	"strings"

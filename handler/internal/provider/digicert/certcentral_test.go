@@ -1,5 +1,7 @@
 package digicert_test
 
+// A fake of CertCentral, from its documentation.
+
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"

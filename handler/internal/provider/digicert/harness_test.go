@@ -1,5 +1,7 @@
 package digicert_test
 
+// An operation on the fake, with a clock.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package privateca_test
 
+// Revocation and CRLs.
+
 import (
 	"context"
 	"crypto/elliptic"

@@ -1,5 +1,7 @@
 package privateca_test
 
+// A CA of tests, requests to it, and OpenSSL's opinion.
+
 import (
 	"bytes"
 	"context"

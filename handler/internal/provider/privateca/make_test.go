@@ -1,5 +1,7 @@
 package privateca_test
 
+// CAs that are made and imported.
+
 import (
 	"bytes"
 	"crypto"

@@ -1,5 +1,7 @@
 package privateca_test
 
+// Which names a CA certifies.
+
 import (
 	"crypto/elliptic"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package privateca_test
 
+// What the profile of a CA allows.
+
 import (
 	"crypto/elliptic"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package providertest
 
+// A provider with defects that can be switched on, and its CA.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package scripted
 
+// Scripts, and what is refused in them.
+
 import (
 	"strings"
 	"testing"

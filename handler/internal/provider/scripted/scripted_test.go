@@ -1,5 +1,7 @@
 package scripted_test
 
+// The provider does what its script says.
+
 import (
 	"bytes"
 	"crypto/ecdsa"

@@ -1,5 +1,7 @@
 package stepca_test
 
+// Answers that step-ca should not give, killed processes, two workers.
+
 import (
 	"context"
 	"encoding/json"

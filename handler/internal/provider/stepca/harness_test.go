@@ -1,5 +1,7 @@
 package stepca_test
 
+// A front of step-ca that can misbehave, and requests to it.
+
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"

@@ -1,5 +1,7 @@
 package stepca_test
 
+// Certificates and revocation by the provider.
+
 import (
 	"bytes"
 	"crypto/rand"

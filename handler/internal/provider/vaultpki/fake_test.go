@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// How the fake of Vault reads requests and answers them.
+
 import (
 	"crypto/ecdsa"
 	"crypto/rand"

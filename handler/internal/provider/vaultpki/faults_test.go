@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// Answers that Vault should not give, killed processes, two workers.
+
 import (
 	"context"
 	"fmt"

@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// A fake of Vault's PKI engine, and requests to it.
+
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"

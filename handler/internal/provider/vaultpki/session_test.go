@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// Logins, and how long their tokens are used.
+
 import (
 	"context"
 	"io"

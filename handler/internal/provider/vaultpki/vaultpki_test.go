@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// Certificates and revocation by the provider.
+
 import (
 	"crypto/x509"
 	"strings"

@@ -1,5 +1,7 @@
 package webhook_test
 
+// An endpoint with a CA, as docs/webhook.md describes it.
+
 import (
 	"bytes"
 	"context"

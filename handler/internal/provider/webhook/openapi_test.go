@@ -1,5 +1,7 @@
 package webhook_test
 
+// The OpenAPI document of the contract against what is sent.
+
 import (
 	"crypto/x509"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package webhook_test
 
+// The example server, run as it is.
+
 import (
 	"bufio"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package webhook_test
 
+// Certificates, cancellation and revocation by the provider.
+
 import (
 	"context"
 	"crypto/x509"
