@@ -25,7 +25,7 @@ type Vault struct {
 	checkers map[string]*names.Checker // by provider; without one names are not limited
 }
 
-// Config is what a Vault is made of. Store, Seal, Open and Issuers are required.
+// Config is what a Vault is made of. Store, Seal, Open and Providers are required.
 type Config struct {
 	// Store keeps the rows and blobs of this vault.
 	Store store.Store
@@ -72,7 +72,7 @@ type Config struct {
 	// 3 days when zero.
 	MaxFailing time.Duration
 
-	// NewKey makes a key pair; GenerateKey when nil.
+	// NewKey makes a key pair; policy.GenerateKey when nil.
 	NewKey func(policy.KeyProperties) (crypto.Signer, error)
 
 	// Now is the clock, Sleep waits on it until ctx ends; the real ones when

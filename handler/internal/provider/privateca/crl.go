@@ -20,7 +20,7 @@ const (
 )
 
 // Revoke puts a certificate on the CRL and publishes it. reason is a CRLReason
-// (RFC 5280 section 5.3.1) that is for good. That the certificate is revoked
+// (RFC 5280 section 5.3.1) that is permanent. A certificate that is revoked
 // already is not an error. Without a CRL the error wraps errors.ErrUnsupported.
 //
 // An entry stays on the CRL, also when its certificate has expired: the CRL is

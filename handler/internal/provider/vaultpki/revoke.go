@@ -17,8 +17,8 @@ type revocation struct {
 	Certificate  string `json:"certificate,omitempty"`   // PEM
 }
 
-// Revoke revokes a certificate. That it is revoked already, or has expired, is no
-// error. The API takes no reason. A certificate that the server does not know by
+// Revoke revokes a certificate. One that is revoked already, or has expired, is not
+// an error. The API takes no reason. A certificate that the server does not know by
 // its serial number, because the role keeps none (no_store), is shown to it.
 func (i *Issuer) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, _ int) error {
 	serial := serialText(certificate)
