@@ -29,7 +29,7 @@ type App struct {
 	vault      *vault.Vault
 	api        http.Handler
 	challenges acme.Challenges
-	cas        map[string]*privateca.Issuer // by the name of their files
+	cas        map[string]*privateca.Provider // by the name of their files
 	log        *slog.Logger
 }
 

@@ -54,7 +54,7 @@ func request(t testing.TB, script string) provider.Request {
 	}
 }
 
-func at(d time.Duration) *scripted.Issuer {
+func at(d time.Duration) *scripted.Provider {
 	return scripted.New(scripted.Config{Now: func() time.Time { return created.Add(d) }})
 }
 

@@ -77,8 +77,8 @@ func (e *answerError) Error() string {
 
 // refusal reads an answer that is not a success. Only the server's own word ends an
 // operation; a gateway's page does not.
-func (i *Issuer) refusal(resp *http.Response, path string, body []byte, token string) *answerError {
-	e := &answerError{host: i.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
+func (p *Provider) refusal(resp *http.Response, path string, body []byte, token string) *answerError {
+	e := &answerError{host: p.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
 	text, err := parseError(body)
 	if token != "" {
 		text = strings.ReplaceAll(text, token, "[redacted]")

@@ -9,7 +9,7 @@
 // An issuer object has the provisioner's name as account_id and its private key,
 // a JWK in JSON, as pwd. It reads front to back:
 //
-//	stepca.go     what an issuer is made of; a step; what cannot be done
+//	stepca.go     what a provider is made of; a step; what cannot be done
 //	request.go    what is sent
 //	token.go      who sends it
 //	answer.go     what comes back, and what it means

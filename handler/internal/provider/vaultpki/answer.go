@@ -82,8 +82,8 @@ func (e *answerError) Error() string {
 // refusal reads an answer that is not a success. Only the server's own word, its
 // list of errors, ends an operation; a gateway's page, a server that is sealed,
 // behind another or asked too often does not.
-func (i *Issuer) refusal(resp *http.Response, path string, body []byte, secrets ...string) *answerError {
-	e := &answerError{host: i.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
+func (p *Provider) refusal(resp *http.Response, path string, body []byte, secrets ...string) *answerError {
+	e := &answerError{host: p.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
 	text, said := parseErrors(body)
 	for _, secret := range secrets {
 		if secret != "" {

@@ -217,7 +217,7 @@ func TestCheckPolicy(t *testing.T) {
 		return policy.Policy{Issuer: policy.IssuerParameters{CertificateType: role}}
 	}
 	for name, c := range map[string]struct {
-		issuer *vaultpki.Issuer
+		issuer *vaultpki.Provider
 		policy policy.Policy
 		want   string // empty: accepted
 	}{

@@ -11,7 +11,7 @@
 //
 // It reads front to back:
 //
-//	webhook.go      what an issuer is made of; a step; cancel and release
+//	webhook.go      what a provider is made of; a step; cancel and release
 //	request.go      what is sent: never a private key
 //	answer.go       what comes back, and what it means
 //	signature.go    who sends it

@@ -118,9 +118,9 @@ func newCA(t testing.TB, now func() time.Time) *authority {
 	return a
 }
 
-// issuer makes an Issuer for the authority, at start unless cfg has a clock. What
+// issuer makes a Provider for the authority, at start unless cfg has a clock. What
 // cfg has as URL is appended to the authority's.
-func (a *authority) issuer(cfg webhook.Config) *webhook.Issuer {
+func (a *authority) issuer(cfg webhook.Config) *webhook.Provider {
 	a.t.Helper()
 	cfg.URL = a.server.URL + base + cfg.URL
 	cfg.Roots = x509.NewCertPool()

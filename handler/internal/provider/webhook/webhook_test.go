@@ -227,17 +227,17 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		prepare func(a *authority, i *webhook.Issuer, req provider.Request)
+		prepare func(a *authority, i *webhook.Provider, req provider.Request)
 		want    bool
 		status  string
 	}{
-		{"unknown", func(*authority, *webhook.Issuer, provider.Request) {}, true, "404"},
-		{"pending", func(a *authority, i *webhook.Issuer, req provider.Request) {
+		{"unknown", func(*authority, *webhook.Provider, provider.Request) {}, true, "404"},
+		{"pending", func(a *authority, i *webhook.Provider, req provider.Request) {
 			a.set(func() { a.pending = true })
 			i.Step(t.Context(), req, nil)
 			a.set(func() { a.pending = false })
 		}, true, "204"},
-		{"issued", func(a *authority, i *webhook.Issuer, req provider.Request) { i.Step(t.Context(), req, nil) }, false, "409"},
+		{"issued", func(a *authority, i *webhook.Provider, req provider.Request) { i.Step(t.Context(), req, nil) }, false, "409"},
 	} {
 		a := newAuthority(t)
 		i, req := a.issuer(webhook.Config{}), request(t)
