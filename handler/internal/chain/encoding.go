@@ -13,7 +13,6 @@ import (
 	"github.com/certwright/certwright/handler/internal/policy"
 )
 
-// Parse reads certificates, each the DER of one, in their order.
 func Parse(der [][]byte) ([]*x509.Certificate, error) {
 	if len(der) == 0 {
 		return nil, errors.New("the chain is empty")

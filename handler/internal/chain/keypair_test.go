@@ -178,7 +178,7 @@ func TestParseImportRefuses(t *testing.T) {
 		"base64 of base64 of PKCS #12": {std([]byte(std(whole))), "", badPKCS12},
 		"a certificate of another key": {keyPEM(t, "PRIVATE KEY", other) + pemOf(leaf), "", otherKey},
 		"PKCS #12 of another key":      {std(pfx(t, pkcs12.LegacyDES, "", other, leaf)), "", otherKey},
-		"PEM that does not hold DER":   {"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + pemOf(leaf), "", badPEM},
+		"PEM that is no DER":           {"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n" + pemOf(leaf), "", badPEM},
 		"RSA with too few bits":        {rsaOf(t, ca, 1024), "", policy.InvalidProperties + " an RSA key has 2048, 3072 or 4096 bits, not 1024."},
 		"PKCS #12 with two keys":       {std(twoKeys(t, key, leaf)), "", noPrivateKey},
 	} {

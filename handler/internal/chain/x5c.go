@@ -148,7 +148,7 @@ func decodeBundle(ber []byte) ([]*x509.Certificate, error) {
 	return bundle.Certificates, nil
 }
 
-// errBadTag is Key Vault's answer to what is not ASN.1.
+// errBadTag is Key Vault's answer to what is no ASN.1.
 func errBadTag(cause error) error {
 	return &field.Error{Detail: "ASN1 bad tag value met.", Err: cause}
 }

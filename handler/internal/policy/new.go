@@ -44,7 +44,7 @@ func New(p Params, now time.Time) (Policy, error) {
 
 // Update is old with the groups that p has in place of its own: key_props,
 // secret_props, x509_props, lifetime_actions and issuer each as a whole, with
-// defaults where p leaves something out. An empty group counts as not sent:
+// defaults where p leaves something out. A group that says nothing is no group:
 // the JavaScript client sends empty ones along with what it changes. The error
 // is a BadParameter.
 //
@@ -212,7 +212,7 @@ func newX509Properties(p X509Params) (X509Properties, error) {
 	if x.KeyUsage, err = newKeyUsage(p.KeyUsage); err != nil {
 		return X509Properties{}, err
 	}
-	// The REST page allows 0 months. It means not set.
+	// The REST page allows 0 months, which is no validity: it means not set.
 	if x.ValidityMonths == 0 {
 		x.ValidityMonths = defaultValidityMonths
 	}

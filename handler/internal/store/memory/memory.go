@@ -1,7 +1,5 @@
-// Package memory is a store in memory, for tests and tools. It passes the contract
-// of stores, enforces the limits of the storage service, and returns pages, ETags and
-// conflicts as the service does, so that code which is right on it is right there.
-// Tests can count its calls and look at all that it holds.
+// Package memory is a store in memory that enforces what the storage service
+// enforces.
 package memory
 
 import (
