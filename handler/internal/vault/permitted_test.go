@@ -144,7 +144,7 @@ func TestIssuedLeafIsLimited(t *testing.T) {
 		`DNS name "example.com" is not permitted: no name of this kind is`: {
 			&names.Permitted{EmailDomains: []string{"example.com"}}, func(c *x509.Certificate) { c.Subject = pkix.Name{} },
 		},
-		"which could certify others": {
+		"a CA certificate could certify others": {
 			limits, func(c *x509.Certificate) { c.BasicConstraintsValid, c.IsCA = true, true },
 		},
 	} {
