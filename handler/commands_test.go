@@ -1,5 +1,7 @@
 package main
 
+// What each command line answers.
+
 import (
 	"bytes"
 	"strings"

@@ -1,5 +1,7 @@
 package main
 
+// Each fuzz target has a committed corpus, and each corpus a target.
+
 import (
 	"go/ast"
 	"go/parser"

@@ -1,5 +1,7 @@
 package main
 
+// What packages may import, and how many names they may export.
+
 import (
 	"bytes"
 	"encoding/json"
@@ -20,14 +22,15 @@ import (
 // written provider/*.
 var layers = []map[string]string{
 	{
-		"field": "", "store": "", "names": "",
-		"auth": "", "seal": "", "httpsig": "", "funchost": "", "ops": "", "provider/egress": "",
+		"field": "", "store": "", "names": "", "keyvault": "",
+		"auth": "", "httpsig": "", "funchost": "", "ops": "", "provider/egress": "",
 	},
-	{"policy": "field store names", "keyring": "field store", "azstore": "store"},
+	{"policy": "field store names", "keyring": "field store", "azstore": "store", "seal": "keyvault"},
 	{"chain": "field store names policy", "provider": "field store names policy"},
 	{
-		"vault":      "field store names policy chain provider keyring",
-		"provider/*": "field store names policy chain provider keyring httpsig provider/egress",
+		"vault":              "field store names policy chain provider keyring",
+		"provider/*":         "field store names policy chain provider keyring httpsig provider/egress",
+		"provider/privateca": "field store names policy chain provider keyring keyvault provider/egress",
 	},
 	{
 		"kvhttp": "field store names policy chain provider vault auth funchost",
@@ -40,31 +43,44 @@ var layers = []map[string]string{
 
 // harnesses are what tests share. They may import anything, and no program may
 // link them.
-var harnesses = []string{"store/memory", "store/storetest", "provider/providertest", "provider/fault", "golden"}
+var harnesses = []string{
+	"store/memory", "store/storetest", "provider/providertest", "provider/signertest", "provider/fault",
+	"settings/settingstest", "certtest", "golden",
+}
 
 // exportedLimits bound the exported names of each package, methods and fields not
-// counted: a package that everybody has to know must stay small. Who needs one more name
-// first looks for one that can go.
+// counted: a package that everybody has to know must stay small. Before one more is
+// exported, look for one that can go.
 var exportedLimits = map[string]int{
+	"app":                 2,
 	"auth":                31,
 	"azstore":             6,
+	"ca":                  3,
+	"chain":               13,
 	"events":              6,
+	"field":               4,
 	"funchost":            9,
 	"httpsig":             2,
+	"keyring":             1,
+	"keyvault":            6,
 	"kvhttp":              3,
-	"names":               15,
+	"names":               23,
 	"ops":                 3,
-	"provider/acme":       9,
+	"policy":              35,
+	"provider":            29,
+	"provider/acme":       10,
 	"provider/digicert":   6,
-	"provider/egress":     4,
-	"provider/privateca":  17,
+	"provider/egress":     5,
+	"provider/privateca":  16,
 	"provider/scripted":   3,
 	"provider/selfsigned": 3,
 	"provider/stepca":     3,
 	"provider/vaultpki":   3,
 	"provider/webhook":    6,
 	"seal":                14,
-	"vault":               89,
+	"settings":            12,
+	"store":               28,
+	"vault":               84,
 }
 
 // goPackage is what `go list -json` says of a package.

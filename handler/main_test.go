@@ -1,5 +1,7 @@
 package main
 
+// The program in development, as a process that serves.
+
 import (
 	"context"
 	"io"

@@ -1,5 +1,7 @@
 package main
 
+// What is packaged for Azure does not link the local cloud.
+
 import (
 	"os"
 	"os/exec"

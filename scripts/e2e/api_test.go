@@ -1,5 +1,7 @@
 package e2e
 
+// The API as the tests call it.
+
 import (
 	"bytes"
 	"context"
@@ -78,7 +80,7 @@ func (a *api) must(t testing.TB, method, target, body string) answer {
 	return got
 }
 
-// refusal is an answer that is no success, as an error.
+// refusal is an answer that is not a success, as an error.
 func (a answer) refusal() error {
 	return fmt.Errorf("status %d: %s", a.status, bytes.TrimSpace(a.body))
 }

@@ -1,5 +1,7 @@
 package e2e
 
+// The packaged app, unpacked.
+
 import (
 	"archive/zip"
 	"bytes"

@@ -1,5 +1,7 @@
 package e2e
 
+// A CA that signs what a merge needs.
+
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"

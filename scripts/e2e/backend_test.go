@@ -1,5 +1,7 @@
 package e2e
 
+// Azurite and the Functions host, for tests that run handlers themselves.
+
 import (
 	"context"
 	"crypto/rand"
@@ -148,7 +150,7 @@ func (b *backend) start(t testing.TB, cfg hostConfig) *host {
 func (h *host) end(t testing.TB) {
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	// What still runs is no business of a test that ends.
+	// A test that ends does not care what still runs.
 	_ = h.Stop(now)
 	h.api.http.CloseIdleConnections()
 	if t.Failed() && testing.Verbose() {

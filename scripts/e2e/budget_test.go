@@ -1,5 +1,7 @@
 package e2e
 
+// Time and size that the packaged app may take.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package e2e
 
+// What a program was told about a certificate, and must find to be so later.
+
 import (
 	"bytes"
 	"context"
@@ -123,7 +125,7 @@ func (b *backend) chain(ctx context.Context, name, version string) ([]byte, erro
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("the chain of %s/%s is no PEM", name, version)
+		return nil, fmt.Errorf("the chain of %s/%s is not PEM", name, version)
 	}
 	return block.Bytes, nil
 }

@@ -1,5 +1,7 @@
 package e2e
 
+// The official clients in five languages.
+
 import (
 	"context"
 	"crypto/x509"
@@ -29,7 +31,7 @@ const conformanceWritten = "CERTWRIGHT_CONFORMANCE"
 // clientLimit bounds a client's program, most of which is its pollers' pauses.
 const clientLimit = 8 * time.Minute
 
-// missingError is that of a client that cannot be had on this machine.
+// missingError is that of a client that this machine does not have.
 type missingError struct {
 	why string // for the document
 	err error  // what happened; nil: nothing else

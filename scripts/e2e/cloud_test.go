@@ -1,5 +1,7 @@
 package e2e
 
+// A local cloud that runs for the tests.
+
 import (
 	"context"
 	"crypto/tls"

@@ -1,5 +1,7 @@
 package e2e
 
+// A stand-in of Azure Resource Manager, for the login of the Azure CLI.
+
 import (
 	"encoding/pem"
 	"fmt"

@@ -1,5 +1,7 @@
 package e2e
 
+// Keys and certificates that the clients import and merge.
+
 import (
 	"context"
 	"crypto"

@@ -1,5 +1,7 @@
 package e2e
 
+// The matrix of clients and operations in docs/conformance.md.
+
 import (
 	"fmt"
 	"regexp"
@@ -45,7 +47,7 @@ func (c *column) read(output, prefix string) error {
 				c.versions = append(c.versions, version)
 			}
 		case !knownOperation(name):
-			return fmt.Errorf("the client tells of %q, which is no operation", name)
+			return fmt.Errorf("the client tells of %q, which is not an operation", name)
 		case what != passed && what != failed && what != notOffered:
 			return fmt.Errorf("the client says that %q has %q", name, what)
 		default:

@@ -1,5 +1,7 @@
 package e2e
 
+// The rows of the matrix: what the programs of the clients try.
+
 // operations is the matrix's rows: what the programs of the clients try, by parts,
 // in the order of the document. A part is what a program runs when it is asked to.
 var operations = []struct {

@@ -1,5 +1,7 @@
 package e2e
 
+// Requests as people send them in a shell: with curl.
+
 import (
 	"bufio"
 	"bytes"

@@ -1,5 +1,7 @@
 package e2e
 
+// Clients that are installed from their registries.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package e2e
 
+// A handler that is killed again and again loses nothing.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package e2e
 
+// What the tests share, made once and on demand.
+
 import (
 	"context"
 	"errors"

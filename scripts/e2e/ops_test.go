@@ -1,5 +1,7 @@
 package e2e
 
+// An operator with the packaged program.
+
 import (
 	"context"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package e2e
 
+// Logs of processes, as the tests read them.
+
 import (
 	"bytes"
 	"encoding/json"
@@ -44,7 +46,7 @@ type record struct {
 	Outcome     string `json:"outcome"`
 }
 
-// Write takes one line. One that the end of its process has cut off is no record.
+// Write takes one line. One that the end of its process has cut off is not a record.
 func (l *handlerLog) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

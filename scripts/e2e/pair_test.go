@@ -1,5 +1,7 @@
 package e2e
 
+// Two handlers on one storage.
+
 import (
 	"fmt"
 	"net/http"

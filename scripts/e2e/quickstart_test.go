@@ -1,5 +1,7 @@
 package e2e
 
+// The quickstarts, run as they are.
+
 import (
 	"os"
 	"path/filepath"

@@ -1,5 +1,7 @@
 package e2e
 
+// Functions and their routes through the host.
+
 import (
 	"net/http"
 	"slices"

@@ -1,5 +1,7 @@
 package e2e
 
+// Scripts of requests and answers.
+
 import (
 	"bytes"
 	"context"
@@ -177,7 +179,7 @@ func (run *scriptRun) make(args []string) error {
 		return texts, ders, nil
 	}
 	if len(args) < 3 {
-		return fmt.Errorf("%q is no step", args)
+		return fmt.Errorf("%q is not a step", args)
 	}
 	last := len(args) - 1
 	if args[0] == "sign" {
@@ -211,7 +213,7 @@ func (run *scriptRun) make(args []string) error {
 		}
 		run.words[name(last)] = base64.StdEncoding.EncodeToString(bundle)
 	default:
-		return fmt.Errorf("%q is no step", args[0])
+		return fmt.Errorf("%q is not a step", args[0])
 	}
 	return nil
 }

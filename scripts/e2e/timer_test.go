@@ -1,5 +1,7 @@
 package e2e
 
+// The timer cannot be reached by clients.
+
 import (
 	"bufio"
 	"context"

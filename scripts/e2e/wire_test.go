@@ -1,5 +1,7 @@
 package e2e
 
+// Key Vault's documents, request by request, through the whole local cloud.
+
 import (
 	"path/filepath"
 	"strings"

@@ -1,5 +1,7 @@
 package main
 
+// A local cloud as a process, with the processes below it.
+
 import (
 	"bufio"
 	"bytes"

@@ -1,5 +1,7 @@
 package main
 
+// Programs that the tests start: this test program in other roles.
+
 import (
 	"encoding/json"
 	"fmt"

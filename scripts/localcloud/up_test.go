@@ -1,5 +1,7 @@
 package main
 
+// The life of a local cloud, from up to down.
+
 import (
 	"bytes"
 	"net"

@@ -29,7 +29,7 @@ type App struct {
 	vault      *vault.Vault
 	api        http.Handler
 	challenges acme.Challenges
-	cas        map[string]*privateca.Issuer // by the name of their files
+	cas        map[string]*privateca.Provider // by the name of their files
 	log        *slog.Logger
 }
 
@@ -82,7 +82,7 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]provi
 		Seal:            b.Seal,
 		Open:            b.Open,
 		Providers:       issuers,
-		Names:           s.PermittedNames(),
+		NameConstraints: s.NameConstraints(),
 		Destinations:    destinations,
 		RecoverableDays: s.RecoverableDays,
 		PurgeProtection: s.PurgeProtection,

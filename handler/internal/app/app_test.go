@@ -1,5 +1,7 @@
 package app
 
+// Settings that are refused when the program starts.
+
 import (
 	"log/slog"
 	"maps"

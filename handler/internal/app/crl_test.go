@@ -1,5 +1,7 @@
 package app
 
+// A private CA's CRL, from the settings to a client that verifies with it.
+
 import (
 	"context"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package app
 
+// A private CA whose key is sealed in storage, from handler ca to a signed certificate.
+
 import (
 	"bytes"
 	"context"

@@ -91,10 +91,10 @@ func serveFile(w http.ResponseWriter, r *http.Request, mediaType string, content
 
 // privateCAs are the private CAs among providers, by the name of their files. Of
 // several providers with the same CA one that publishes the CRL stands for all.
-func privateCAs(issuers map[string]provider.Provider) map[string]*privateca.Issuer {
-	cas := make(map[string]*privateca.Issuer)
+func privateCAs(issuers map[string]provider.Provider) map[string]*privateca.Provider {
+	cas := make(map[string]*privateca.Provider)
 	for _, issuer := range issuers {
-		ca, ok := issuer.(*privateca.Issuer)
+		ca, ok := issuer.(*privateca.Provider)
 		if !ok {
 			continue
 		}

@@ -1,5 +1,7 @@
 package app
 
+// The files below /.well-known/.
+
 import (
 	"context"
 	"log/slog"

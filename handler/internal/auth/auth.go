@@ -236,7 +236,7 @@ func (v *Validator) check(c *claims) error {
 	}
 	for _, at := range []*jwt.NumericDate{c.ExpiresAt, c.NotBefore, c.IssuedAt} {
 		if at != nil && (at.Unix() < 0 || at.Unix() > farthest) {
-			return &TokenError{"Error validating token: it has a time that is none."}
+			return &TokenError{"Error validating token: it has a time of the wrong form."}
 		}
 	}
 	if c.ObjectID == "" && c.AppID == "" && c.AuthorizedParty == "" {

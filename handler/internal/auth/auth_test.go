@@ -1,5 +1,7 @@
 package auth_test
 
+// The challenge, and tokens that are accepted and refused.
+
 import (
 	"crypto"
 	"crypto/rsa"
@@ -193,9 +195,9 @@ func TestAuthenticateRefusesSignatures(t *testing.T) {
 		{"signature with stray bits", token[:len(token)-1] + string(token[len(token)-1]+1), malformed},
 		{"padding", head + "=." + rest, malformed},
 		{"line break", head + "\n." + rest, unsigned},
-		{"header is no object", encode([]byte(`[]`)) + "." + rest, malformed},
+		{"header is not an object", encode([]byte(`[]`)) + "." + rest, malformed},
 		{"claims are null", head + "." + encode([]byte(`null`)) + "." + signature, "AKV10032"},
-		{"claims are no object", head + "." + encode([]byte(`"x"`)) + "." + signature, malformed},
+		{"claims are not an object", head + "." + encode([]byte(`"x"`)) + "." + signature, malformed},
 		{"two tokens", token + " " + token, malformed},
 	} {
 		_, err := v.Authenticate(t.Context(), bearer(tt.token))

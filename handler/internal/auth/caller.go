@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A Caller is who sent an authenticated request. The zero Caller may do nothing.
+// A Caller is the sender of an authenticated request. The zero Caller may do nothing.
 type Caller struct {
 	// ObjectID identifies the user or service principal (oid); empty in some
 	// tokens of applications, which then have an AppID.
@@ -18,7 +18,7 @@ type Caller struct {
 	// TenantID is the caller's tenant (tid).
 	TenantID string
 
-	// Issuer is who vouches for all this (iss).
+	// Issuer vouches for all this (iss).
 	Issuer string
 
 	groups      int // how many the token names

@@ -1,5 +1,7 @@
 package auth_test
 
+// Claims of any form, against a second reading of the rules.
+
 import (
 	"cmp"
 	"encoding/base64"

@@ -1,5 +1,7 @@
 package auth_test
 
+// An issuer of tokens that tests control, with its clock and keys.
+
 import (
 	"crypto/rand"
 	"crypto/rsa"

@@ -1,5 +1,7 @@
 package auth_test
 
+// Signing keys of tokens: rotation, outages, and how often they are fetched.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package auth_test
 
+// Permissions by roles and grants.
+
 import (
 	"strings"
 	"testing"

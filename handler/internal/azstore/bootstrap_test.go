@@ -1,5 +1,7 @@
 package azstore_test
 
+// Table and container are made by the first write.
+
 import (
 	"bytes"
 	"errors"

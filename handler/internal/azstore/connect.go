@@ -66,7 +66,7 @@ func parseConnectionString(s string) (account, error) {
 		}
 		name, value, ok := strings.Cut(part, "=")
 		if !ok {
-			return account{}, errors.New("connection string: a part is no name=value")
+			return account{}, errors.New("connection string: a part does not have the form name=value")
 		}
 		fields[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}

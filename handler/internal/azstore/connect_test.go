@@ -1,5 +1,7 @@
 package azstore
 
+// The HTTP client of the store ignores proxies and follows no redirect.
+
 import (
 	"net/http"
 	"testing"

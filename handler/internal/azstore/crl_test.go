@@ -1,5 +1,7 @@
 package azstore_test
 
+// CRLs as blobs under ETags.
+
 import (
 	"testing"
 

@@ -1,5 +1,7 @@
 package azstore_test
 
+// What a caller sees of failures of the service, and what logs show of them.
+
 import (
 	"context"
 	"errors"
@@ -54,7 +56,7 @@ func wantClean(t *testing.T, doing string, err error) {
 		t.Errorf("%s: the error shows a type of the SDK", doing)
 	}
 	if text := err.Error(); strings.Contains(text, "\n") || strings.Contains(text, "secret") {
-		t.Errorf("%s: the error is no line for a log: %s", doing, text)
+		t.Errorf("%s: the error is not one line for a log: %s", doing, text)
 	}
 }
 

@@ -1,5 +1,7 @@
 package azstore_test
 
+// What configurations Open accepts.
+
 import (
 	"context"
 	"errors"
@@ -123,7 +125,7 @@ func TestOpenRefuses(t *testing.T) {
 		"an endpoint without a host":      {change(withToken, func(c *azstore.Config) { c.BlobEndpoint = "https:///a" }), "https"},
 		"both ways in":                    {change(withToken, func(c *azstore.Config) { c.ConnectionString = emulator }), "excludes"},
 		"no vault id":                     {change(withToken, func(c *azstore.Config) { c.VaultID = "" }), "vault id"},
-		"a vault id that is no key":       {change(withToken, func(c *azstore.Config) { c.VaultID = "https://a/" }), "vault id"},
+		"a vault id that is not a key":    {change(withToken, func(c *azstore.Config) { c.VaultID = "https://a/" }), "vault id"},
 		"a table name that is none":       {change(withToken, func(c *azstore.Config) { c.Table = "my-table" }), "table"},
 		"a container name that is none":   {change(withToken, func(c *azstore.Config) { c.Container = "My" }), "container"},
 		"a CRL container name":            {change(withToken, func(c *azstore.Config) { c.CRLContainer = "My" }), "container"},

@@ -1,5 +1,7 @@
 package azstore_test
 
+// What the store sends and what it stores, on the wire.
+
 import (
 	"encoding/json"
 	"fmt"

@@ -110,11 +110,11 @@ func Open(cfg Config) (*Store, error) {
 		cfg.HTTPClient = newHTTPClient()
 	}
 	if !tableName.MatchString(cfg.Table) {
-		return nil, fmt.Errorf("opening the store: %q is no table name", cfg.Table)
+		return nil, fmt.Errorf("opening the store: %q is not a table name", cfg.Table)
 	}
 	for _, name := range []string{cfg.Container, cfg.CRLContainer} {
 		if len(name) > 63 || !containerName.MatchString(name) {
-			return nil, fmt.Errorf("opening the store: %q is no container name", name)
+			return nil, fmt.Errorf("opening the store: %q is not a container name", name)
 		}
 	}
 	if err := store.CheckKey(cfg.VaultID); err != nil {

@@ -1,5 +1,7 @@
 package azstore_test
 
+// The contract of stores, on Azurite.
+
 import (
 	"context"
 	"crypto/rand"

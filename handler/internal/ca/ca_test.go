@@ -1,5 +1,7 @@
 package ca_test
 
+// The commands of handler ca, as an operator runs them.
+
 import (
 	"bytes"
 	"crypto/x509"
@@ -128,7 +130,7 @@ func TestMakeRootInFiles(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, map[string]any{"keyFile": true})
 	o.refuses([]string{"make", "-provider", "corp"}, "no common name")
-	o.refuses([]string{"make", "-provider", "corp", "-cn", "Dev Root", "-key", "P-1"}, `no kind of key "P-1"`)
+	o.refuses([]string{"make", "-provider", "corp", "-cn", "Dev Root", "-key", "P-1"}, `"P-1" is not a kind of key`)
 	if _, err := os.Stat(o.path("ca.key")); err == nil {
 		t.Error("a key was stored for a CA that was not made")
 	}
@@ -164,7 +166,7 @@ func TestMakeRootInFiles(t *testing.T) {
 	}
 	o.does([]string{"show"}, "NOT USABLE", "there is no key")
 	o.openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", "ca.key")
-	o.does([]string{"show"}, "NOT USABLE", "the key is not that of")
+	o.does([]string{"show"}, "NOT USABLE", "the key does not belong to")
 }
 
 // A make that was killed between key and certificate is gone on with.
@@ -188,7 +190,7 @@ func TestMakeRootAgain(t *testing.T) {
 func TestIntermediate(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, map[string]any{"keyFile": true})
-	o.refuses([]string{"make", "-provider", "corp", "-request", "-cn", "a", "-years", "3"}, "-years goes without -request")
+	o.refuses([]string{"make", "-provider", "corp", "-request", "-cn", "a", "-years", "3"}, "-years cannot be combined with -request")
 	csr := o.does([]string{"make", "-provider", "corp", "-request", "-cn", "Issuing CA", "-key", "P-256"})
 	o.write("ca.csr", []byte(csr))
 	if _, err := os.Stat(o.path("chain.pem")); err == nil {
@@ -231,7 +233,7 @@ func TestImportCA(t *testing.T) {
 	o.refuses([]string{"import", "-provider", "corp", "-chain", o.path("nowhere"), "-key", key}, "no such file")
 	o.refuses([]string{"import", "-provider", "corp", "-chain", chain, "-key", chain}, "there is no private key in PEM")
 	o.openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "other.key")
-	o.refuses([]string{"import", "-provider", "corp", "-chain", chain, "-key", o.path("other.key")}, "the key is not that of")
+	o.refuses([]string{"import", "-provider", "corp", "-chain", chain, "-key", o.path("other.key")}, "the key does not belong to")
 	for _, file := range []string{"chain.pem", "ca.key"} {
 		if _, err := os.Stat(o.path(file)); err == nil {
 			t.Errorf("%s was written", file)
@@ -244,7 +246,7 @@ func TestImportCA(t *testing.T) {
 	if block, _ := pem.Decode(o.read("ca.key")); block == nil || strings.Contains(out, base64.StdEncoding.EncodeToString(block.Bytes[:48])) {
 		t.Error("the key is not stored, or is printed")
 	}
-	// Again, with the key or without, is no error.
+	// A second time, with the key or without, is not an error.
 	o.does([]string{"import", "-provider", "corp", "-chain", chain, "-key", key})
 	o.does([]string{"import", "-provider", "corp", "-chain", chain})
 }

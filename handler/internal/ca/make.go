@@ -55,11 +55,11 @@ func makeCA(ctx context.Context, cfg Config, args []string) error {
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for _, name := range []string{"years", "depth", "dns", "emails", "uris", "ips"} {
 		if *request && given[name] {
-			return UsageError(fmt.Sprintf("-%s goes without -request: that is up to the CA above", name))
+			return UsageError(fmt.Sprintf("-%s cannot be combined with -request: the CA above decides it", name))
 		}
 	}
 	if given["dns"] || given["emails"] || given["uris"] || given["ips"] {
-		root.Names = &permitted
+		root.NameConstraints = &permitted
 	}
 	root.Subject = pkix.Name{CommonName: *commonName, Organization: optional(*organization), Country: optional(*country)}
 	ca, err := oneCA(*provider, cfg)
@@ -117,7 +117,7 @@ func (ca ownCA) useKey(ctx context.Context, kind string, use func(crypto.Signer)
 	}
 	properties, ok := parseKeyKind(kind)
 	if !ok {
-		return UsageError(fmt.Sprintf("no kind of key %q: must be one of %s", kind, strings.Join(keyKinds, ", ")))
+		return UsageError(fmt.Sprintf("%q is not a kind of key: must be one of %s", kind, strings.Join(keyKinds, ", ")))
 	}
 	if key, err = policy.GenerateKey(properties); err != nil {
 		return err

@@ -201,7 +201,7 @@ func commonNames(subject pkix.Name) []string {
 func generalNames(extensions []pkix.Extension) (map[generalName]bool, error) {
 	found := map[generalName]bool{}
 	for _, e := range extensions {
-		if !e.Id.Equal(policy.OidSubjectAltName) {
+		if !e.Id.Equal(policy.OIDSubjectAltName) {
 			continue
 		}
 		list, err := names.ReadGeneralNames(e.Value)

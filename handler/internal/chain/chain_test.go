@@ -1,5 +1,7 @@
 package chain
 
+// The order of chains, and what is accepted from a CA.
+
 import (
 	"crypto"
 	"crypto/x509"

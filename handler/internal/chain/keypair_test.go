@@ -1,5 +1,7 @@
 package chain
 
+// Imports: PKCS #12 and PEM as OpenSSL and clients write them.
+
 import (
 	"bytes"
 	"crypto/ecdsa"
@@ -333,7 +335,7 @@ func FuzzParseImport(f *testing.F) {
 		if err != nil {
 			var e *field.Error
 			if !errors.As(err, &e) || e.Detail == "" {
-				t.Fatalf("%v is no BadParameter", err)
+				t.Fatalf("%v is not a BadParameter", err)
 			}
 			return
 		}

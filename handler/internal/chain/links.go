@@ -23,10 +23,11 @@ func Link(chain []*x509.Certificate) *Links {
 	return &Links{Chain: slices.Clone(chain[:n]), Rest: slices.Clone(chain[n:])}
 }
 
+// Top is the last certificate of the chain: the one that nothing is above yet.
 func (l *Links) Top() *x509.Certificate { return l.Chain[len(l.Chain)-1] }
 
 // Lacking reports whether the chain has a gap, or is only a leaf that somebody
-// else signed. That a root is left out is no lack.
+// else signed. A chain without its root is complete.
 func (l *Links) Lacking() bool {
 	return !selfIssued(l.Top()) && (len(l.Chain) == 1 || len(l.Rest) > 0)
 }

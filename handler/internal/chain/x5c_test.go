@@ -1,5 +1,7 @@
 package chain
 
+// The certificates of a merge, in every form that clients send.
+
 import (
 	"bytes"
 	"crypto/x509"
@@ -157,7 +159,7 @@ func FuzzParseX5C(f *testing.F) {
 		if err != nil {
 			var e *field.Error
 			if !errors.As(err, &e) || e.Detail == "" {
-				t.Fatalf("%q: %v is no BadParameter", entry, err)
+				t.Fatalf("%q: %v is not a BadParameter", entry, err)
 			}
 			return
 		}

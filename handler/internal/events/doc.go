@@ -1,6 +1,6 @@
 // Package events tells others of what happens to certificates: HTTPS endpoints,
 // in the form in which Event Grid does, and the vault's contacts by e-mail.
-// docs/events.md is for those who are told.
+// docs/events.md is for the receivers.
 //
 // When something happens, and how often its telling is tried, is the vault's
 // business (package vault, event.go); here is one attempt:

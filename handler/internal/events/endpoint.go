@@ -157,7 +157,7 @@ func withoutURL(err error) error {
 	return fmt.Errorf("calling the endpoint: %w", err)
 }
 
-// printable is s on one line, without what is no text.
+// printable is s on one line, without what is not text.
 func printable(s string) string {
 	words := strings.FieldsFunc(strings.ToValidUTF8(s, ""), func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
 	return strings.Join(words, " ")

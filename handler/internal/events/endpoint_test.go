@@ -1,5 +1,7 @@
 package events_test
 
+// CloudEvents as an HTTPS endpoint receives them.
+
 import (
 	"context"
 	"crypto/x509"

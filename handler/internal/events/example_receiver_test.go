@@ -1,5 +1,7 @@
 package events_test
 
+// The example receiver of the documentation, run as it is.
+
 import (
 	"bufio"
 	"crypto/ecdsa"

@@ -36,7 +36,7 @@ type MailConfig struct {
 	// Roots verify the server; nil: the system's.
 	Roots *x509.CertPool
 
-	// Contacts returns whom to write to; an error with the reason
+	// Contacts returns the people to write to; an error with the reason
 	// ContactsNotFound means nobody.
 	Contacts func(context.Context) ([]vault.Contact, error)
 
@@ -75,7 +75,7 @@ func NewMail(cfg MailConfig) (*Mail, error) {
 	}
 	m.cfg.ImplicitTLS = cfg.ImplicitTLS || m.port == portSubmissions
 	if m.from, err = mail.ParseAddress(cfg.From); err != nil {
-		return nil, fmt.Errorf("the sender %q is no mailbox: %w", cfg.From, err)
+		return nil, fmt.Errorf("the sender %q is not a mailbox: %w", cfg.From, err)
 	}
 	switch {
 	case m.host == "" || !isHost(m.host) || !isPort(m.port):
@@ -83,7 +83,7 @@ func NewMail(cfg MailConfig) (*Mail, error) {
 	case (cfg.Username == "") != (cfg.Password == ""):
 		return nil, errors.New("a user name needs a password, and a password a user name")
 	case cfg.Contacts == nil:
-		return nil, errors.New("there is nobody to write to")
+		return nil, errors.New("there are no recipients")
 	}
 	if m.source, err = newSource(cfg.Vault); err != nil {
 		return nil, err

@@ -1,5 +1,7 @@
 package events_test
 
+// E-mail to contacts: texts, sessions with mail servers, failures.
+
 import (
 	"bytes"
 	"context"

@@ -81,7 +81,7 @@ func (m *Mail) text(e vault.Event) (subject, body string) {
 		say("Request:  %s", e.RequestID)
 	}
 	say("Event:    %s", e.ID)
-	say("\nYou get this message because you are a contact of the vault and the\ncertificate's policy has its contacts told.")
+	say("\nYou get this message because you are a contact of the vault and the\ncertificate's policy notifies its contacts.")
 	return subject, b.String()
 }
 

@@ -1,5 +1,7 @@
 package events_test
 
+// Events against the JSON Schema that receivers are given.
+
 import (
 	"encoding/json"
 	"fmt"

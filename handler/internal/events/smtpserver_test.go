@@ -1,5 +1,7 @@
 package events_test
 
+// A mail server that tests control.
+
 import (
 	"bufio"
 	"crypto/tls"
@@ -205,7 +207,7 @@ func (s *smtpServer) serve(conn net.Conn) {
 		case "NOOP", "RSET", "*":
 			say("250 ok")
 		default:
-			say("500 %s is no command", verb)
+			say("500 %s is not a command", verb)
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package events_test
 
+// Events of a vault, from the change to the receiver.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package field_test
 
+// The text of errors, and the cutting of long values.
+
 import (
 	"errors"
 	"strings"

@@ -1,5 +1,7 @@
 package funchost_test
 
+// The port that the Functions host gives.
+
 import (
 	"strings"
 	"testing"

@@ -1,5 +1,7 @@
 package funchost_test
 
+// What the host says about a request, and what of it may be logged.
+
 import (
 	"bufio"
 	"fmt"

@@ -1,5 +1,7 @@
 package funchost_test
 
+// Calls of timers, told apart from requests of clients.
+
 import (
 	"bufio"
 	"bytes"

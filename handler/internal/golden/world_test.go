@@ -53,7 +53,7 @@ type world struct {
 	accounts keyring.Ring
 	ca       *webhookCA
 	orders   *certCentral
-	corp     *privateca.Issuer
+	corp     *privateca.Provider
 	crls     *crls
 	keyAway  bool // the key of the private CA cannot be opened
 	tellable bool // the destinations are there
@@ -316,7 +316,7 @@ func (d destination) Deliver(context.Context, vault.Event) error {
 
 // adviser is a CA that wants its certificates renewed after 200 days.
 type adviser struct {
-	*scripted.Issuer
+	*scripted.Provider
 	clock *clock
 }
 

@@ -1,5 +1,7 @@
 package httpsig_test
 
+// Signatures against those that OpenSSL computed.
+
 import (
 	"net/http"
 	"testing"

@@ -1,5 +1,7 @@
 // Package keyring keeps keys that providers have of their own: of accounts at CAs,
-// and of CAs.
+// and of CAs. They outlive operations and belong to no certificate, so they have rows
+// of their own, sealed, one a key. A key is written once and never replaced: where two
+// processes make one at the same time, both get the one that was stored.
 package keyring
 
 import (
@@ -11,8 +13,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
-// Ring keeps keys sealed, for providers whose accounts outlive their operations.
-// No certificate has them, so each has a row of its own.
+// Ring keeps keys in Store. Seal and Open are those of vault.Config.
 type Ring struct {
 	Store      store.Store
 	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)

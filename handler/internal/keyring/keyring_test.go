@@ -1,5 +1,7 @@
 package keyring_test
 
+// Keys that are kept once, sealed.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package keyvault_test
 
+// Ids and public keys of Key Vault, and the brief form of its refusals.
+
 import (
 	"errors"
 	"fmt"

@@ -17,7 +17,7 @@ var apiVersions = []string{
 	"2026-01-01-preview", "2026-03-01-preview", latestVersion, "2026-05-01-preview",
 }
 
-// latestVersion is the newest that is no preview.
+// latestVersion is the newest that is not a preview.
 const latestVersion = "2026-04-01"
 
 // apiVersion is a place in apiVersions: of two, the newer is the greater.

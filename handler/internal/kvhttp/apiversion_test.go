@@ -1,5 +1,7 @@
 package kvhttp
 
+// API versions, and what each of them shows.
+
 import (
 	"net/http"
 	"testing"

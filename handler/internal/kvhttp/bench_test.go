@@ -1,5 +1,7 @@
 package kvhttp
 
+// The cost of a poll.
+
 import (
 	"net/http"
 	"net/http/httptest"

@@ -1,5 +1,7 @@
 package kvhttp
 
+// The operators' board by HTTP: lists, actions, pauses, revocation.
+
 import (
 	"context"
 	"encoding/json"
@@ -21,7 +23,7 @@ import (
 // keeper is the provider Test at a CA that keeps what it was asked for, until it
 // is open.
 type keeper struct {
-	*scripted.Issuer
+	*scripted.Provider
 	open bool
 }
 
@@ -37,7 +39,7 @@ func newBoard(t *testing.T) (*service, *keeper) {
 	t.Helper()
 	k := new(keeper)
 	s := newService(t, options{issuers: map[string]provider.Provider{"keeper": k}})
-	k.Issuer = scripted.New(scripted.Config{Now: s.clock.Now})
+	k.Provider = scripted.New(scripted.Config{Now: s.clock.Now})
 	return s, k
 }
 

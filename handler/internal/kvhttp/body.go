@@ -44,7 +44,7 @@ func decode(body io.Reader, in any) error {
 // documentation have it.
 func blankTrailingCommas(data []byte) {
 	comma := -1     // place of a comma after a value, while only space has followed
-	last := byte(0) // the last byte that was no space
+	last := byte(0) // the last byte that was not a space
 	for i := 0; i < len(data); i++ {
 		c := data[i]
 		switch c {

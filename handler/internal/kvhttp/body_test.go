@@ -1,5 +1,7 @@
 package kvhttp
 
+// Bodies of requests: limits, and what JSON is read.
+
 import (
 	"bytes"
 	"encoding/json"

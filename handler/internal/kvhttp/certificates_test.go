@@ -1,5 +1,7 @@
 package kvhttp
 
+// Certificates by HTTP: versions, soft delete, purge protection.
+
 import (
 	"strings"
 	"testing"

@@ -3,7 +3,7 @@
 //
 // # The way of a request
 //
-// Who asks is decided before anything else, and before a byte of the body is
+// The caller is identified before anything else, and before a byte of the body is
 // read, because every Key Vault SDK sends its first request without token and
 // body to learn from the 401 where to get a token. Then, each refusal in this
 // order: api-version, path and verb, permission, name, body, and what the vault

@@ -12,7 +12,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// failure is an answer that is no success. On the wire it is Key Vault's
+// failure is an answer that is not a success. On the wire it is Key Vault's
 // envelope {"error":{"code","message","innererror":{"code"}}}.
 type failure struct {
 	status  int

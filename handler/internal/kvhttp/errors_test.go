@@ -1,5 +1,7 @@
 package kvhttp
 
+// The map of errors to answers.
+
 import (
 	"context"
 	"crypto"
@@ -271,7 +273,7 @@ func failsWith(err error) func(*memory.Store) store.Store {
 	return func(m *memory.Store) store.Store { return failing{m, err} }
 }
 
-// What is no fault of the request says when to send it again.
+// A failure that the request did not cause says when to send it again.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("storage.internal answered 503")

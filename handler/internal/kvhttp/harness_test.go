@@ -1,5 +1,7 @@
 package kvhttp
 
+// A service with a vault in memory, and requests to it.
+
 import (
 	"bytes"
 	"context"
@@ -112,7 +114,7 @@ func newService(t testing.TB, opts options) *service {
 		Store: store,
 		Seal:  plainly, Open: plainly,
 		Providers:       issuers,
-		Names:           opts.names,
+		NameConstraints: opts.names,
 		Destinations:    opts.destinations,
 		PurgeProtection: opts.purgeProtection,
 		NewKey:          opts.newKey,

@@ -1,5 +1,7 @@
 package kvhttp
 
+// Imports by HTTP.
+
 import (
 	"crypto"
 	"crypto/ecdsa"

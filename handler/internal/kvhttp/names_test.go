@@ -1,5 +1,7 @@
 package kvhttp
 
+// Limits on names, as a caller meets them.
+
 import (
 	"strings"
 	"testing"

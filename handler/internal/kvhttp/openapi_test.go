@@ -1,5 +1,7 @@
 package kvhttp
 
+// openapi.json is made of the routes and is up to date.
+
 import (
 	"bytes"
 	"encoding/json"
@@ -337,7 +339,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for name := range documents {
 		if !strings.Contains(string(got), `"operationId": "`+name+`"`) {
-			t.Errorf("documents has %q, which is no route", name)
+			t.Errorf("documents has %q, which is not a route", name)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// maxResults is the largest page, and the page of who asks for none.
+// maxResults is the largest page, and the page unless a request asks for another.
 const maxResults = 25
 
 // page reads which page of a collection is asked for. The skip token of a

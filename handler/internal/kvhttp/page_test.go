@@ -1,5 +1,7 @@
 package kvhttp
 
+// Pages of lists, and their links.
+
 import (
 	"encoding/base64"
 	"fmt"

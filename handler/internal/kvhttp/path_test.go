@@ -1,5 +1,7 @@
 package kvhttp
 
+// Paths of requests.
+
 import (
 	"net/url"
 	"strings"

@@ -1,5 +1,7 @@
 package kvhttp
 
+// Policies of any form: refused, or stored and shown alike.
+
 import (
 	"bytes"
 	"errors"
@@ -28,14 +30,14 @@ func FuzzPolicy(f *testing.F) {
 		sent, err := read(data)
 		if err != nil {
 			if _, ok := errors.AsType[*failure](err); !ok {
-				t.Fatalf("%q: %v is no refusal", data, err)
+				t.Fatalf("%q: %v is not a refusal", data, err)
 			}
 			return
 		}
 		p, err := policy.New(*sent, now)
 		if err != nil {
 			if e, ok := errors.AsType[*field.Error](err); !ok || e.Detail == "" {
-				t.Fatalf("%q: %v is no BadParameter", data, err)
+				t.Fatalf("%q: %v is not a BadParameter", data, err)
 			}
 			return
 		}

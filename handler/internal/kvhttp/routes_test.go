@@ -1,5 +1,7 @@
 package kvhttp
 
+// The route table: methods, permissions, words of conflicts.
+
 import (
 	"net/http"
 	"net/http/httptest"

@@ -1,5 +1,7 @@
 package kvhttp
 
+// JSON schemas of the wire types, for openapi.json.
+
 import (
 	"maps"
 	"reflect"

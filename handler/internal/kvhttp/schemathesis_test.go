@@ -1,5 +1,7 @@
 package kvhttp
 
+// The API against its OpenAPI document, by Schemathesis.
+
 import (
 	"bytes"
 	"crypto"

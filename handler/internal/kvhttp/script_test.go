@@ -1,5 +1,7 @@
 package kvhttp
 
+// Scripts of requests and answers, in testdata.
+
 import (
 	"bytes"
 	"encoding/json"
@@ -109,7 +111,7 @@ func (run *scriptRun) step(s scriptStep) {
 		name := strings.Trim(strings.Fields(s.line)[2], "<>")
 		run.words[name] = issue(run.t, args[1], run.service.clock.Now())
 	default:
-		run.t.Fatalf("%s: %q is no step", at, s.line)
+		run.t.Fatalf("%s: %q is not a step", at, s.line)
 	}
 }
 

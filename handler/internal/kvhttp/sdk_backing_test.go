@@ -1,5 +1,7 @@
 package kvhttp
 
+// Backing secrets and keys, by the official Go clients.
+
 import (
 	"crypto"
 	"crypto/ecdsa"

@@ -1,5 +1,7 @@
 package kvhttp
 
+// The lifecycle, by the official Go client.
+
 import (
 	"context"
 	"crypto/tls"
@@ -17,7 +19,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azcertificates"
 )
 
-// sdkCredential gives the test's token to who asks for what the challenge says.
+// sdkCredential gives the test's token to a client that asks for what the challenge says.
 type sdkCredential struct{ s *service }
 
 func (c sdkCredential) GetToken(_ context.Context, o azpolicy.TokenRequestOptions) (azcore.AccessToken, error) {

@@ -126,7 +126,7 @@ func (s *Server) send(w http.ResponseWriter, rep reply, e *logEntry) {
 		h.Set("Content-Length", strconv.Itoa(len(rep.body)))
 	}
 	w.WriteHeader(rep.status)
-	w.Write(rep.body) // a client that has gone away is no concern of ours
+	w.Write(rep.body) // nothing can be done for a client that has gone away
 }
 
 // serve takes a request through its stations, in the order of the package

@@ -1,5 +1,7 @@
 package kvhttp
 
+// What holds for every request: challenge, headers, deadlines, log.
+
 import (
 	"bytes"
 	"context"

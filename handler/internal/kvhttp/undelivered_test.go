@@ -1,5 +1,7 @@
 package kvhttp
 
+// Undelivered events by HTTP.
+
 import (
 	"context"
 	"errors"

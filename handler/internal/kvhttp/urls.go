@@ -38,14 +38,14 @@ func parseVaultURLs(list []string) (vaultURLs, error) {
 		}
 	}
 	if len(u.exact) == 0 {
-		return vaultURLs{}, fmt.Errorf("vault URLs %q: at least one must be no pattern", list)
+		return vaultURLs{}, fmt.Errorf("vault URLs %q: at least one must not be a pattern", list)
 	}
 	return u, nil
 }
 
 var hostLabel = regexp.MustCompile(`^[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?$`)
 
-// selectBy returns the URL that a client used who addressed this host, without a
+// selectBy returns the URL that a client used to address this host, without a
 // slash at the end; the first URL of the settings if the host is not in them.
 func (u vaultURLs) selectBy(host string) string {
 	host = canonicalHost(host)

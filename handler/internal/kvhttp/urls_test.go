@@ -1,5 +1,7 @@
 package kvhttp
 
+// The URLs of a vault.
+
 import (
 	"testing"
 

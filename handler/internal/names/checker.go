@@ -100,7 +100,7 @@ func (c *Checker) imitate(template *x509.Certificate, pool *x509.CertPool) error
 func (c *Checker) Check(s Set) error {
 	for _, part := range s.parts() {
 		if p := c.permitted; p != nil && p.count(part.kind) == 0 {
-			return refuse(part.kind, "%s %q is not permitted, as none is", kindText[part.kind], part.first)
+			return refuse(part.kind, "%s %q is not permitted: no name of this kind is", kindText[part.kind], part.first)
 		}
 		if refusal := c.certify(part.kind, part.template); refusal != nil {
 			return refusal

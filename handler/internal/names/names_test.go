@@ -1,5 +1,7 @@
 package names_test
 
+// Which names are permitted, by kind, against crypto/x509.
+
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -156,7 +158,7 @@ func TestKindsWithoutEntries(t *testing.T) {
 			t.Errorf("%s: %v", kind, err)
 		}
 		refusal, refused := errors.AsType[*names.Refusal](none.Check(s))
-		if !refused || refusal.Kind != kind || !strings.Contains(refusal.Why, `"`+name+`" is not permitted, as none is`) {
+		if !refused || refusal.Kind != kind || !strings.Contains(refusal.Why, `"`+name+`" is not permitted: no name of this kind is`) {
 			t.Errorf("%s: %v", kind, refusal)
 		}
 	}

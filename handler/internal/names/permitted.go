@@ -53,7 +53,7 @@ func (p *Permitted) Check() error {
 	}
 	for _, network := range p.IPRanges {
 		if !network.IsValid() || network.Addr().Is4In6() {
-			return fmt.Errorf("names: ips: %q is no network, or one of IPv4 in the form of IPv6", network)
+			return fmt.Errorf("names: ips: %q is not a network, or is an IPv4 network in the form of IPv6", network)
 		}
 	}
 	return nil

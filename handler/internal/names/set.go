@@ -54,14 +54,14 @@ func Parse(dns, emails, upns, uris, ips []string) (Set, error) {
 	for _, text := range uris {
 		u, err := url.Parse(text)
 		if err != nil {
-			return Set{}, refuse(URI, "%q is no URI", text)
+			return Set{}, refuse(URI, "%q is not a URI", text)
 		}
 		s.URIs = append(s.URIs, u)
 	}
 	for _, text := range ips {
 		addr, err := netip.ParseAddr(text)
 		if err != nil || addr.Is4In6() { // verifiers differ about which of the two it is
-			return Set{}, refuse(IP, "%q is no IP address, or an IPv4 address in the form of IPv6", text)
+			return Set{}, refuse(IP, "%q is not an IP address, or is an IPv4 address in the form of IPv6", text)
 		}
 		s.IPs = append(s.IPs, addr.AsSlice())
 	}

@@ -50,7 +50,7 @@ func newClient(base *url.URL, transport http.RoundTripper, credential func() (az
 	}
 }
 
-// refusal is an answer of the vault that is no success.
+// refusal is an answer of the vault that is not a success.
 type refusal struct {
 	status        int
 	code, message string
@@ -79,7 +79,7 @@ func (c *client) call(ctx context.Context, method, path string, query url.Values
 		var envelope struct {
 			Error struct{ Code, Message string }
 		}
-		_ = json.Unmarshal(body, &envelope) // what is none names nothing
+		_ = json.Unmarshal(body, &envelope) // any other body names nothing
 		return nil, &refusal{resp.StatusCode, envelope.Error.Code, envelope.Error.Message}
 	}
 	return body, nil

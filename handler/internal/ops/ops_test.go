@@ -1,5 +1,7 @@
 package ops_test
 
+// The commands of handler ops against a service.
+
 import (
 	"bytes"
 	"context"

@@ -1,4 +1,6 @@
-package policy
+package policy_test
+
+// CSRs, as OpenSSL reads them.
 
 import (
 	"crypto"
@@ -15,14 +17,15 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/certwright/certwright/handler/internal/certtest"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // fullPolicy has everything that a CSR can carry.
-func fullPolicy(t testing.TB) Policy {
+func fullPolicy(t testing.TB) policy.Policy {
 	t.Helper()
-	p, err := New(Params{X509: &X509Params{
+	p, err := policy.New(policy.Params{X509: &policy.X509Params{
 		Subject: new(`CN=www.contoso.com, OU=Azure, O="Contoso, Ltd.", L=Zürich, C=CH, E=pki@contoso.com`),
-		SANs: &SANs{
+		SANs: &policy.SANs{
 			DNSNames:    []string{"www.contoso.com", "*.contoso.com"},
 			Emails:      []string{"ada@contoso.com"},
 			UPNs:        []string{"ada@corp.contoso.com"},
@@ -30,7 +33,7 @@ func fullPolicy(t testing.TB) Policy {
 			IPAddresses: []string{"192.0.2.1", "2001:0db8::1"},
 		},
 		EKUs:     []string{"1.3.6.1.5.5.7.3.1", "1.3.6.1.4.1.311.10.3.4"},
-		KeyUsage: keyUsages,
+		KeyUsage: policy.KeyUsages,
 		CA:       new(true),
 	}}, certtest.Time)
 	if err != nil {
@@ -56,7 +59,7 @@ func TestNewCSROpenSSL(t *testing.T) {
 
 func TestNewCSRDefaults(t *testing.T) {
 	t.Parallel()
-	p, err := New(sent(nil), certtest.Time)
+	p, err := policy.New(sent(nil), certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +79,8 @@ func TestNewCSRDefaults(t *testing.T) {
 // extension out.
 func TestNewCSRWithoutSubject(t *testing.T) {
 	t.Parallel()
-	p, err := New(Params{X509: &X509Params{
-		SANs: &SANs{DNSNames: []string{"example.com"}}, EKUs: []string{}, KeyUsage: []string{},
+	p, err := policy.New(policy.Params{X509: &policy.X509Params{
+		SANs: &policy.SANs{DNSNames: []string{"example.com"}}, EKUs: []string{}, KeyUsage: []string{},
 	}}, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +94,7 @@ func TestNewCSRWithoutSubject(t *testing.T) {
 
 func TestNewCSRSignatures(t *testing.T) {
 	t.Parallel()
-	p, err := New(sent(nil), certtest.Time)
+	p, err := policy.New(sent(nil), certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +114,7 @@ func TestNewCSRAgreesWithPolicy(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		p := policies().Draw(t, "policy")
-		der, err := NewCSR(p, certtest.Keys["P-256"]())
+		der, err := policy.NewCSR(p, certtest.Keys["P-256"]())
 		if err != nil {
 			t.Fatalf("%+v: %v", p.X509, err)
 		}
@@ -122,7 +125,7 @@ func TestNewCSRAgreesWithPolicy(t *testing.T) {
 		if err := csr.CheckSignature(); err != nil {
 			t.Fatal(err)
 		}
-		subject, err := parseSubject(p.X509.Subject)
+		subject, err := policy.ParseSubject(p.X509.Subject)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,9 +138,9 @@ func TestNewCSRAgreesWithPolicy(t *testing.T) {
 
 // checkRequested compares the extensions of a CSR, as crypto/x509 and
 // encoding/asn1 read them, with a policy.
-func checkRequested(t rapid.TB, x X509Properties, csr *x509.CertificateRequest) {
+func checkRequested(t rapid.TB, x policy.X509Properties, csr *x509.CertificateRequest) {
 	t.Helper()
-	sans := deref(x.SANs)
+	sans := policy.Deref(x.SANs)
 	var uris, ips, wantIPs []string
 	for _, u := range csr.URIs {
 		uris = append(uris, u.String())
@@ -157,12 +160,12 @@ func checkRequested(t rapid.TB, x X509Properties, csr *x509.CertificateRequest) 
 	var usages, ekus []string
 	for _, e := range csr.Extensions {
 		switch {
-		case e.Id.Equal(oidKeyUsage):
+		case e.Id.Equal(policy.OIDKeyUsage):
 			var bits asn1.BitString
 			if rest, err := asn1.Unmarshal(e.Value, &bits); err != nil || len(rest) > 0 || !e.Critical {
 				t.Fatalf("key usage %x, critical %t: %v", e.Value, e.Critical, err)
 			}
-			for i, name := range keyUsages {
+			for i, name := range policy.KeyUsages {
 				if bits.At(i) == 1 {
 					usages = append(usages, name)
 				}
@@ -170,7 +173,7 @@ func checkRequested(t rapid.TB, x X509Properties, csr *x509.CertificateRequest) 
 			if bits.At(bits.BitLength-1) != 1 {
 				t.Fatalf("key usage %x has trailing zero bits", e.Value)
 			}
-		case e.Id.Equal(oidExtKeyUsage):
+		case e.Id.Equal(policy.OIDExtKeyUsage):
 			var oids []asn1.ObjectIdentifier
 			if rest, err := asn1.Unmarshal(e.Value, &oids); err != nil || len(rest) > 0 || e.Critical {
 				t.Fatalf("extended key usage %x, critical %t: %v", e.Value, e.Critical, err)
@@ -178,14 +181,14 @@ func checkRequested(t rapid.TB, x X509Properties, csr *x509.CertificateRequest) 
 			for _, oid := range oids {
 				ekus = append(ekus, oid.String())
 			}
-		case e.Id.Equal(oidBasicConstraints):
+		case e.Id.Equal(policy.OIDBasicConstraints):
 			var bc struct {
 				CA bool `asn1:"optional"`
 			}
 			if rest, err := asn1.Unmarshal(e.Value, &bc); err != nil || len(rest) > 0 || e.Critical != x.CA || bc.CA != x.CA {
 				t.Fatalf("basic constraints %x, critical %t, want CA %t: %v", e.Value, e.Critical, x.CA, err)
 			}
-		case e.Id.Equal(OidSubjectAltName):
+		case e.Id.Equal(policy.OIDSubjectAltName):
 			if e.Critical != (x.Subject == "") {
 				t.Fatalf("alternative names critical: %t, subject %q", e.Critical, x.Subject)
 			}
@@ -207,7 +210,7 @@ func readUPNs(t rapid.TB, csr *x509.CertificateRequest) []string {
 	t.Helper()
 	var upns []string
 	for _, e := range csr.Extensions {
-		if !e.Id.Equal(OidSubjectAltName) {
+		if !e.Id.Equal(policy.OIDSubjectAltName) {
 			continue
 		}
 		var names []asn1.RawValue
@@ -235,18 +238,18 @@ func readUPNs(t rapid.TB, csr *x509.CertificateRequest) []string {
 var equalWhenEmpty = cmp.Transformer("empty", func(list []string) string { return strings.Join(list, "\n") })
 
 // policies generates policies that NewPolicy accepts.
-func policies() *rapid.Generator[Policy] {
+func policies() *rapid.Generator[policy.Policy] {
 	label := rapid.StringMatching(`[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,10}[a-zA-Z0-9])?`)
 	host := rapid.Custom(func(t *rapid.T) string {
 		return strings.Join(rapid.SliceOfN(label, 1, 4).Draw(t, "labels"), ".")
 	})
-	return rapid.Custom(func(t *rapid.T) Policy {
+	return rapid.Custom(func(t *rapid.T) policy.Policy {
 		list := func(name string, g *rapid.Generator[string]) []string {
 			return rapid.SliceOfN(g, 0, 3).Draw(t, name)
 		}
-		x := &X509Params{
+		x := &policy.X509Params{
 			Subject: new(rapid.SampledFrom([]string{"CN=a", "", "O=x, CN=y"}).Draw(t, "subject")),
-			SANs: &SANs{
+			SANs: &policy.SANs{
 				DNSNames: list("dns", rapid.Custom(func(t *rapid.T) string {
 					return rapid.SampledFrom([]string{"", "*."}).Draw(t, "wildcard") + host.Draw(t, "host")
 				})),
@@ -268,14 +271,14 @@ func policies() *rapid.Generator[Policy] {
 				})),
 			},
 			EKUs:           list("ekus", rapid.StringMatching(`1\.[1-9]\.[1-9][0-9]{0,8}`)),
-			KeyUsage:       rapid.SliceOf(rapid.SampledFrom(keyUsages)).Draw(t, "usages"),
+			KeyUsage:       rapid.SliceOf(rapid.SampledFrom(policy.KeyUsages)).Draw(t, "usages"),
 			ValidityMonths: new(rapid.IntRange(1, 1200).Draw(t, "months")),
 			CA:             new(rapid.Bool().Draw(t, "ca")),
 		}
-		if *x.Subject == "" && x.SANs.count() == 0 {
+		if *x.Subject == "" && x.SANs.Count() == 0 {
 			x.SANs.DNSNames = []string{"example.com"}
 		}
-		p, err := New(Params{X509: x}, certtest.Time)
+		p, err := policy.New(policy.Params{X509: x}, certtest.Time)
 		if err != nil {
 			t.Fatalf("%+v, %+v: %v", x, x.SANs, err)
 		}
@@ -285,9 +288,9 @@ func policies() *rapid.Generator[Policy] {
 
 // requestText makes a CSR, has OpenSSL verify and print it, and returns that
 // with the indentation and the spaces at line ends taken away.
-func requestText(t testing.TB, p Policy, key crypto.Signer) string {
+func requestText(t testing.TB, p policy.Policy, key crypto.Signer) string {
 	t.Helper()
-	der, err := NewCSR(p, key)
+	der, err := policy.NewCSR(p, key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 var (
 	oidSubjectKeyID     = asn1.ObjectIdentifier{2, 5, 29, 14}
 	oidKeyUsage         = asn1.ObjectIdentifier{2, 5, 29, 15}
-	OidSubjectAltName   = asn1.ObjectIdentifier{2, 5, 29, 17}
+	OIDSubjectAltName   = asn1.ObjectIdentifier{2, 5, 29, 17}
 	oidBasicConstraints = asn1.ObjectIdentifier{2, 5, 29, 19}
 	oidAuthorityKeyID   = asn1.ObjectIdentifier{2, 5, 29, 35}
 	oidExtKeyUsage      = asn1.ObjectIdentifier{2, 5, 29, 37}
@@ -46,7 +46,7 @@ func (x X509Properties) extensions() ([]pkix.Extension, error) {
 		{oidKeyUsage, len(x.KeyUsage) > 0, true, x.addKeyUsage},
 		{oidExtKeyUsage, len(x.EKUs) > 0, false, x.addExtKeyUsage},
 		// RFC 5280 section 4.2.1.6: without a subject the names are the identity.
-		{OidSubjectAltName, x.SANs.count() > 0, x.Subject == "", x.addSubjectAltName},
+		{OIDSubjectAltName, x.SANs.count() > 0, x.Subject == "", x.addSubjectAltName},
 		// Key Vault leaves it non-critical for an end entity; RFC 5280 section
 		// 4.2.1.9 wants it critical for a CA.
 		{oidBasicConstraints, true, x.CA, x.addBasicConstraints},

@@ -90,7 +90,7 @@ func x509PropertiesOf(c *x509.Certificate) (X509Properties, error) {
 			for _, oid := range oids {
 				x.EKUs = append(x.EKUs, oid.String())
 			}
-		case e.Id.Equal(OidSubjectAltName):
+		case e.Id.Equal(OIDSubjectAltName):
 			if x.SANs, err = parseSANs(e.Value); err != nil {
 				return X509Properties{}, err
 			}

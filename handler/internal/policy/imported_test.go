@@ -1,4 +1,6 @@
-package policy
+package policy_test
+
+// Policies of imported certificates.
 
 import (
 	"bytes"
@@ -18,14 +20,15 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/certtest"
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // imported is a certificate to import, made from a template.
-func imported(t rapid.TB, template *x509.Certificate) (KeyProperties, *x509.Certificate) {
+func imported(t rapid.TB, template *x509.Certificate) (policy.KeyProperties, *x509.Certificate) {
 	t.Helper()
 	key := certtest.Keys["P-256"]()
 	leaf := certtest.NewCA(t, "Root", nil).Issue(t, template, key.Public())
-	properties, err := KeyPropertiesOf(key.Public())
+	properties, err := policy.KeyPropertiesOf(key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,18 +38,18 @@ func imported(t rapid.TB, template *x509.Certificate) (KeyProperties, *x509.Cert
 func TestImportedPolicyDefaults(t *testing.T) {
 	t.Parallel()
 	key, leaf := imported(t, certtest.Leaf("example.com"))
-	got, err := Imported(nil, leaf, key, ContentPEM, certtest.Time)
-	want := Policy{
-		Key:         KeyProperties{Exportable: true, Type: KeyEC, Size: 256, Curve: "P-256"},
-		ContentType: ContentPEM,
-		X509: X509Properties{
+	got, err := policy.Imported(nil, leaf, key, policy.ContentPEM, certtest.Time)
+	want := policy.Policy{
+		Key:         policy.KeyProperties{Exportable: true, Type: policy.KeyEC, Size: 256, Curve: "P-256"},
+		ContentType: policy.ContentPEM,
+		X509: policy.X509Properties{
 			Subject:        "CN=example.com",
 			EKUs:           []string{},
 			KeyUsage:       []string{},
 			ValidityMonths: 3,
 		},
-		LifetimeActions: []LifetimeAction{{Percentage: 80, Action: ActionEmailContacts}},
-		Issuer:          IssuerParameters{Name: IssuerUnknown},
+		LifetimeActions: []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionEmailContacts}},
+		Issuer:          policy.IssuerParameters{Name: policy.IssuerUnknown},
 		Enabled:         true,
 		Created:         certtest.Time,
 		Updated:         certtest.Time,
@@ -61,36 +64,36 @@ func TestImportedPolicyDefaults(t *testing.T) {
 func TestImportedPolicyAsSent(t *testing.T) {
 	t.Parallel()
 	key, leaf := imported(t, certtest.Leaf("example.com"))
-	got, err := Imported(&Params{
-		Key:             &KeyParams{Exportable: new(false), Reuse: new(true), Type: new("RSA"), Size: new(7)},
-		ContentType:     new(ContentPKCS12),
-		X509:            &X509Params{Subject: new("no subject"), ValidityMonths: new(-1), KeyUsage: []string{"none"}},
-		LifetimeActions: []LifetimeAction{{DaysBefore: 81, Action: "autorenew"}},
-		Issuer:          &IssuerParams{Name: new("self"), CertificateType: new("OV-SSL")},
+	got, err := policy.Imported(&policy.Params{
+		Key:             &policy.KeyParams{Exportable: new(false), Reuse: new(true), Type: new("RSA"), Size: new(7)},
+		ContentType:     new(policy.ContentPKCS12),
+		X509:            &policy.X509Params{Subject: new("no subject"), ValidityMonths: new(-1), KeyUsage: []string{"none"}},
+		LifetimeActions: []policy.LifetimeAction{{DaysBefore: 81, Action: "autorenew"}},
+		Issuer:          &policy.IssuerParams{Name: new("self"), CertificateType: new("OV-SSL")},
 		Enabled:         new(false),
-	}, leaf, key, ContentPEM, certtest.Time)
+	}, leaf, key, policy.ContentPEM, certtest.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (KeyProperties{Exportable: false, Type: KeyEC, Size: 256, Curve: "P-256", Reuse: true}); got.Key != want {
+	if want := (policy.KeyProperties{Exportable: false, Type: policy.KeyEC, Size: 256, Curve: "P-256", Reuse: true}); got.Key != want {
 		t.Errorf("key properties %+v, want %+v", got.Key, want)
 	}
-	if got.ContentType != ContentPKCS12 || got.Enabled || got.Issuer.Name != "self" || got.Issuer.CertificateType != "OV-SSL" {
+	if got.ContentType != policy.ContentPKCS12 || got.Enabled || got.Issuer.Name != "self" || got.Issuer.CertificateType != "OV-SSL" {
 		t.Errorf("policy %+v", got)
 	}
-	if want := []LifetimeAction{{DaysBefore: 81, Action: ActionAutoRenew}}; !slices.Equal(got.LifetimeActions, want) {
+	if want := []policy.LifetimeAction{{DaysBefore: 81, Action: policy.ActionAutoRenew}}; !slices.Equal(got.LifetimeActions, want) {
 		t.Errorf("lifetime actions %v", got.LifetimeActions)
 	}
 	if got.X509.Subject != "CN=example.com" || got.X509.ValidityMonths != 3 || len(got.X509.KeyUsage) != 0 {
 		t.Errorf("X.509 properties %+v", got.X509)
 	}
-	for _, sent := range []Params{
+	for _, sent := range []policy.Params{
 		{ContentType: new("text/plain")},
-		{Issuer: &IssuerParams{Name: new("a b")}},
-		{LifetimeActions: []LifetimeAction{{DaysBefore: 82, Action: ActionAutoRenew}}}, // of 3 months
+		{Issuer: &policy.IssuerParams{Name: new("a b")}},
+		{LifetimeActions: []policy.LifetimeAction{{DaysBefore: 82, Action: policy.ActionAutoRenew}}}, // of 3 months
 	} {
 		var e *field.Error
-		if _, err := Imported(&sent, leaf, key, ContentPEM, certtest.Time); !errors.As(err, &e) {
+		if _, err := policy.Imported(&sent, leaf, key, policy.ContentPEM, certtest.Time); !errors.As(err, &e) {
 			t.Errorf("%+v: %v, want BadParameter", sent, err)
 		}
 	}
@@ -99,9 +102,9 @@ func TestImportedPolicyAsSent(t *testing.T) {
 func TestImportedPolicyHSM(t *testing.T) {
 	t.Parallel()
 	key, leaf := imported(t, certtest.Leaf("example.com"))
-	for sent, want := range map[string]string{"EC-HSM": KeyECHSM, "ec-hsm": KeyECHSM, "RSA-HSM": KeyEC, "": KeyEC} {
-		got, err := Imported(&Params{Key: &KeyParams{Type: &sent, Exportable: new(true)}}, leaf, key, ContentPEM, certtest.Time)
-		if err != nil || got.Key.Type != want || got.Key.Exportable != (want == KeyEC) {
+	for sent, want := range map[string]string{"EC-HSM": policy.KeyECHSM, "ec-hsm": policy.KeyECHSM, "RSA-HSM": policy.KeyEC, "": policy.KeyEC} {
+		got, err := policy.Imported(&policy.Params{Key: &policy.KeyParams{Type: &sent, Exportable: new(true)}}, leaf, key, policy.ContentPEM, certtest.Time)
+		if err != nil || got.Key.Type != want || got.Key.Exportable != (want == policy.KeyEC) {
 			t.Errorf("%q: %+v, %v, want %s", sent, got.Key, err, want)
 		}
 	}
@@ -124,11 +127,11 @@ func TestImportedSubjectRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `C=US, S=WA, L=Redmond, O="Noodle, Inc.", OU=b + CN=a.example.com, E=x@example.com`
-	got, err := FormatSubject(der)
+	got, err := policy.FormatSubject(der)
 	if err != nil || got != want {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
-	again, err := parseSubject(got)
+	again, err := policy.ParseSubject(got)
 	if err != nil || !bytes.Equal(again, der) {
 		t.Errorf("a renewal would ask for %x, %v, want %x", again, err, der)
 	}
@@ -154,7 +157,7 @@ func TestValidityMonths(t *testing.T) {
 		{from, 1},
 		{from.Add(-day), 1},
 	} {
-		if got := validityMonths(from, c.notAfter); got != c.want {
+		if got := policy.ValidityMonths(from, c.notAfter); got != c.want {
 			t.Errorf("to %s: %d months, want %d", c.notAfter, got, c.want)
 		}
 	}
@@ -168,22 +171,22 @@ func TestX509PropertiesOfForeignNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return pkix.Extension{Id: asn1.ObjectIdentifier(OidSubjectAltName), Value: der}
+		return pkix.Extension{Id: asn1.ObjectIdentifier(policy.OIDSubjectAltName), Value: der}
 	}
 	registered := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 8, Bytes: []byte{42, 3}}
 	other := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: []byte{6, 2, 42, 3, 0xa0, 2, 5, 0}}
 	dns := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 2, Bytes: []byte("a_b.example.com")}
 	for _, c := range []struct {
 		extension pkix.Extension
-		want      *SANs
+		want      *policy.SANs
 	}{
 		{san(registered, other), nil},
-		{san(registered, dns, other), &SANs{DNSNames: []string{"a_b.example.com"}}},
+		{san(registered, dns, other), &policy.SANs{DNSNames: []string{"a_b.example.com"}}},
 	} {
 		template := certtest.Leaf("example.com")
 		template.ExtraExtensions = []pkix.Extension{c.extension}
 		_, leaf := imported(t, template)
-		x, err := x509PropertiesOf(leaf)
+		x, err := policy.X509PropertiesOf(leaf)
 		if diff := cmp.Diff(c.want, x.SANs); err != nil || diff != "" {
 			t.Errorf("%v, differs by\n%s", err, diff)
 		}
@@ -198,7 +201,7 @@ func TestX509PropertiesOfPolicies(t *testing.T) {
 	ca := certtest.NewCA(t, "Root", nil)
 	rapid.Check(t, func(t *rapid.T) {
 		p := policies().Draw(t, "policy").X509
-		der, err := NewCSR(Policy{X509: p}, key)
+		der, err := policy.NewCSR(policy.Policy{X509: p}, key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,17 +209,17 @@ func TestX509PropertiesOfPolicies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		template, err := Template(csr, p, certtest.Time, []byte{1}, rand.Reader)
+		template, err := policy.Template(csr, p, certtest.Time, []byte{1}, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		template.SerialNumber = big.NewInt(1)
-		got, err := x509PropertiesOf(ca.Issue(t, template, key.Public()))
+		got, err := policy.X509PropertiesOf(ca.Issue(t, template, key.Public()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.ValidityMonths = min(p.ValidityMonths+1, maxValidityMonths) // the ten minutes before
-		if p.SANs.count() == 0 {
+		p.ValidityMonths = min(p.ValidityMonths+1, policy.MaxValidityMonths) // the ten minutes before
+		if p.SANs.Count() == 0 {
 			p.SANs = nil
 		} else {
 			for i, ip := range p.SANs.IPAddresses {

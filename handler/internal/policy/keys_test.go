@@ -1,4 +1,6 @@
-package policy
+package policy_test
+
+// Key pairs and their encodings.
 
 import (
 	"bytes"
@@ -13,21 +15,22 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/certtest"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 func TestGenerateKey(t *testing.T) {
 	t.Parallel()
-	for _, k := range []KeyProperties{
-		{Type: KeyRSA, Size: 2048},
-		{Type: KeyRSA, Size: 3072},
-		{Type: KeyRSA, Size: 4096},
-		{Type: KeyRSAHSM, Size: 2048},
-		{Type: KeyEC, Curve: "P-256", Size: 256},
-		{Type: KeyEC, Curve: "P-384", Size: 384},
-		{Type: KeyEC, Curve: "P-521", Size: 521},
-		{Type: KeyECHSM, Curve: "P-256", Size: 256},
+	for _, k := range []policy.KeyProperties{
+		{Type: policy.KeyRSA, Size: 2048},
+		{Type: policy.KeyRSA, Size: 3072},
+		{Type: policy.KeyRSA, Size: 4096},
+		{Type: policy.KeyRSAHSM, Size: 2048},
+		{Type: policy.KeyEC, Curve: "P-256", Size: 256},
+		{Type: policy.KeyEC, Curve: "P-384", Size: 384},
+		{Type: policy.KeyEC, Curve: "P-521", Size: 521},
+		{Type: policy.KeyECHSM, Curve: "P-256", Size: 256},
 	} {
-		key, err := GenerateKey(k)
+		key, err := policy.GenerateKey(k)
 		if err != nil {
 			t.Errorf("%+v: %v", k, err)
 			continue
@@ -44,18 +47,18 @@ func TestGenerateKey(t *testing.T) {
 		default:
 			t.Errorf("%+v: %T", k, pub)
 		}
-		der, err := MarshalKey(key)
+		der, err := policy.MarshalKey(key)
 		if err != nil {
 			t.Errorf("%+v: %v", k, err)
 			continue
 		}
-		back, err := ParseKey(der)
-		if err != nil || !SamePublicKey(back.Public(), key.Public()) {
+		back, err := policy.ParseKey(der)
+		if err != nil || !policy.SamePublicKey(back.Public(), key.Public()) {
 			t.Errorf("%+v: came back as %v, %v", k, back, err)
 		}
 	}
-	for _, k := range []KeyProperties{{}, {Type: "oct", Size: 256}, {Type: KeyEC, Curve: "P-256K"}, {Type: KeyRSA, Size: 16}} {
-		if _, err := GenerateKey(k); err == nil {
+	for _, k := range []policy.KeyProperties{{}, {Type: "oct", Size: 256}, {Type: policy.KeyEC, Curve: "P-256K"}, {Type: policy.KeyRSA, Size: 16}} {
+		if _, err := policy.GenerateKey(k); err == nil {
 			t.Errorf("%+v: made a key", k)
 		}
 	}
@@ -65,7 +68,7 @@ func TestGenerateKey(t *testing.T) {
 func TestMarshalKeyOpenSSL(t *testing.T) {
 	t.Parallel()
 	for name, key := range certtest.Keys {
-		der, err := MarshalKey(key())
+		der, err := policy.MarshalKey(key())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +87,7 @@ func TestParseKeyRefuses(t *testing.T) {
 	t.Parallel()
 	x25519 := "\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x6e\x04\x22\x04\x20" + "0123456789abcdef0123456789abcdef"
 	for name, der := range map[string]string{"nothing": "", "garbage": "key", "a key that does not sign": x25519} {
-		if key, err := ParseKey([]byte(der)); err == nil {
+		if key, err := policy.ParseKey([]byte(der)); err == nil {
 			t.Errorf("%s: %T", name, key)
 		}
 	}
@@ -113,7 +116,7 @@ func TestSamePublicKey(t *testing.T) {
 		"no key":      {nil, key, false},
 		"not a key":   {"key", key, false},
 	} {
-		if got := SamePublicKey(c.a, c.b); got != c.want {
+		if got := policy.SamePublicKey(c.a, c.b); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/certwright/certwright/handler/internal/names"
 )
 
-// Names are the subject alternative names that are asked for, and those in the
+// GeneralNames are the subject alternative names that are asked for, and those in the
 // subject that programs read as such. The error is a *names.Refusal.
-func (x X509Properties) Names() (sans, subject names.Set, err error) {
+func (x X509Properties) GeneralNames() (sans, subject names.Set, err error) {
 	der, err := parseSubject(x.Subject)
 	var sequence pkix.RDNSequence
 	if err == nil {

@@ -6,7 +6,7 @@ import (
 )
 
 // Policy says how a certificate's next version is made. It is complete and
-// valid: NewPolicy and Update are the only ways to one.
+// valid: New, Update and Imported are the only ways to one.
 //
 // REST page: Create Certificate, CertificatePolicy.
 type Policy struct {
@@ -46,7 +46,7 @@ const (
 // X509Properties are what the CSR asks for.
 type X509Properties struct {
 	Subject        string   `json:"subject,omitempty"` // X.500 string as written
-	SANs           *SANs    `json:"sans,omitempty"`    // nil when the caller sent none; empty when he sent {}
+	SANs           *SANs    `json:"sans,omitempty"`    // nil when the caller sent none; empty when the caller sent {}
 	EKUs           []string `json:"ekus"`              // dotted OIDs
 	KeyUsage       []string `json:"keyUsage"`          // Key Vault's names, sorted
 	ValidityMonths int      `json:"validityMonths"`
@@ -83,7 +83,7 @@ type IssuerParameters struct {
 	Transparency    *bool  `json:"transparency,omitempty"`
 }
 
-// Names of issuers that are no objects. They are compared without case.
+// Names of issuers without an issuer object. They are compared without case.
 const (
 	IssuerSelf    = "Self"
 	IssuerUnknown = "Unknown"
@@ -125,6 +125,7 @@ type IssuerParams struct {
 	Transparency    *bool
 }
 
+// HasAction reports whether one of a policy's lifetime actions is of this kind.
 func (p Policy) HasAction(action string) bool {
 	_, ok := p.Action(action)
 	return ok

@@ -106,7 +106,7 @@ func checkDNSName(name string) error {
 	}
 	for label := range strings.SplitSeq(host, ".") {
 		if label == "" || len(label) > 63 {
-			return errors.New("a label has no or more than 63 characters")
+			return errors.New("a label must have 1 to 63 characters")
 		}
 		if strings.Trim(label, "-") != label || strings.Trim(label, letters+"0123456789-_") != "" {
 			return fmt.Errorf("label %q is not made of letters, digits and inner hyphens", label)

@@ -203,7 +203,7 @@ func (p *subjectParser) hexadecimal() (string, error) {
 	}
 	text, ok := decodeString(ber)
 	if !ok {
-		return "", errors.New("after # comes no BER of a string")
+		return "", errors.New("the value after # is not the BER of a string")
 	}
 	p.rest = p.rest[end:]
 	return text, nil

@@ -1,4 +1,6 @@
-package policy
+package policy_test
+
+// Subjects as text, and back.
 
 import (
 	"bytes"
@@ -10,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // stringTypes are how the tests write ASN.1 string types.
@@ -27,7 +31,7 @@ func rdns(t rapid.TB, der []byte) []string {
 	for _, rdn := range parseRDNs(t, der) {
 		var parts []string
 		for _, a := range rdn {
-			text, ok := decodeString(a.Value.FullBytes)
+			text, ok := policy.DecodeString(a.Value.FullBytes)
 			if !ok {
 				t.Fatalf("attribute %s holds no string: %x", a.Type, a.Value.FullBytes)
 			}
@@ -38,9 +42,9 @@ func rdns(t rapid.TB, der []byte) []string {
 	return list
 }
 
-func parseRDNs(t rapid.TB, der []byte) []rdnSET {
+func parseRDNs(t rapid.TB, der []byte) []policy.RDNSet {
 	t.Helper()
-	var name []rdnSET
+	var name []policy.RDNSet
 	if rest, err := asn1.Unmarshal(der, &name); err != nil || len(rest) != 0 {
 		t.Fatalf("name %x: %v, %d bytes left", der, err, len(rest))
 	}
@@ -106,7 +110,7 @@ func TestParseSubject(t *testing.T) {
 		{"O=x,OU=Sales+CN=J. Smith;C=US", []string{"2.5.4.10 printable x", "2.5.4.11 printable Sales + 2.5.4.3 printable J. Smith", "2.5.4.6 printable US"},
 			"O=x, OU=Sales + CN=J. Smith, C=US"},
 	} {
-		der, err := parseSubject(c.in)
+		der, err := policy.ParseSubject(c.in)
 		if err != nil {
 			t.Errorf("parseSubject(%q): %v", c.in, err)
 			continue
@@ -118,7 +122,7 @@ func TestParseSubject(t *testing.T) {
 		if c.print == "" {
 			want = c.in
 		}
-		if got, err := FormatSubject(der); err != nil || got != want {
+		if got, err := policy.FormatSubject(der); err != nil || got != want {
 			t.Errorf("formatSubject of %q = %q, %v, want %q", c.in, got, err, want)
 		}
 	}
@@ -133,7 +137,7 @@ func TestParseSubjectLimits(t *testing.T) {
 		"2.2147483567=a",
 		strings.Repeat("DC=a,", 204) + "DC=a", // maxSubject bytes
 	} {
-		if _, err := parseSubject(in); err != nil {
+		if _, err := policy.ParseSubject(in); err != nil {
 			t.Errorf("parseSubject(%q): %v", in, err)
 		}
 	}
@@ -143,25 +147,25 @@ func TestParseSubjectLimits(t *testing.T) {
 func TestAttributeKeywords(t *testing.T) {
 	t.Parallel()
 	seen := map[string]asn1.ObjectIdentifier{}
-	for _, at := range attributeTypes {
+	for _, at := range policy.AttributeTypes() {
 		text := "ab"
-		for keyword := range strings.FieldsSeq(at.keywords) {
+		for _, keyword := range at.Keywords {
 			upper := strings.ToUpper(keyword)
 			if other, ok := seen[upper]; ok {
-				t.Errorf("keyword %s belongs to %s and %s", keyword, other, at.oid)
+				t.Errorf("keyword %s belongs to %s and %s", keyword, other, at.OID)
 			}
-			seen[upper] = at.oid
+			seen[upper] = at.OID
 			for _, spelling := range []string{keyword, upper, strings.ToLower(keyword)} {
-				der, err := parseSubject(spelling + "=" + text)
+				der, err := policy.ParseSubject(spelling + "=" + text)
 				if err != nil {
 					t.Errorf("%s: %v", spelling, err)
 					continue
 				}
-				if got := rdns(t, der)[0]; !strings.HasPrefix(got, at.oid.String()+" ") {
-					t.Errorf("%s leads to %s, want %s", spelling, got, at.oid)
+				if got := rdns(t, der)[0]; !strings.HasPrefix(got, at.OID.String()+" ") {
+					t.Errorf("%s leads to %s, want %s", spelling, got, at.OID)
 				}
-				printed, _ := FormatSubject(der)
-				if want := at.keyword() + "=" + text; printed != want {
+				printed, _ := policy.FormatSubject(der)
+				if want := at.Printed + "=" + text; printed != want {
 					t.Errorf("%s is printed as %s, want %s", spelling, printed, want)
 				}
 			}
@@ -225,7 +229,7 @@ func TestParseSubjectRefuses(t *testing.T) {
 		"1.2.3=" + strings.Repeat("a", 513),
 		strings.Repeat("DC=a,", 204) + "DC=ab", // a byte more than is allowed
 	} {
-		if der, err := parseSubject(in); err == nil {
+		if der, err := policy.ParseSubject(in); err == nil {
 			t.Errorf("parseSubject(%q) = %q, want an error", in, rdns(t, der))
 		}
 	}
@@ -239,12 +243,12 @@ func TestFormatSubjectOfOthers(t *testing.T) {
 		{"\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x03\x04\x02Hi", "CN=#04024869"},
 		{"\x30\x0b\x31\x09\x30\x07\x06\x03\x55\x04\x03\x0c\x00", `CN=""`},
 	} {
-		if got, err := FormatSubject([]byte(c.der)); err != nil || got != c.want {
+		if got, err := policy.FormatSubject([]byte(c.der)); err != nil || got != c.want {
 			t.Errorf("formatSubject(%x) = %q, %v, want %q", c.der, got, err, c.want)
 		}
 	}
 	for _, der := range []string{"", "\x30", "\x31\x00", "\x30\x00\x00", "\x30\x02\x05\x00"} {
-		if got, err := FormatSubject([]byte(der)); err == nil {
+		if got, err := policy.FormatSubject([]byte(der)); err == nil {
 			t.Errorf("formatSubject(%x) = %q, want an error", der, got)
 		}
 	}
@@ -253,7 +257,7 @@ func TestFormatSubjectOfOthers(t *testing.T) {
 // checkSubject holds for every string: what parses is a name that crypto/x509
 // reads the same way, and printing it and parsing that gives the same DER.
 func checkSubject(t rapid.TB, in string) {
-	der, err := parseSubject(in)
+	der, err := policy.ParseSubject(in)
 	if err != nil {
 		return
 	}
@@ -270,21 +274,21 @@ func checkSubject(t rapid.TB, in string) {
 	var ours []string
 	for _, rdn := range parseRDNs(t, der) {
 		for _, a := range rdn {
-			text, _ := decodeString(a.Value.FullBytes)
+			text, _ := policy.DecodeString(a.Value.FullBytes)
 			ours = append(ours, fmt.Sprintf("%s %s", a.Type, text))
 		}
 	}
 	if diff := cmp.Diff(theirs, ours); diff != "" {
 		t.Fatalf("%q is read differently (-crypto/x509 +ours):\n%s", in, diff)
 	}
-	printed, err := FormatSubject(der)
+	printed, err := policy.FormatSubject(der)
 	if err != nil {
 		t.Fatalf("%q: formatSubject: %v", in, err)
 	}
-	if len(printed) > maxSubject {
+	if len(printed) > policy.MaxSubject {
 		return
 	}
-	again, err := parseSubject(printed)
+	again, err := policy.ParseSubject(printed)
 	if err != nil {
 		t.Fatalf("%q is printed as %q, which does not parse: %v", in, printed, err)
 	}
@@ -354,7 +358,7 @@ func TestCommonNames(t *testing.T) {
 		`2.5.4.3=\C3\A4, CN=b+OU=Web`:          {"ä", "b"},
 		"CN=#0C0161":                           {"a"},
 	} {
-		if diff := cmp.Diff(want, (X509Properties{Subject: subject}).CommonNames()); diff != "" {
+		if diff := cmp.Diff(want, (policy.X509Properties{Subject: subject}).CommonNames()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", subject, diff)
 		}
 	}

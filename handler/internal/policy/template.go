@@ -81,7 +81,7 @@ type authorityKeyIdentifier struct {
 
 // extensionRank is a requested extension's place in Key Vault's certificates.
 func extensionRank(e pkix.Extension) int {
-	order := []asn1.ObjectIdentifier{oidKeyUsage, oidBasicConstraints, oidExtKeyUsage, OidSubjectAltName}
+	order := []asn1.ObjectIdentifier{oidKeyUsage, oidBasicConstraints, oidExtKeyUsage, OIDSubjectAltName}
 	if i := slices.IndexFunc(order, e.Id.Equal); i >= 0 {
 		return i
 	}

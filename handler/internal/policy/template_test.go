@@ -1,4 +1,6 @@
-package policy
+package policy_test
+
+// Certificates made of CSRs.
 
 import (
 	"bytes"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/certtest"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 func TestValidity(t *testing.T) {
@@ -39,7 +42,7 @@ func TestValidity(t *testing.T) {
 		}
 		// A fraction and a zone make no difference.
 		at = at.Add(999 * time.Millisecond).In(time.FixedZone("", 3600))
-		notBefore, notAfter := X509Properties{ValidityMonths: c.months}.Validity(at)
+		notBefore, notAfter := policy.X509Properties{ValidityMonths: c.months}.Validity(at)
 		if got := notBefore.Format(layout); got != c.notBefore {
 			t.Errorf("%s: not before %s, want %s", c.at, got, c.notBefore)
 		}
@@ -56,7 +59,7 @@ func TestTemplate(t *testing.T) {
 	t.Parallel()
 	key := certtest.Keys["P-256"]()
 	p := fullPolicy(t)
-	der, err := NewCSR(p, key)
+	der, err := policy.NewCSR(p, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,12 +67,12 @@ func TestTemplate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := KeyID(key.Public())
+	own, err := policy.KeyID(key.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, authority := range [][]byte{nil, []byte("the signer's key")} {
-		template, err := Template(csr, p.X509, certtest.Time, authority, bytes.NewReader(bytes.Repeat([]byte{0xff}, 16)))
+		template, err := policy.Template(csr, p.X509, certtest.Time, authority, bytes.NewReader(bytes.Repeat([]byte{0xff}, 16)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +92,7 @@ func TestTemplate(t *testing.T) {
 		if diff := cmp.Diff(want, cert.Extensions[:4]); diff != "" {
 			t.Errorf("extensions (-CSR +certificate):\n%s", diff)
 		}
-		if len(cert.Extensions) != 6 || !cert.Extensions[4].Id.Equal(oidAuthorityKeyID) || !cert.Extensions[5].Id.Equal(oidSubjectKeyID) {
+		if len(cert.Extensions) != 6 || !cert.Extensions[4].Id.Equal(policy.OIDAuthorityKeyID) || !cert.Extensions[5].Id.Equal(policy.OIDSubjectKeyID) {
 			t.Errorf("extensions %v do not end with the key identifiers", cert.Extensions)
 		}
 		if authority == nil {
@@ -108,16 +111,16 @@ func TestTemplate(t *testing.T) {
 // What is not among Key Vault's extensions follows them.
 func TestTemplateOtherExtension(t *testing.T) {
 	t.Parallel()
-	other, usage := pkix.Extension{Id: []int{1, 2, 3}, Value: []byte{5, 0}}, pkix.Extension{Id: oidKeyUsage, Value: []byte{3, 2, 7, 0x80}}
+	other, usage := pkix.Extension{Id: []int{1, 2, 3}, Value: []byte{5, 0}}, pkix.Extension{Id: policy.OIDKeyUsage, Value: []byte{3, 2, 7, 0x80}}
 	csr := &x509.CertificateRequest{PublicKey: certtest.Keys["P-256"]().Public(), Extensions: []pkix.Extension{other, usage}}
-	template, err := Template(csr, X509Properties{}, certtest.Time, nil, rand.Reader)
+	template, err := policy.Template(csr, policy.X509Properties{}, certtest.Time, nil, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]pkix.Extension{usage, other}, template.ExtraExtensions[:2]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if csr.Extensions[0].Id.Equal(oidKeyUsage) {
+	if csr.Extensions[0].Id.Equal(policy.OIDKeyUsage) {
 		t.Error("the CSR's extensions were reordered")
 	}
 }
@@ -130,11 +133,11 @@ func TestKeyID(t *testing.T) {
 		template := certtest.Leaf("CA")
 		template.IsCA, template.BasicConstraintsValid = true, true
 		want := ca.Issue(t, template, key().Public()).SubjectKeyId
-		if got, err := KeyID(key().Public()); err != nil || !bytes.Equal(got, want) {
+		if got, err := policy.KeyID(key().Public()); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %x, %v, want %x", name, got, err, want)
 		}
 	}
-	if id, err := KeyID("key"); err == nil {
+	if id, err := policy.KeyID("key"); err == nil {
 		t.Errorf("identifier %x of no key", id)
 	}
 }
@@ -143,7 +146,7 @@ func TestTemplateSerial(t *testing.T) {
 	t.Parallel()
 	csr := &x509.CertificateRequest{PublicKey: certtest.Keys["P-256"]().Public()}
 	for _, b := range []byte{0x00, 0x3f, 0x80, 0xff} {
-		template, err := Template(csr, X509Properties{}, certtest.Time, nil, bytes.NewReader(bytes.Repeat([]byte{b}, 16)))
+		template, err := policy.Template(csr, policy.X509Properties{}, certtest.Time, nil, bytes.NewReader(bytes.Repeat([]byte{b}, 16)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +156,7 @@ func TestTemplateSerial(t *testing.T) {
 	}
 	broken := errors.New("no entropy")
 	for _, random := range []io.Reader{iotest.ErrReader(broken), bytes.NewReader(make([]byte, 15))} {
-		if _, err := Template(csr, X509Properties{}, certtest.Time, nil, random); err == nil {
+		if _, err := policy.Template(csr, policy.X509Properties{}, certtest.Time, nil, random); err == nil {
 			t.Error("made a serial number of nothing")
 		}
 	}

@@ -1,4 +1,6 @@
-package policy
+package policy_test
+
+// Updates of policies, group by group.
 
 import (
 	"errors"
@@ -9,17 +11,18 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/certtest"
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 func TestPolicyUpdate(t *testing.T) {
 	t.Parallel()
-	old, err := New(sent(func(p *Params) {
-		p.Key = &KeyParams{Size: new(4096), Reuse: new(true), Exportable: new(false)}
-		p.ContentType = new(ContentPEM)
-		p.X509.SANs = &SANs{DNSNames: []string{"example.com"}}
+	old, err := policy.New(sent(func(p *policy.Params) {
+		p.Key = &policy.KeyParams{Size: new(4096), Reuse: new(true), Exportable: new(false)}
+		p.ContentType = new(policy.ContentPEM)
+		p.X509.SANs = &policy.SANs{DNSNames: []string{"example.com"}}
 		p.X509.ValidityMonths = new(24)
-		p.Issuer = &IssuerParams{Name: new("Self"), CertificateType: new("x")}
-		p.LifetimeActions = []LifetimeAction{{DaysBefore: 500, Action: "AutoRenew"}}
+		p.Issuer = &policy.IssuerParams{Name: new("Self"), CertificateType: new("x")}
+		p.LifetimeActions = []policy.LifetimeAction{{DaysBefore: 500, Action: "AutoRenew"}}
 	}), certtest.Time)
 	if err != nil {
 		t.Fatal(err)
@@ -27,38 +30,42 @@ func TestPolicyUpdate(t *testing.T) {
 	later := certtest.Time.Add(time.Hour)
 	for _, c := range []struct {
 		name string
-		in   Params
-		want func(*Policy)
+		in   policy.Params
+		want func(*policy.Policy)
 	}{
-		{"nothing", Params{}, func(*Policy) {}},
+		{"nothing", policy.Params{}, func(*policy.Policy) {}},
 		{
 			"groups that say nothing",
-			Params{Key: &KeyParams{}, X509: &X509Params{SANs: &SANs{}}, Issuer: &IssuerParams{}},
-			func(*Policy) {},
+			policy.Params{Key: &policy.KeyParams{}, X509: &policy.X509Params{SANs: &policy.SANs{}}, Issuer: &policy.IssuerParams{}},
+			func(*policy.Policy) {},
 		},
 		{
-			"key_props as a whole", Params{Key: &KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
-			func(p *Policy) { p.Key = KeyProperties{Exportable: true, Type: "EC", Curve: "P-256", Size: 256} },
-		},
-		{
-			"secret_props", Params{ContentType: new(ContentPKCS12)},
-			func(p *Policy) { p.ContentType = ContentPKCS12 },
-		},
-		{
-			"x509_props as a whole", Params{X509: &X509Params{Subject: new("CN=b"), ValidityMonths: new(36)}},
-			func(p *Policy) {
-				p.X509 = X509Properties{Subject: "CN=b", EKUs: defaultEKUs, KeyUsage: defaultKeyUsage, ValidityMonths: 36}
+			"key_props as a whole", policy.Params{Key: &policy.KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
+			func(p *policy.Policy) {
+				p.Key = policy.KeyProperties{Exportable: true, Type: "EC", Curve: "P-256", Size: 256}
 			},
 		},
 		{
-			"issuer as a whole, actions stay", Params{Issuer: &IssuerParams{Name: new("ca")}},
-			func(p *Policy) { p.Issuer = IssuerParameters{Name: "ca"} },
+			"secret_props", policy.Params{ContentType: new(policy.ContentPKCS12)},
+			func(p *policy.Policy) { p.ContentType = policy.ContentPKCS12 },
 		},
 		{
-			"lifetime_actions", Params{LifetimeActions: []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}},
-			func(p *Policy) { p.LifetimeActions = []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}} },
+			"x509_props as a whole", policy.Params{X509: &policy.X509Params{Subject: new("CN=b"), ValidityMonths: new(36)}},
+			func(p *policy.Policy) {
+				p.X509 = policy.X509Properties{Subject: "CN=b", EKUs: policy.DefaultEKUs, KeyUsage: policy.DefaultKeyUsage, ValidityMonths: 36}
+			},
 		},
-		{"attributes", Params{Enabled: new(false)}, func(p *Policy) { p.Enabled = false }},
+		{
+			"issuer as a whole, actions stay", policy.Params{Issuer: &policy.IssuerParams{Name: new("ca")}},
+			func(p *policy.Policy) { p.Issuer = policy.IssuerParameters{Name: "ca"} },
+		},
+		{
+			"lifetime_actions", policy.Params{LifetimeActions: []policy.LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}},
+			func(p *policy.Policy) {
+				p.LifetimeActions = []policy.LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}
+			},
+		},
+		{"attributes", policy.Params{Enabled: new(false)}, func(p *policy.Policy) { p.Enabled = false }},
 	} {
 		got, err := old.Update(c.in, later)
 		if err != nil {
@@ -75,19 +82,19 @@ func TestPolicyUpdate(t *testing.T) {
 
 	t.Run("updated grows", func(t *testing.T) {
 		for _, now := range []time.Time{certtest.Time, certtest.Time.Add(-time.Hour), certtest.Time.Add(time.Second / 2)} {
-			got, err := old.Update(Params{}, now)
+			got, err := old.Update(policy.Params{}, now)
 			if err != nil || !got.Updated.Equal(certtest.Time.Add(time.Second)) || !got.Created.Equal(certtest.Time) {
 				t.Errorf("at %s: created %s, updated %s, %v", now, got.Created, got.Updated, err)
 			}
 		}
 	})
 	t.Run("refuses", func(t *testing.T) {
-		for path, p := range map[string]Params{
-			"policy.key_props.kty":   {Key: &KeyParams{Type: new("oct")}},
-			"policy.x509_props":      {X509: &X509Params{ValidityMonths: new(12)}},
-			"policy.x509_props.ekus": {X509: &X509Params{Subject: new("CN=a"), EKUs: []string{"x"}}},
+		for path, p := range map[string]policy.Params{
+			"policy.key_props.kty":   {Key: &policy.KeyParams{Type: new("oct")}},
+			"policy.x509_props":      {X509: &policy.X509Params{ValidityMonths: new(12)}},
+			"policy.x509_props.ekus": {X509: &policy.X509Params{Subject: new("CN=a"), EKUs: []string{"x"}}},
 			// The action of 500 days stays, but not within 12 months.
-			"policy.lifetime_actions.trigger.days_before_expiry": {X509: &X509Params{Subject: new("CN=a")}},
+			"policy.lifetime_actions.trigger.days_before_expiry": {X509: &policy.X509Params{Subject: new("CN=a")}},
 		} {
 			_, err := old.Update(p, later)
 			var e *field.Error

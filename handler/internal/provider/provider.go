@@ -11,7 +11,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/policy"
 )
 
-// Provider takes certificate requests to one kind of CA: a provider.
+// Provider takes certificate requests to one kind of CA.
 //
 // A step makes at most one effective change at the CA and returns at once; it
 // never sleeps and stops when ctx ends. It looks at the remote object before it
@@ -21,10 +21,12 @@ import (
 // the effect that needs it. State is the provider's own JSON, nil at first, at
 // most MaxState bytes.
 type Provider interface {
+	// Step takes a request one step further. It returns the state to keep, also
+	// when the step failed, and what it led to.
 	Step(ctx context.Context, req Request, state json.RawMessage) (json.RawMessage, Outcome)
 }
 
-// Canceler is an Issuer whose CA is asked before an operation ends as
+// Canceler is a Provider whose CA is asked before an operation ends as
 // cancelled. Without it a cancellation always succeeds.
 type Canceler interface {
 	// Cancel reports whether the CA gave the request up. If not, the operation
@@ -32,37 +34,40 @@ type Canceler interface {
 	Cancel(ctx context.Context, req Request, state json.RawMessage) (json.RawMessage, bool, error)
 }
 
-// Releaser is an Issuer that leaves something at its CA, or in DNS, which must
+// Releaser is a Provider that leaves something at its CA, or in DNS, which must
 // be taken back after an operation was deleted, cancelled or failed.
 type Releaser interface {
 	// Release takes it back. It is repeated until it returns nil.
 	Release(ctx context.Context, req Request, state json.RawMessage) error
 }
 
-// IssuerChecker is an Issuer that does not work with every issuer object.
+// IssuerChecker is a Provider that does not work with every issuer object.
 type IssuerChecker interface {
-	// CheckIssuer refuses an issuer object that lacks what the provider needs.
+	// CheckIssuer refuses an issuer object that lacks what the provider needs. The
+	// error is a *field.Error.
 	CheckIssuer(Issuer) error
 }
 
-// PolicyChecker is an Issuer that can tell beforehand what its CA cannot do.
+// PolicyChecker is a Provider that can tell beforehand what its CA cannot do.
 type PolicyChecker interface {
-	// CheckPolicy refuses a policy that the CA cannot honour.
+	// CheckPolicy refuses a policy that the CA cannot honour. The error is a
+	// *field.Error.
 	CheckPolicy(Issuer, policy.Policy) error
 }
 
-// Revoker is an Issuer whose CA revokes certificates.
+// Revoker is a Provider whose CA revokes certificates.
 type Revoker interface {
 	// Revoke revokes a certificate that this issuer object obtained. reason is a
-	// CRLReason (RFC 5280 section 5.3.1). That it is revoked already is no
-	// error; that the CA does not revoke wraps errors.ErrUnsupported.
+	// CRLReason (RFC 5280 section 5.3.1). A certificate that is revoked already is
+	// not an error. Where the CA does not revoke, the error wraps
+	// errors.ErrUnsupported.
 	Revoke(ctx context.Context, issuer Issuer, certificate *x509.Certificate, reason int) error
 }
 
-// RenewalAdviser is an Issuer whose CA suggests when to renew a certificate.
+// RenewalAdviser is a Provider whose CA suggests when to renew a certificate.
 type RenewalAdviser interface {
 	// RenewalInfo asks for advice on a certificate that this issuer object
-	// obtained. That the CA gives none wraps errors.ErrUnsupported.
+	// obtained. Where the CA gives none, the error wraps errors.ErrUnsupported.
 	RenewalInfo(ctx context.Context, issuer Issuer, certificate *x509.Certificate) (RenewalInfo, error)
 }
 
@@ -74,15 +79,15 @@ type RenewalInfo struct {
 	Again       time.Duration // when the CA wants to be asked again; zero: it does not say
 }
 
-// OrderNamer is an Issuer whose state tells what its CA calls a request.
+// OrderNamer is a Provider whose state tells what its CA calls a request.
 type OrderNamer interface {
 	// OrderID is the CA's name for the request, for people: a number, a URL.
 	// Empty: there is none yet.
 	OrderID(state json.RawMessage) string
 }
 
-// Instant is an Issuer that may be quick enough for a client's poll to run a step
-// of it.
+// Instant is a Provider that may be quick enough for a client's poll to run a
+// step of it.
 type Instant interface {
 	// Instant reports whether a step needs no network besides the vault's storage.
 	// The answer does not change.
@@ -92,7 +97,7 @@ type Instant interface {
 // MaxState bounds a provider's saved state in bytes of JSON.
 const MaxState = 24 << 10
 
-// Request is one operation as its issuer sees it.
+// Request is one operation as its provider sees it.
 type Request struct {
 	ID           string        // request_id
 	Certificate  string        // name
@@ -107,7 +112,7 @@ type Request struct {
 	// the same issuer object obtained it; else nil.
 	Predecessor []byte
 
-	// Key opens the certificate's private key, for an issuer that signs with
+	// Key opens the certificate's private key, for a provider that signs with
 	// it. It costs a storage call.
 	Key func(context.Context) (crypto.Signer, error)
 }
@@ -125,6 +130,7 @@ type Outcome struct {
 // OutcomeKind tells the four outcomes apart.
 type OutcomeKind uint8
 
+// Kinds of outcomes. Their functions say what each means.
 const (
 	OutcomePending OutcomeKind = iota + 1
 	OutcomeIssued
@@ -148,20 +154,20 @@ func (k OutcomeKind) String() string {
 	}
 }
 
-// Pending: the CA works on it; look again at until. The zero time means at once.
+// Pending says that the CA works on it; look again at until. The zero time means at once.
 func Pending(until time.Time, detail string) Outcome {
 	return Outcome{Kind: OutcomePending, Until: until, Detail: detail}
 }
 
-// Issued: here is the chain, DER, leaf first.
+// Issued brings the chain, DER, leaf first.
 func Issued(chain [][]byte) Outcome { return Outcome{Kind: OutcomeIssued, Chain: chain} }
 
-// Failed: the CA said no for good. Code is CodeRejected or CodeIssuerError.
+// Failed says that the CA refused for good. Code is CodeRejected or CodeIssuerError.
 func Failed(code, message string) Outcome {
 	return Outcome{Kind: OutcomeFailed, Code: code, Message: message}
 }
 
-// Retry: something is wrong that may pass. The zero time leaves the back-off to
+// Retry says that something is wrong that may pass. The zero time leaves the back-off to
 // the vault.
 func Retry(until time.Time, err error) Outcome {
 	return Outcome{Kind: OutcomeRetry, Until: until, Detail: err.Error()}
@@ -203,7 +209,7 @@ type AdminDetails struct {
 	Phone     string `json:"phone,omitempty"`
 }
 
-// ChainSource is an Issuer whose CA offers the certificates of CAs, for leaves
+// ChainSource is a Provider whose CA offers the certificates of CAs, for leaves
 // that come without.
 type ChainSource interface {
 	// Certificates are those (DER) of the CA that an issuer object uses and of

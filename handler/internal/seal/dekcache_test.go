@@ -1,5 +1,7 @@
 package seal
 
+// The cache of data encryption keys against a model.
+
 import (
 	"slices"
 	"testing"

@@ -56,7 +56,7 @@ func readKeyFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("not a regular file")
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
-		return nil, fmt.Errorf("mode %04o lets others in, want 0600", perm)
+		return nil, fmt.Errorf("mode %04o grants access to others, want 0600", perm)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKEKFile))
 	if err != nil {

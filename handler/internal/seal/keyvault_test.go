@@ -1,5 +1,7 @@
 package seal_test
 
+// A fake of a Key Vault that unwraps keys.
+
 import (
 	"context"
 	"crypto/rand"

@@ -1,5 +1,7 @@
 package seal_test
 
+// Key encryption keys in Key Vault.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package seal_test
 
+// Sealed values: their format, and what does not open.
+
 import (
 	"bytes"
 	"encoding/base64"

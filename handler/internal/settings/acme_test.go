@@ -1,5 +1,7 @@
 package settings_test
 
+// ACME in the settings.
+
 import (
 	"context"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package settings_test
 
+// Which settings need the app's identity.
+
 import (
 	"log/slog"
 	"testing"

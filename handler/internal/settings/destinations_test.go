@@ -1,5 +1,7 @@
 package settings_test
 
+// Destinations of events in the settings.
+
 import (
 	"context"
 	"log/slog"
@@ -77,7 +79,7 @@ func TestDestinationsThatAreWrong(t *testing.T) {
 		"a password not set":       {`{"mail": {"smtp": {"server": "smtp.example.com", "from": "a@example.com", "username": "u", "passwordSetting": "NONE"}}}`, "NONE"},
 		"a user without password":  {`{"mail": {"smtp": {"server": "smtp.example.com", "from": "a@example.com", "username": "u"}}}`, "needs a password"},
 		"a server with a scheme":   {`{"mail": {"smtp": {"server": "smtp://smtp.example.com", "from": "a@example.com"}}}`, "host or host:port"},
-		"a sender that is none":    {`{"mail": {"smtp": {"server": "smtp.example.com", "from": "vault"}}}`, "no mailbox"},
+		"a sender that is none":    {`{"mail": {"smtp": {"server": "smtp.example.com", "from": "vault"}}}`, "is not a mailbox"},
 	} {
 		c, err := parseEvents(settingstest.Production, test.text)
 		if err == nil {
@@ -114,7 +116,7 @@ func TestDestinationsOnThisMachine(t *testing.T) {
 	}
 }
 
-// nobody are no contacts.
+// nobody are not contacts.
 func nobody(context.Context) ([]vault.Contact, error) { return nil, nil }
 
 // openVaultWith opens a vault that tells the destinations of settings, which are

@@ -1,5 +1,7 @@
 package settings_test
 
+// DigiCert in the settings.
+
 import (
 	"encoding/json"
 	"io"

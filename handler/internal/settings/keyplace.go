@@ -48,8 +48,10 @@ func (c *PrivateCA) KeyPlace(b Backend) (KeyPlace, error) {
 // KeyInFile is the name of a file that holds a key, PEM.
 type KeyInFile string
 
+// String says which file it is.
 func (f KeyInFile) String() string { return "in the file " + string(f) }
 
+// Find reads the key, whichever public key it belongs to.
 func (f KeyInFile) Find(context.Context, crypto.PublicKey) (crypto.Signer, error) {
 	text, err := os.ReadFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -66,6 +68,7 @@ func (f KeyInFile) Find(context.Context, crypto.PublicKey) (crypto.Signer, error
 	return key, nil
 }
 
+// Store writes the key. A file that is there must hold the same key.
 func (f KeyInFile) Store(_ context.Context, key crypto.Signer) error {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {

@@ -1,5 +1,7 @@
 package settings_test
 
+// Limits on names in the settings.
+
 import (
 	"strings"
 	"testing"

@@ -21,7 +21,7 @@ type PrivateCA struct {
 	MaxValidityDays int              `json:"maxValidityDays"`
 	KeyUsages       []string         `json:"keyUsages"` // Key Vault's names
 	EKUs            []string         `json:"ekus"`      // dotted
-	Names           *names.Permitted `json:"names"`     // nil: all that the CA's own certificates permit
+	NameConstraints *names.Permitted `json:"names"`     // nil: all that the CA's own certificates permit
 	SubordinateCAs  bool             `json:"subordinateCAs"`
 	CRL             *bool            `json:"crl"` // publish a CRL; as there are crlUrls unless set
 	CRLURLs         []string         `json:"crlUrls"`
@@ -72,12 +72,12 @@ func (c *PrivateCA) PublishesCRL() bool {
 
 func (c *PrivateCA) profile() privateca.Profile {
 	return privateca.Profile{
-		MaxValidity:    time.Duration(c.MaxValidityDays) * 24 * time.Hour,
-		KeyUsages:      c.KeyUsages,
-		EKUs:           c.EKUs,
-		Names:          c.Names,
-		SubordinateCAs: c.SubordinateCAs,
-		CRLURLs:        c.CRLURLs,
-		IssuerURLs:     c.IssuerURLs,
+		MaxValidity:     time.Duration(c.MaxValidityDays) * 24 * time.Hour,
+		KeyUsages:       c.KeyUsages,
+		EKUs:            c.EKUs,
+		NameConstraints: c.NameConstraints,
+		SubordinateCAs:  c.SubordinateCAs,
+		CRLURLs:         c.CRLURLs,
+		IssuerURLs:      c.IssuerURLs,
 	}
 }

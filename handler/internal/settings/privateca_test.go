@@ -1,5 +1,7 @@
 package settings_test
 
+// Private CAs in the settings.
+
 import (
 	"context"
 	"crypto/x509"
@@ -114,7 +116,7 @@ func TestInstantCAs(t *testing.T) {
 		t.Error("a key file without a key is accepted")
 	}
 	_, another := settingstest.Root(t)
-	if _, err := open(false, map[string]any{"chain": chain, "keyFile": another}); err == nil || !strings.Contains(err.Error(), "the key is not that of") {
+	if _, err := open(false, map[string]any{"chain": chain, "keyFile": another}); err == nil || !strings.Contains(err.Error(), "the key does not belong to") {
 		t.Errorf("another CA's key: %v", err)
 	}
 }

@@ -30,7 +30,7 @@ type Provider struct {
 	StepCA    *stepCAConfig   `json:"stepca"`
 	DigiCert  *digiCertConfig `json:"digicert"`
 
-	Names *names.Permitted `json:"names"` // nil: all that the CA certifies
+	NameConstraints *names.Permitted `json:"names"` // nil: all that the CA certifies
 }
 
 // reservedProviders are the ones that need no configuration.
@@ -62,8 +62,8 @@ func parseProviders(getenv func(string) string) (map[string]Provider, error) {
 			return nil, fmt.Errorf("provider %q must have one of acme, webhook, privateca, vaultpki, stepca and digicert", name)
 		}
 		err := p.readTokens(getenv)
-		if err == nil && p.Names != nil {
-			err = p.Names.Check()
+		if err == nil && p.NameConstraints != nil {
+			err = p.NameConstraints.Check()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("provider %q: %w", name, err)
@@ -123,12 +123,12 @@ func (s Settings) OpenProviders(b Backend) (map[string]provider.Provider, error)
 	return issuers, nil
 }
 
-// PermittedNames are what may be certified through the providers that are limited.
-func (s Settings) PermittedNames() map[string]*names.Permitted {
+// NameConstraints are what may be certified through the providers that are limited.
+func (s Settings) NameConstraints() map[string]*names.Permitted {
 	permitted := make(map[string]*names.Permitted)
 	for name, p := range s.Providers {
-		if p.Names != nil {
-			permitted[name] = p.Names
+		if p.NameConstraints != nil {
+			permitted[name] = p.NameConstraints
 		}
 	}
 	return permitted

@@ -1,5 +1,7 @@
 package settings_test
 
+// All settings: values, refusals, and what is for development only.
+
 import (
 	"strings"
 	"testing"

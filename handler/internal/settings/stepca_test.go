@@ -1,5 +1,7 @@
 package settings_test
 
+// step-ca in the settings.
+
 import (
 	"context"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package settings_test
 
+// A vault made of settings.
+
 import (
 	"log/slog"
 	"testing"
@@ -33,7 +35,7 @@ func openVault(t *testing.T, changes map[string]string) (*vault.Vault, *memory.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := vault.New(vault.Config{Store: store, Seal: sealer.Seal, Open: sealer.Open, Providers: issuers, Names: s.PermittedNames()})
+	v, err := vault.New(vault.Config{Store: store, Seal: sealer.Seal, Open: sealer.Open, Providers: issuers, NameConstraints: s.NameConstraints()})
 	if err != nil {
 		t.Fatal(err)
 	}

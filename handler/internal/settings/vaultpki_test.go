@@ -1,5 +1,7 @@
 package settings_test
 
+// Vault's PKI engine in the settings.
+
 import (
 	"encoding/json"
 	"io"

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// What a Store says of itself; its errors wrap one of these.
+// A Store's errors wrap these. A refused row, transaction or blob wraps none.
 var (
 	ErrNotFound    = errors.New("not found")                       // there is no such row or blob
 	ErrThrottled   = errors.New("storage asks for fewer requests") // of this account, or of the vault's partition

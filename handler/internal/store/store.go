@@ -44,7 +44,7 @@ type Store interface {
 	// GetBlob returns a blob, ErrNotFound when there is none.
 	GetBlob(ctx context.Context, name string) ([]byte, error)
 
-	// DeleteBlob deletes a blob; that it is missing is no error.
+	// DeleteBlob deletes a blob; that it is missing is not an error.
 	DeleteBlob(ctx context.Context, name string) error
 }
 
@@ -96,10 +96,19 @@ type Tx struct {
 	Actions []Action
 }
 
-func (tx *Tx) Add(r Row)         { tx.Actions = append(tx.Actions, Action{Add, r}) }
-func (tx *Tx) Replace(r Row)     { tx.Actions = append(tx.Actions, Action{Replace, r}) }
-func (tx *Tx) Put(r Row)         { tx.Actions = append(tx.Actions, Action{Put, r}) }
+// Add adds r as a new row: its key must be free.
+func (tx *Tx) Add(r Row) { tx.Actions = append(tx.Actions, Action{Add, r}) }
+
+// Replace writes r in place of the row that has its ETag.
+func (tx *Tx) Replace(r Row) { tx.Actions = append(tx.Actions, Action{Replace, r}) }
+
+// Put writes r, whatever is there.
+func (tx *Tx) Put(r Row) { tx.Actions = append(tx.Actions, Action{Put, r}) }
+
+// Remove removes a row that must be there.
 func (tx *Tx) Remove(key string) { tx.Actions = append(tx.Actions, Action{Remove, Row{Key: key}}) }
+
+// Delete removes the row that has this ETag.
 func (tx *Tx) Delete(key string, etag ETag) {
 	tx.Actions = append(tx.Actions, Action{Delete, Row{Key: key, ETag: etag}})
 }
@@ -208,7 +217,7 @@ func printable(s string) bool {
 	return !strings.ContainsAny(s, "/\\#?'%") && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r > 0x7e })
 }
 
-// Check reports why a store must refuse r: a bound that is no possible key, a
+// Check reports why a store must refuse r: a bound that is not a possible key, a
 // label that none can have, more labels than a filter takes, no limit.
 func (r Range) Check() error {
 	if len(r.Labels) > MaxLabels {

@@ -11,7 +11,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
-// What an operator does about an operation. requestID is a filter as in
+// The actions of an operator on an operation. requestID is a filter as in
 // [Vault.Operation].
 
 // OperationEntry returns the operation of a certificate, whatever its state.
@@ -62,7 +62,7 @@ func (v *Vault) AdvanceOperation(ctx context.Context, n Name, requestID string) 
 	if !errors.Is(err, errLost) {
 		return BoardEntry{}, err
 	}
-	// A tick was faster: what it did is as good. If it is gone, it was as found.
+	// A tick was faster, and its result counts. A row that is gone was as found.
 	left, err := v.OperationEntry(ctx, n, found.RequestID)
 	if reasonOf(err) == OperationNotFound {
 		return found, nil
@@ -143,7 +143,7 @@ func (v *Vault) GiveUpOperation(ctx context.Context, n Name, requestID string) (
 	return given, err
 }
 
-// What an operator does about a release. requestID is that of the operation that
+// The actions of an operator on a release. requestID is that of the operation that
 // ended.
 
 // ReleaseEntry returns a release that is not done yet.

@@ -1,5 +1,7 @@
 package vault_test
 
+// What operators do about operations and releases.
+
 import (
 	"context"
 	"encoding/json"

@@ -135,7 +135,7 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 	case len(state) > provider.MaxState && out.Kind != provider.OutcomeIssued:
 		return op.State, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state))), nil
 	case out.Kind == provider.OutcomeRetry && op.Failures > 0 && v.now().Sub(op.FailingSince) > v.cfg.MaxFailing:
-		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("Every step since %s came to nothing. The last answer was: %s", op.FailingSince.Format(time.RFC3339), out.Detail)), nil
+		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("Every step since %s has failed. The last answer was: %s", op.FailingSince.Format(time.RFC3339), out.Detail)), nil
 	case out.Kind == provider.OutcomeIssued:
 		if chain, err = v.acceptIssued(ctx, n, h, issuer, req.Issuer, out.Chain); err != nil {
 			return op.State, provider.Failed(provider.CodeIssuerError, "The issuer returned a certificate that cannot be accepted: "+err.Error()), nil

@@ -1,5 +1,7 @@
 package vault_test
 
+// Steps: claims, cancellation, and the end of each operation.
+
 import (
 	"context"
 	"encoding/json"

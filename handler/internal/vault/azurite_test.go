@@ -1,5 +1,7 @@
 package vault_test
 
+// The story on Azurite.
+
 import (
 	"context"
 	"crypto/rand"

@@ -1,5 +1,7 @@
 package vault_test
 
+// A tick that meets more than it can do.
+
 import (
 	"bytes"
 	"context"

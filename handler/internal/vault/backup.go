@@ -172,7 +172,7 @@ func (v *Vault) newBackup(ctx context.Context, n Name, h *head, versions, keys [
 		b.Keys[keyID(r)] = opened[i]
 	}
 	if err == nil && len(b.Keys) < len(needed) {
-		err = fmt.Errorf("of %d private keys of %q there are %d", len(needed), n.text, len(b.Keys))
+		err = fmt.Errorf("%q has %d private keys, of which %d are stored", n.text, len(needed), len(b.Keys))
 	}
 	if err != nil {
 		b.clearKeys()

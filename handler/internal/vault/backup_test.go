@@ -1,5 +1,7 @@
 package vault_test
 
+// Backups, and restores of them.
+
 import (
 	"bytes"
 	"context"
@@ -364,7 +366,7 @@ func TestRestoreForeign(t *testing.T) {
 	}
 }
 
-// TestRestoreIncomplete: what is sealed well may still be no whole certificate.
+// TestRestoreIncomplete: what is sealed well may still lack parts of a certificate.
 func TestRestoreIncomplete(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)

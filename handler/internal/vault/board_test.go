@@ -1,5 +1,7 @@
 package vault_test
 
+// What operators see.
+
 import (
 	"context"
 	"encoding/json"

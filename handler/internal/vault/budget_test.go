@@ -1,5 +1,7 @@
 package vault_test
 
+// How many storage calls each request and an idle tick cost.
+
 import (
 	"context"
 	"fmt"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Cancellation.
+
 import (
 	"context"
 	"testing"

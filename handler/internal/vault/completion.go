@@ -28,14 +28,14 @@ func (v *Vault) completeChain(ctx context.Context, n Name, h *head, issuer provi
 	if source, ok := issuer.(provider.ChainSource); ok {
 		offered, err := v.offered(ctx, source, object)
 		if err != nil {
-			log.WarnContext(ctx, "the CA's own certificates cannot be had", "error", err)
+			log.WarnContext(ctx, "the CA's own certificates could not be fetched", "error", err)
 		}
 		certs.Extend(offered, v.now())
 	}
 	if certs.Lacking() && h.Latest.issuedBy(op) {
 		last, err := v.chain(ctx, h.Latest)
 		if err != nil {
-			log.WarnContext(ctx, "the chain of the last version cannot be had", "error", err)
+			log.WarnContext(ctx, "the chain of the last version could not be read", "error", err)
 		} else {
 			certs.Extend(last[1:], v.now())
 		}

@@ -1,5 +1,7 @@
 package vault_test
 
+// Chains that are completed.
+
 import (
 	"context"
 	"crypto/x509"

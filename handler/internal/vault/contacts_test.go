@@ -1,5 +1,7 @@
 package vault_test
 
+// Contacts.
+
 import (
 	"context"
 	"strings"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Delete, recover and purge.
+
 import (
 	"context"
 	"testing"

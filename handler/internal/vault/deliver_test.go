@@ -1,5 +1,7 @@
 package vault_test
 
+// Deliveries: attempts, dead letters, answers that are lost.
+
 import (
 	"context"
 	"errors"

@@ -3,27 +3,34 @@
 // restored. It knows nothing of HTTP, of Azure or of any CA's protocol. It reads
 // front to back:
 //
-//	name.go policy.go newpolicy.go   what a caller asks for
-//	names.go permitted.go            ... and what of it a provider is to certify
+//	vault.go                         what a Vault is made of
+//	name.go permitted.go             what a caller names, and what of it a provider is to certify
 //	head.go operation.go             what is remembered
 //	create.go                        1. an operation begins: key pair, CSR, intent
 //	pending.go                       2. meanwhile: poll, cancel, delete
-//	tick.go advance.go               3. due work; one step at an issuer
-//	gate.go                          ... and how much at once
-//	chain.go completion.go           ... what it returned: checked, and its chain completed
+//	tick.go gate.go                  3. due work, and how much of it at once
+//	advance.go                       ... one step at an issuer
+//	completion.go                    ... what it returned is checked, and its chain completed
 //	complete.go merge.go             4. a chain becomes the latest version
-//	renewal.go                       5. and so does the next one, by itself
-//	import.go keypair.go             a chain and its key from elsewhere
+//	renewal.go life.go               5. and so does the next one, by itself
+//	import.go                        a chain and its key from elsewhere
 //	read.go update.go delete.go      what there is; soft delete, recover, purge
 //	secret.go key.go                 the backing secret; signatures by the backing key
 //	backup.go restore.go             a certificate with its history, sealed
-//	issuer.go issuers.go             the contract of providers; issuer objects
-//	release.go revocation.go         what an ended operation left at its CA; versions that it is to revoke
-//	board.go actions.go pause.go     what operators see, and what they do about it
+//	issuers.go contacts.go           issuer objects; people to tell
+//	attempt.go                       one try of work that has a row of its own:
+//	release.go revocation.go         ... what an ended operation left at its CA; versions that it is to revoke
 //	event.go expiry.go               what is told to others, and when
 //	deliver.go undelivered.go        ... until they have it
-//	accounts.go challenges.go        what providers keep beyond their operations
-//	change.go rows.go store.go       how all of this is written down
+//	board.go actions.go pause.go     what operators see, and what they do about it
+//	change.go rows.go                how all of this is written down
+//	keyrow.go storedchain.go         ... private keys, chains
+//	errors.go panic.go tags.go time.go
+//
+// What a policy is, its CSR included, is in package policy; reading, ordering and
+// writing chains in package chain; the contract of providers in package provider; the
+// contract of storage in package store; what providers keep beyond their operations in
+// the packages keyring and acme.
 //
 // # An operation
 //
@@ -102,7 +109,7 @@
 //	in a restore                   the head says so and nobody sees it; its due row makes a tick purge it
 //	after advice was asked for     it is asked for again, and another time in the window may be chosen
 //	a renewal that was begun       is an operation like any other
-//	after a release, before its    the release is run again; taking back what is gone is no error
+//	after a release, before its    the release is run again; taking back what is gone is not an error
 //	row is deleted
 //	after a delivery, before its   the event is delivered again after 90 s, under the same ID
 //	row is deleted

@@ -1,5 +1,7 @@
 package vault_test
 
+// Which change tells of which event.
+
 import (
 	"context"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Events about the end of a validity.
+
 import (
 	"context"
 	"crypto/rand"

@@ -1,5 +1,7 @@
 package vault
 
+// The state behind rows, for tests that compare stores.
+
 import (
 	"encoding/json"
 	"errors"

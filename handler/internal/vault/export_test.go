@@ -1,5 +1,7 @@
 package vault
 
+// Invariants of rows, for every search.
+
 import (
 	"bytes"
 	"crypto/x509"

@@ -21,11 +21,11 @@ type gate struct {
 	limit   int             // steps at once
 	running int             // steps
 	renewed int             // renewals begun
-	failing map[string]bool // certificates whose last steps, or deliveries whose last attempts, came to nothing
+	failing map[string]bool // certificates whose last steps, or deliveries whose last attempts, failed
 }
 
 // failuresToPause is how many certificates' steps in a row, of one issuer and
-// with no other outcome between them, must come to nothing.
+// with no other outcome between them, must fail.
 const failuresToPause = 3
 
 // holds reports whether the pause is not over.

@@ -1,5 +1,7 @@
 package vault_test
 
+// How much of one issuer's work ticks do, and when they pause it.
+
 import (
 	"context"
 	"encoding/json"
@@ -213,7 +215,7 @@ func TestOperatorsPauseHolds(t *testing.T) {
 	ca.down = true
 	h.until(until)
 	if pause := h.mustPause("ca"); ca.taken < 2 || pause.By != vault.PausedByOperator {
-		t.Errorf("after the pause %d steps, which is no reason for %+v", ca.taken, pause)
+		t.Errorf("after the pause %d steps, which does not explain %+v", ca.taken, pause)
 	}
 	ca.down = false
 	if _, err := h.ResumeIssuer(ctx, issuerName(t, "ca")); err != nil {

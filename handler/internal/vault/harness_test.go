@@ -1,5 +1,7 @@
 package vault_test
 
+// A vault in memory with a clock, and what tests ask of it.
+
 import (
 	"context"
 	"crypto"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Imports.
+
 import (
 	"context"
 	"crypto"
@@ -258,7 +260,7 @@ func TestImportPreservesOrder(t *testing.T) {
 }
 
 // TestCreateAfterImport: the policy of an import makes the next version, unless
-// its subject is none that can be asked for.
+// its subject cannot be asked for.
 func TestCreateAfterImport(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)

@@ -1,5 +1,7 @@
 package vault
 
+// A tick reads an issuer object once.
+
 import (
 	"testing"
 	"time"

@@ -40,8 +40,8 @@ type Pause struct {
 	Opens  int       `json:"opens,omitempty"` // how often in a row the breaker has opened
 }
 
-// Who pauses an issuer: a person, or ticks that have seen its CA fail again and
-// again.
+// Authors of a pause: a person, or ticks that have seen the issuer's CA fail again
+// and again.
 const (
 	PausedByOperator = "operator"
 	PausedByBreaker  = "breaker"

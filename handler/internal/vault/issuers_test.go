@@ -1,5 +1,7 @@
 package vault_test
 
+// Issuer objects.
+
 import (
 	"context"
 	"encoding/base64"

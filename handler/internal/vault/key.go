@@ -22,7 +22,7 @@ import (
 // Key is the public half of a version's backing key.
 type Key struct {
 	Certificate
-	Type       string           // KeyRSA, KeyEC or their -HSM forms
+	Type       string           // policy.KeyRSA, policy.KeyEC or their -HSM forms
 	Curve      string           // of an EC key: P-256, P-384 or P-521
 	Public     crypto.PublicKey // *rsa.PublicKey or *ecdsa.PublicKey
 	Operations []string         // JWK key_ops (RFC 7517 section 4.3)

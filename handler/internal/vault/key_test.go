@@ -1,5 +1,7 @@
 package vault_test
 
+// Backing keys: what they may do, and their signatures.
+
 import (
 	"context"
 	"crypto"

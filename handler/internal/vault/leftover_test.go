@@ -1,5 +1,7 @@
 package vault_test
 
+// Steps whose result comes after their operation ended.
+
 import (
 	"context"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Operations from create to their end.
+
 import (
 	"context"
 	"crypto"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Merges.
+
 import (
 	"context"
 	"crypto"

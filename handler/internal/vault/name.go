@@ -24,7 +24,7 @@ func ParseName(s string) (Name, error) {
 	return n, err
 }
 
-// ParseIssuerName checks an issuer's name. Self and Unknown are no issuer
+// ParseIssuerName checks an issuer's name. Self and Unknown are not issuer
 // objects.
 func ParseIssuerName(s string) (Name, error) {
 	n, err := parseName(s)

@@ -1,5 +1,7 @@
 package vault
 
+// Names of any form.
+
 import (
 	"errors"
 	"regexp"
@@ -34,7 +36,7 @@ func FuzzParseName(f *testing.F) {
 			}
 			if err != nil {
 				if e, ok := errors.AsType[*field.Error](err); !ok || e.Detail == "" {
-					t.Fatalf("%q: %v is no BadParameter", s, err)
+					t.Fatalf("%q: %v is not a BadParameter", s, err)
 				}
 				continue
 			}

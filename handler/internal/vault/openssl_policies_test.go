@@ -1,5 +1,7 @@
 package vault_test
 
+// Policies that the comparison with OpenSSL draws.
+
 import (
 	"encoding/asn1"
 	"fmt"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Any policy's certificate, as OpenSSL reads it.
+
 import (
 	"bytes"
 	"context"

@@ -49,7 +49,7 @@ type Operation struct {
 	Due          time.Time       `json:"due"`          // when the next step may be taken
 	ClaimedUntil time.Time       `json:"claimedUntil"` // a worker has it until then
 	Claim        int             `json:"claim"`        // counts claims; a result is saved under its own claim only
-	Failures     int             `json:"failures"`     // steps in a row that came to nothing
+	Failures     int             `json:"failures"`     // steps in a row that failed
 	FailingSince time.Time       `json:"failingSince,omitzero"`
 	Answer       string          `json:"answer,omitempty"`
 	State        json.RawMessage `json:"state,omitempty"`    // the provider's

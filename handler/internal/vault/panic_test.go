@@ -1,5 +1,7 @@
 package vault_test
 
+// Panics of providers and destinations.
+
 import (
 	"bytes"
 	"context"

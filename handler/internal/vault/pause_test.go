@@ -1,5 +1,7 @@
 package vault_test
 
+// Pauses of issuers.
+
 import (
 	"strings"
 	"testing"

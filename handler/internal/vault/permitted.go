@@ -13,9 +13,9 @@ import (
 // newCheckers prepares the limits of a Config's providers.
 func newCheckers(cfg Config) (map[string]*names.Checker, error) {
 	checkers := make(map[string]*names.Checker)
-	for provider, permitted := range cfg.Names {
+	for provider, permitted := range cfg.NameConstraints {
 		if cfg.Providers[provider] == nil {
-			return nil, fmt.Errorf("the names of provider %q are limited, and there is none", provider)
+			return nil, fmt.Errorf("the names of provider %q are limited, and the vault does not have this provider", provider)
 		}
 		checker, err := names.NewChecker(permitted, nil)
 		if err != nil {
@@ -35,7 +35,7 @@ func (v *Vault) checkPermitted(provider string, x policy.X509Properties) error {
 	if x.CA {
 		return field.Errorf("policy.x509_props.basic_constraints.ca", "must not be true: names are limited for this issuer, and a CA could certify others")
 	}
-	sans, subject, err := x.Names()
+	sans, subject, err := x.GeneralNames()
 	if err == nil {
 		err = checker.Check(sans)
 	}
@@ -60,7 +60,7 @@ func (v *Vault) checkPermittedLeaf(provider string, leaf *x509.Certificate) erro
 		return nil
 	}
 	if leaf.IsCA {
-		return errors.New("names are limited for this issuer, and the certificate is that of a CA, which could certify others")
+		return errors.New("the names of this issuer are limited, and a CA certificate could certify others")
 	}
 	all, err := names.OfCertificate(leaf)
 	if err == nil {

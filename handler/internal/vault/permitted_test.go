@@ -1,5 +1,7 @@
 package vault_test
 
+// Limits on names, at create and at issuance.
+
 import (
 	"context"
 	"crypto/x509"
@@ -31,7 +33,7 @@ var limits = &names.Permitted{
 func (h *harness) limit(issuers map[string]provider.Provider, provider string, permitted *names.Permitted) {
 	h.t.Helper()
 	h.Vault = open(h.t, h.store, h.clock, issuers, func(cfg *vault.Config) {
-		cfg.Names = map[string]*names.Permitted{provider: permitted}
+		cfg.NameConstraints = map[string]*names.Permitted{provider: permitted}
 	})
 }
 
@@ -139,10 +141,10 @@ func TestIssuedLeafIsLimited(t *testing.T) {
 		`names are limited for this issuer: DNS name "example.com" is not permitted`: {
 			&names.Permitted{DNSDomains: []string{"example.org"}}, func(*x509.Certificate) {},
 		},
-		`DNS name "example.com" is not permitted, as none is`: {
+		`DNS name "example.com" is not permitted: no name of this kind is`: {
 			&names.Permitted{EmailDomains: []string{"example.com"}}, func(c *x509.Certificate) { c.Subject = pkix.Name{} },
 		},
-		"which could certify others": {
+		"a CA certificate could certify others": {
 			limits, func(c *x509.Certificate) { c.BasicConstraintsValid, c.IsCA = true, true },
 		},
 	} {
@@ -177,7 +179,7 @@ func TestLimitsOfNoProvider(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	for limited, permitted := range map[string]*names.Permitted{"nobody": limits, "test": {DNSDomains: []string{"*.example.com"}}} {
-		cfg := vault.Config{Store: h.store, Seal: testSealer(t).Seal, Open: testSealer(t).Open, Names: map[string]*names.Permitted{limited: permitted}}
+		cfg := vault.Config{Store: h.store, Seal: testSealer(t).Seal, Open: testSealer(t).Open, NameConstraints: map[string]*names.Permitted{limited: permitted}}
 		cfg.Providers = map[string]provider.Provider{"self": &stepping{}, "test": &stepping{}}
 		if _, err := vault.New(cfg); err == nil || !strings.Contains(err.Error(), limited) {
 			t.Errorf("%s: %v", limited, err)

@@ -1,5 +1,7 @@
 package vault_test
 
+// The version that a request follows.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Providers in ticks: steps, budgets, panics.
+
 import (
 	"context"
 	"crypto/ecdsa"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Purge protection.
+
 import (
 	"context"
 	"testing"

@@ -89,7 +89,7 @@ func (v *Vault) releaseLost(ctx context.Context, n Name, op *Operation, state js
 		err = v.releaseAfterEnd(ctx, n, op, state)
 	}
 	if err != nil {
-		v.cfg.Log.ErrorContext(ctx, "what a lost step did is not recorded", "certificate", n.text, "request_id", op.RequestID, "error", err)
+		v.cfg.Log.ErrorContext(ctx, "the effect of a lost step was not recorded", "certificate", n.text, "request_id", op.RequestID, "error", err)
 	}
 }
 

@@ -21,9 +21,9 @@ import (
 // becomes the latest, it begins anew.
 type renewal struct {
 	Version  string    `json:"version"`            // the latest one
-	Failures int       `json:"failures,omitempty"` // renewals in a row that came to nothing
+	Failures int       `json:"failures,omitempty"` // renewals in a row that failed
 	After    time.Time `json:"after,omitzero"`     // the next one is not begun before
-	Reason   string    `json:"reason,omitempty"`   // why the last came to nothing
+	Reason   string    `json:"reason,omitempty"`   // why the last one failed
 	Ask      time.Time `json:"ask,omitzero"`       // when to ask the CA when to renew; zero: it is not asked
 	Advice   *advice   `json:"advice,omitempty"`   // what it said last
 }
@@ -39,9 +39,9 @@ type advice struct {
 // Times of renewals.
 const (
 	renewalGap    = 24 * time.Hour     // between a version and its renewal at least, whatever policy and CA say
-	mergeTime     = 7 * 24 * time.Hour // left to a person after an operation of his that failed or was cancelled
-	lastDay       = 24 * time.Hour     // before expiry, when nothing is left to him any more
-	firstRetry    = time.Hour          // after a renewal came to nothing; doubling
+	mergeTime     = 7 * 24 * time.Hour // left to a person after their operation failed or was cancelled
+	lastDay       = 24 * time.Hour     // before expiry, when nothing is left to that person any more
+	firstRetry    = time.Hour          // after a failed renewal; doubling
 	maxRetry      = 24 * time.Hour
 	maxAskAgain   = 24 * time.Hour
 	usualAskAgain = 6 * time.Hour
@@ -145,8 +145,8 @@ func (v *Vault) renew(ctx context.Context, n Name, issuers *issuerCache) (bool, 
 }
 
 // beginRenewal begins an operation as Create does, with the certificate's policy
-// and the latest version's tags. What Create would refuse is a renewal that came
-// to nothing.
+// and the latest version's tags. What Create would refuse is a failed
+// renewal.
 func (v *Vault) beginRenewal(ctx context.Context, n Name, h *head) error {
 	requestID := v.newID()
 	h, err := v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {

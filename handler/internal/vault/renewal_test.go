@@ -1,5 +1,7 @@
 package vault_test
 
+// Renewals: when, how often, and what prevents them.
+
 import (
 	"context"
 	"crypto/x509"
@@ -314,7 +316,7 @@ func TestRenewalThatCannotBegin(t *testing.T) {
 	}
 }
 
-// TestRenewalLeavesWhatAPersonMayMerge: a request of a person that failed is his
+// TestRenewalLeavesWhatAPersonMayMerge: a failed request of a person is left to that person
 // for a week, or until the last day.
 func TestRenewalLeavesWhatAPersonMayMerge(t *testing.T) {
 	t.Parallel()
@@ -485,7 +487,7 @@ func TestStepsThatComeToNothingEnd(t *testing.T) {
 		h.mustTick()
 	}
 	op := h.mustOperation("web")
-	if want := "Every step since 2026-03-01T13:00:00Z came to nothing. The last answer was: the zone is gone"; op.Status != vault.StatusFailed || op.Error.Message != want {
+	if want := "Every step since 2026-03-01T13:00:00Z has failed. The last answer was: the zone is gone"; op.Status != vault.StatusFailed || op.Error.Message != want {
 		t.Errorf("after three days the operation is %s, error %+v, want %q", op.Status, op.Error, want)
 	}
 	if _, err := h.RetryOperation(context.Background(), name(t, "web"), "", ""); err != nil {

@@ -1,5 +1,7 @@
 package vault_test
 
+// Restores that are killed, fail, race or are taken back.
+
 import (
 	"context"
 	"errors"

@@ -55,9 +55,9 @@ func (r *Revocation) due() []due {
 }
 
 // Revoke asks the issuer that obtained a version to revoke it, for a CRLReason of
-// RFC 5280 section 5.3.1. What was asked for before goes on, and is tried again
-// if it was given up. The version itself stays as it is, enabled or not: who
-// still uses it decides when it goes.
+// RFC 5280 section 5.3.1. A revocation that was asked for before goes on, and
+// is tried again if it was given up. The version itself stays as it is, enabled or
+// not: its users decide when it goes.
 func (v *Vault) Revoke(ctx context.Context, n Name, version string, reason int) (Revocation, error) {
 	h, ver, err := v.headAndVersion(ctx, n, version)
 	if err != nil {

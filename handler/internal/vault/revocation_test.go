@@ -1,5 +1,7 @@
 package vault_test
 
+// Revocations.
+
 import (
 	"context"
 	"crypto/x509"
@@ -127,7 +129,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// TestRevocationIsGivenUp when there is no use in trying, and after a week. It
+// TestRevocationIsGivenUp when another attempt cannot succeed, and after a week. It
 // stays on the board, and can be asked for again.
 func TestRevocationIsGivenUp(t *testing.T) {
 	t.Parallel()

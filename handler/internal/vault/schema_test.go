@@ -1,5 +1,7 @@
 package vault_test
 
+// Rows of a newer program.
+
 import (
 	"bytes"
 	"strings"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Scripts of workers under every interleaving.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Backing secrets, as OpenSSL and Java read them.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Ticks of a vault that holds much.
+
 import (
 	"fmt"
 	"testing"

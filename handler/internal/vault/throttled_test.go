@@ -1,5 +1,7 @@
 package vault_test
 
+// Storage that asks for fewer requests.
+
 import (
 	"context"
 	"testing"

@@ -195,7 +195,7 @@ func (t *tick) work(ctx context.Context, items []due) (started int) {
 	}
 }
 
-// finish counts an item, and sets it aside when it came to nothing.
+// finish counts an item, and sets it aside when it failed.
 func (t *tick) finish(ctx context.Context, d due, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

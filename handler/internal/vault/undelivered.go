@@ -58,6 +58,7 @@ type Delivery struct {
 	Destination string // name
 }
 
+// String is the name of the delivery: the event's ID, a colon and the destination.
 func (d Delivery) String() string { return deliveryName(d.EventID, d.Destination) }
 
 // RetryEvent has the next tick deliver an event that was given up, or that waits

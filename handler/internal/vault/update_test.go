@@ -1,5 +1,7 @@
 package vault_test
 
+// Updates of versions and policies.
+
 import (
 	"context"
 	"maps"

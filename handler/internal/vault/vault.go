@@ -25,7 +25,7 @@ type Vault struct {
 	checkers map[string]*names.Checker // by provider; without one names are not limited
 }
 
-// Config is what a Vault is made of. Store, Seal, Open and Issuers are required.
+// Config is what a Vault is made of. Store, Seal, Open and Providers are required.
 type Config struct {
 	// Store keeps the rows and blobs of this vault.
 	Store store.Store
@@ -35,13 +35,13 @@ type Config struct {
 	// three only. A failure that may pass is an *Error with Reason Unavailable.
 	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
 
-	// Issuers are the providers by lower-case provider name. "self" signs
+	// Providers are the kinds of CA by lower-case name. "self" signs
 	// certificates of the issuer Self.
 	Providers map[string]provider.Provider
 
-	// Names are what may be certified through a provider of Issuers, by its name;
-	// one that is not here is not limited.
-	Names map[string]*names.Permitted
+	// NameConstraints are what may be certified through one of the Providers, by
+	// its name; one that is not here is not limited.
+	NameConstraints map[string]*names.Permitted
 
 	// Destinations are told of events, by name; nil: nobody is.
 	Destinations map[string]Destination
@@ -68,11 +68,11 @@ type Config struct {
 	// zero.
 	RenewalLimit int
 
-	// MaxFailing ends an operation whose every step came to nothing for so long;
+	// MaxFailing ends an operation whose every step failed for so long;
 	// 3 days when zero.
 	MaxFailing time.Duration
 
-	// NewKey makes a key pair; GenerateKey when nil.
+	// NewKey makes a key pair; policy.GenerateKey when nil.
 	NewKey func(policy.KeyProperties) (crypto.Signer, error)
 
 	// Now is the clock, Sleep waits on it until ctx ends; the real ones when

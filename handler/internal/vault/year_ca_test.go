@@ -1,5 +1,7 @@
 package vault_test
 
+// The CAs of the simulated year.
+
 import (
 	"context"
 	"crypto/x509"

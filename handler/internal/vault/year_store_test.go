@@ -1,5 +1,7 @@
 package vault_test
 
+// The storage of the simulated year.
+
 import (
 	"context"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package vault_test
 
+// A simulated year of a vault with many certificates.
+
 import (
 	"cmp"
 	"context"
@@ -109,7 +111,7 @@ func TestYear(t *testing.T) {
 		ca := y.cas[issuer]
 		// Those that were begun before the CA was paused: where few are due at a
 		// time it takes some tens of them, each tried again within an hour, until
-		// three come to nothing in one tick. Then hardly any follow.
+		// three fail in one tick. Then hardly any follow.
 		const begun = 8 * renewalLimit
 		peak := slices.Max(slices.Collect(maps.Values(ca.renewals)))
 		if most := 60*renewalLimit + begun; peak > most {
@@ -302,7 +304,7 @@ func (y *year) next(last time.Time, idle bool) time.Time {
 	return next
 }
 
-// ask sends the next person's request; he asks again in ten minutes if the vault
+// ask sends the next person's request; they ask again in ten minutes if the vault
 // is out of order.
 func (y *year) ask() {
 	r := y.requests[0]

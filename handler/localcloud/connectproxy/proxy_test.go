@@ -1,5 +1,7 @@
 package connectproxy_test
 
+// The proxy leads to vaults only, and tunnels end with it.
+
 import (
 	"bufio"
 	"bytes"

@@ -1,5 +1,7 @@
 package frontdoor_test
 
+// Requests and answers arrive at the host as they were sent.
+
 import (
 	"bufio"
 	"bytes"

@@ -1,5 +1,7 @@
 package identity_test
 
+// Tokens of the local identity, as an official client gets them.
+
 import (
 	"crypto/rsa"
 	"encoding/base64"

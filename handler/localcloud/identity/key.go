@@ -28,7 +28,7 @@ const (
 type Directory struct {
 	key *rsa.PrivateKey
 	// header is the secret that App Service gives its applications in
-	// IDENTITY_HEADER; only who sends it gets a token.
+	// IDENTITY_HEADER; only a request that has it gets a token.
 	header string
 }
 

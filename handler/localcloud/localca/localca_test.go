@@ -1,5 +1,7 @@
 package localca_test
 
+// The local authority: its names, its files, its end.
+
 import (
 	"crypto/rand"
 	"crypto/tls"

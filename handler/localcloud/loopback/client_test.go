@@ -1,5 +1,7 @@
 package loopback_test
 
+// The client of servers on this machine.
+
 import (
 	"crypto/x509"
 	"net/http"

@@ -1,5 +1,7 @@
 package loopback_test
 
+// Servers on this machine: ports, TLS, stopping.
+
 import (
 	"context"
 	"crypto/tls"

@@ -1,5 +1,7 @@
 package state_test
 
+// Files that only their owner reads.
+
 import (
 	"os"
 	"path/filepath"

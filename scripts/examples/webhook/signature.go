@@ -32,7 +32,7 @@ func verify(r *http.Request, body []byte, keyID string, secret []byte, now time.
 	sum := sha256.Sum256(body)
 	digest := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
 	if r.Header.Get("Content-Digest") != digest {
-		return errors.New("Content-Digest is not that of the body")
+		return errors.New("Content-Digest does not match the body")
 	}
 	mac := hmac.New(sha256.New, secret)
 	fmt.Fprintf(mac, "\"@method\": %s\n\"@authority\": %s\n\"@path\": %s\n\"content-digest\": %s\n\"@signature-params\": %s",

@@ -1,5 +1,7 @@
 package azurite_test
 
+// Azurite as a process.
+
 import (
 	"bytes"
 	"context"

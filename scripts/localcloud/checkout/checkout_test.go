@@ -1,5 +1,7 @@
 package checkout_test
 
+// The working copy and its lock.
+
 import (
 	"context"
 	"errors"

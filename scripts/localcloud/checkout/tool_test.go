@@ -1,5 +1,7 @@
 package checkout
 
+// Tools that are made once.
+
 import (
 	"context"
 	"errors"

@@ -35,7 +35,7 @@ func (h *Host) serveAdmin(w http.ResponseWriter, r *http.Request, path string) b
 	return true
 }
 
-// forAdmins serves who has the master key.
+// forAdmins serves a request that has the master key.
 func (h *Host) forAdmins(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
 	if !h.cfg.Keys.allow(r, adminLevel, "") {
 		w.WriteHeader(http.StatusUnauthorized)

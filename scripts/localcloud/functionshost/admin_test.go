@@ -1,5 +1,7 @@
 package functionshost_test
 
+// The admin endpoint.
+
 import (
 	"encoding/json"
 	"net/http"

@@ -1,5 +1,7 @@
 package functionshost_test
 
+// Apps: which functions there are, and which one a request matches.
+
 import (
 	"os"
 	"path/filepath"

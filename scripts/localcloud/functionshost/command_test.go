@@ -1,5 +1,7 @@
 package functionshost
 
+// The handler's command line, settings and output.
+
 import (
 	"slices"
 	"strings"

@@ -1,5 +1,7 @@
 package functionshost_test
 
+// Requests to functions, by both ways of forwarding.
+
 import (
 	"context"
 	"io"

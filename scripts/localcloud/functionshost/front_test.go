@@ -1,5 +1,7 @@
 package functionshost_test
 
+// Function keys, the homepage, and what is not found.
+
 import (
 	"slices"
 	"strings"

@@ -1,5 +1,7 @@
 package functionshost
 
+// host.json.
+
 import (
 	"os"
 	"path/filepath"

@@ -1,5 +1,7 @@
 package functionshost_test
 
+// Invocations as JSON: envelopes and replies.
+
 import (
 	"encoding/json"
 	"net/http"

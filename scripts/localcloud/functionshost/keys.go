@@ -17,7 +17,7 @@ type Keys struct {
 	Functions map[string][]string // by function name: each opens that function
 }
 
-// An authLevel is who may call an HTTP function.
+// An authLevel decides who may call an HTTP function.
 type authLevel string
 
 const (

@@ -1,5 +1,7 @@
 package functionshost_test
 
+// The handler that the tests' host starts: this test program.
+
 import (
 	"context"
 	"encoding/json"

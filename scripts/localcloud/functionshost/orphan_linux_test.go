@@ -1,5 +1,7 @@
 package functionshost_test
 
+// The handler ends with its host.
+
 import (
 	"bufio"
 	"net"

@@ -1,5 +1,7 @@
 package functionshost
 
+// Paths and queries as ASP.NET reads them.
+
 import (
 	"net/url"
 	"slices"

@@ -1,5 +1,7 @@
 package functionshost
 
+// Ports that are reserved for the handler.
+
 import (
 	"net"
 	"strconv"
@@ -35,7 +37,7 @@ func TestReservedPortsAreNotGivenAway(t *testing.T) {
 	}
 }
 
-// TestReservePort checks that a reserved port can be listened on by who knows
+// TestReservePort checks that a reserved port can be listened on by a process that knows
 // it, and again after that.
 func TestReservePort(t *testing.T) {
 	t.Parallel()

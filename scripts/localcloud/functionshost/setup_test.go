@@ -1,5 +1,7 @@
 package functionshost_test
 
+// An app in a folder, and a host that serves it.
+
 import (
 	"bytes"
 	"context"

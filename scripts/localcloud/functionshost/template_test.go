@@ -1,5 +1,7 @@
 package functionshost
 
+// Route templates and constraints.
+
 import "testing"
 
 func TestParseTemplateRefuses(t *testing.T) {

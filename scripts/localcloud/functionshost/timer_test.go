@@ -1,5 +1,7 @@
 package functionshost
 
+// Timers under a simulated clock.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package functionshost_test
 
+// The handler's process: start, end, restart.
+
 import (
 	"context"
 	"log/slog"

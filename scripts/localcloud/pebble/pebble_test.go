@@ -1,5 +1,7 @@
 package pebble_test
 
+// Pebble as a process.
+
 import (
 	"context"
 	"crypto/tls"

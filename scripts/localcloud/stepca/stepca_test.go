@@ -1,5 +1,7 @@
 package stepca_test
 
+// step-ca as a process.
+
 import (
 	"crypto/tls"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package supervise_test
 
+// Groups of members that start and stop together.
+
 import (
 	"bytes"
 	"context"

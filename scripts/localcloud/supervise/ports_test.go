@@ -1,5 +1,7 @@
 package supervise_test
 
+// Fixed ports, and free ones.
+
 import (
 	"context"
 	"errors"

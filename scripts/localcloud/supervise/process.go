@@ -102,7 +102,7 @@ func (p *Process) Stop() error {
 }
 
 // signal sends sig to a process, or to a group by its negative id. One that is
-// already gone is no error.
+// already gone is not an error.
 func signal(pid int, sig syscall.Signal) error {
 	if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("sending %v to %d: %w", sig, pid, err)

@@ -1,5 +1,7 @@
 package supervise_test
 
+// Processes that end with all their descendants.
+
 import (
 	"bytes"
 	"errors"

@@ -1,5 +1,7 @@
 package supervise_test
 
+// Waiting until a process is ready.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package bundle_test
 
+// The package that is built for Azure.
+
 import (
 	"archive/zip"
 	"bytes"

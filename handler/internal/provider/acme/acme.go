@@ -49,10 +49,10 @@ type Directory struct {
 // asked for as /.well-known/acme-challenge/TOKEN. RFC 8555 section 8.3.
 type Tokens struct {
 	// Put publishes a key authorization under its token: letters, digits, - and
-	// _, at most 128. Putting it again is no error.
+	// _, at most 128. Putting it again is not an error.
 	Put func(ctx context.Context, token, keyAuthorization string) error
 
-	// Remove ends that. Removing what is not there is no error.
+	// Remove ends that. Removing a missing one is not an error.
 	Remove func(ctx context.Context, token string) error
 }
 

@@ -1,5 +1,7 @@
 package acme_test
 
+// TXT records in Azure DNS.
+
 import (
 	"net/http"
 	"strconv"

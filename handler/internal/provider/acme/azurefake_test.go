@@ -1,5 +1,7 @@
 package acme_test
 
+// A fake of Azure DNS's REST API.
+
 import (
 	"encoding/json"
 	"fmt"

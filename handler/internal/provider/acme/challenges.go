@@ -45,7 +45,7 @@ func (c Challenges) Put(ctx context.Context, token, keyAuthorization string) err
 	return err
 }
 
-// Remove ends that. Removing what is not there is no error.
+// Remove ends that. Removing a missing one is not an error.
 func (c Challenges) Remove(ctx context.Context, token string) error {
 	key, err := challengeKey(token)
 	if err != nil {

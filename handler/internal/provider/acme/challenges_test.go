@@ -1,5 +1,7 @@
 package acme_test
 
+// Files of HTTP-01, kept as rows.
+
 import (
 	"context"
 	"errors"

@@ -80,7 +80,7 @@ func (p *Provider) checkNames(x policy.X509Properties) error {
 	case n == 0:
 		return field.Errorf(sans, "has neither a DNS name nor an IP address: a CA that speaks ACME (%s) certifies nothing else", p.host)
 	case n > maxNames || n*proofBytes+bytes > provider.MaxState-maxProofBytes:
-		return field.Errorf(sans, "has %d names of %d characters: one order takes at most %d, and less of very long ones", n, bytes, maxNames)
+		return field.Errorf(sans, "has %d names of %d characters: one order takes at most %d, and fewer long ones", n, bytes, maxNames)
 	}
 	return nil
 }

@@ -1,5 +1,7 @@
 package acme_test
 
+// What is refused before an order.
+
 import (
 	"errors"
 	"fmt"
@@ -46,8 +48,8 @@ func TestCheckPolicy(t *testing.T) {
 		{name: "host names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns("a.test", "*.a.test")}}},
 		{name: "subject only", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=a.test"}}},
 		{name: "subject is an address", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=192.0.2.1"}}},
-		{name: "subject is no name", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=Web Server", SANs: dns("a.test")}}, field: "policy.x509_props.subject", detail: `"Web Server"`},
-		{name: "subject has one that is no name", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=a.test, CN=localhost"}}, field: "policy.x509_props.subject", detail: `"localhost"`},
+		{name: "subject is not a name", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=Web Server", SANs: dns("a.test")}}, field: "policy.x509_props.subject", detail: `"Web Server"`},
+		{name: "subject has one that is not a name", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=a.test, CN=localhost"}}, field: "policy.x509_props.subject", detail: `"localhost"`},
 		{name: "no name", policy: policy.Policy{X509: policy.X509Properties{Subject: "O=a"}}, field: sans, detail: "neither a DNS name nor an IP address"},
 		{name: "subject has none", policy: policy.Policy{X509: policy.X509Properties{Subject: "O=a", SANs: dns("a.test")}}},
 		{name: "address", policy: policy.Policy{X509: policy.X509Properties{SANs: &policy.SANs{IPAddresses: []string{"192.0.2.1"}}}}},
@@ -58,7 +60,7 @@ func TestCheckPolicy(t *testing.T) {
 		{name: "100 names, one of them the subject's too", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=HOST-7.example.test", SANs: dns(many[:100]...)}}},
 		{name: "101 names, one of them the subject's", policy: policy.Policy{X509: policy.X509Properties{Subject: "CN=a.test", SANs: dns(many[:100]...)}}, field: sans, detail: "101 names"},
 		{name: "101 names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns(many...)}}, field: sans, detail: "101 names"},
-		{name: "long names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns(long...)}}, field: sans, detail: "very long ones"},
+		{name: "long names", policy: policy.Policy{X509: policy.X509Properties{SANs: dns(long...)}}, field: sans, detail: "fewer long ones"},
 		{name: "CA", policy: policy.Policy{X509: policy.X509Properties{CA: true}}, field: "policy.x509_props.basic_constraints.ca", detail: "end entities"},
 		{name: "RSA", policy: policy.Policy{Key: policy.KeyProperties{Type: policy.KeyRSA, Size: 4096}}},
 		{name: "P-384", policy: policy.Policy{Key: policy.KeyProperties{Type: policy.KeyEC, Curve: "P-384"}}},

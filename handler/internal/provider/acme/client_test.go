@@ -1,5 +1,7 @@
 package acme_test
 
+// A CA that misbehaves on the wire.
+
 import (
 	"context"
 	"crypto/x509"

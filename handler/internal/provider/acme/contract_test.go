@@ -1,5 +1,7 @@
 package acme_test
 
+// The contract of providers, with Pebble as the CA.
+
 import (
 	"crypto/rand"
 	"encoding/base64"

@@ -1,5 +1,7 @@
 package acme_test
 
+// Lost replies, killed processes, two workers.
+
 import (
 	"bytes"
 	"context"

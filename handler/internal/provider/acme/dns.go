@@ -47,7 +47,7 @@ type DNS struct {
 }
 
 // zone is where TXT records at a name and below are written. Both changes may
-// come again; what is done already is no error.
+// come again; what is done already is not an error.
 type zone interface {
 	add(ctx context.Context, name string, values []string) error
 	remove(ctx context.Context, name string, values []string) error

@@ -1,5 +1,7 @@
 package acme_test
 
+// Faults between the provider and Pebble.
+
 import (
 	"context"
 	"crypto/rand"

@@ -1,5 +1,7 @@
 package acme_test
 
+// A provider with Pebble, DNS and a clock, and operations on it.
+
 import (
 	"bytes"
 	"context"

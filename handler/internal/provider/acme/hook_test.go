@@ -1,5 +1,7 @@
 package acme_test
 
+// TXT records by a web hook.
+
 import (
 	"context"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package acme_test
 
+// Certificates from Pebble, by each way to prove a name.
+
 import (
 	"context"
 	"crypto/x509"
@@ -237,9 +239,9 @@ func TestProfile(t *testing.T) {
 func TestNoWayToProve(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t, quick)
-	s.request("127.0.0.1").failure(provider.CodeIssuerError, "no way to prove 127.0.0.1", "offers http-01, tls-alpn-01: HTTP-01 is not configured")
+	s.request("127.0.0.1").failure(provider.CodeIssuerError, "127.0.0.1 cannot be proven to", "offers http-01, tls-alpn-01: HTTP-01 is not configured")
 	s.cfg.Tokens, s.dns = tokens(), acme.DNSConfig{}
-	s.request("*.nowhere.test").failure(provider.CodeIssuerError, "no way to prove *.nowhere.test", "dns-01", "DNS is not configured")
+	s.request("*.nowhere.test").failure(provider.CodeIssuerError, "*.nowhere.test cannot be proven to", "dns-01", "DNS is not configured")
 }
 
 func TestStandingRecord(t *testing.T) {

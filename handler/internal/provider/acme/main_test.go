@@ -1,5 +1,7 @@
 package acme_test
 
+// Pebble, started once for all tests.
+
 import (
 	"bytes"
 	"context"

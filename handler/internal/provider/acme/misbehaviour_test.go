@@ -1,5 +1,7 @@
 package acme_test
 
+// Answers that a CA should not give, put into Pebble's.
+
 import (
 	"context"
 	"crypto/x509"
@@ -55,7 +57,7 @@ func replace(pattern, with string, times int32) func(string) string {
 func TestOnlyDNS01WithoutAZone(t *testing.T) {
 	t.Parallel()
 	s := rewritten(t, quick, authorizationPath, replace("dns-persist-01", "dns-future-01", 0))
-	s.request("*.outside.test").failure(provider.CodeIssuerError, "no way to prove *.outside.test",
+	s.request("*.outside.test").failure(provider.CodeIssuerError, "*.outside.test cannot be proven to",
 		"no configured zone (blocked.test, delegated.test, example.test) holds _acme-challenge.outside.test")
 	s.dns.Hooks = nil
 	s.request("*.outside.test").failure(provider.CodeIssuerError, "(there is none)")
@@ -65,7 +67,7 @@ func TestTokenThatIsNone(t *testing.T) {
 	t.Parallel()
 	s := rewritten(t, quick, authorizationPath, replace(`"token": "`, `"token": "../`, 0))
 	s.cfg.Tokens = tokens()
-	s.request("token.test").failure(provider.CodeIssuerError, "a token that is none", "../")
+	s.request("token.test").failure(provider.CodeIssuerError, "a token of the wrong form", "../")
 }
 
 func TestProfilesThatAreNotOffered(t *testing.T) {

@@ -39,7 +39,7 @@ func (s *step) placeOrder(ctx context.Context) (provider.Outcome, error) {
 	order, err := s.client.NewOrder(ctx, s.account, acmez.Order{Identifiers: names, Profile: profile, Replaces: replaces})
 	if replaces != "" && refusesReplacement(err) {
 		s.state.Unlinked = true
-		return next(fmt.Sprintf("The order will not say which certificate it replaces: %v", err)), nil
+		return next(fmt.Sprintf("The order does not name the certificate that it replaces: %v", err)), nil
 	}
 	if err != nil {
 		return provider.Outcome{}, fmt.Errorf("placing an order: %w", err)
@@ -162,7 +162,7 @@ func (s *step) authorization(ctx context.Context, of proof) (acmez.Authorization
 func (p *Provider) getOrder(ctx context.Context, account acmez.Account, u string) (acmez.Order, error) {
 	order, err := p.client.GetOrder(ctx, account, acmez.Order{Location: u})
 	if err == nil && order.Status == "" {
-		err = fmt.Errorf("%s answers with something that is no order", p.host)
+		err = fmt.Errorf("%s did not answer with an order", p.host)
 	}
 	if err != nil {
 		return acmez.Order{}, fmt.Errorf("looking at the order: %w", err)
@@ -175,7 +175,7 @@ func (p *Provider) getOrder(ctx context.Context, account acmez.Account, u string
 func (p *Provider) getAuthorization(ctx context.Context, account acmez.Account, u string) (acmez.Authorization, error) {
 	authorization, err := p.client.GetAuthorization(ctx, account, u)
 	if err == nil && authorization.Status == "" {
-		err = fmt.Errorf("%s answers with something that is no authorization", p.host)
+		err = fmt.Errorf("%s did not answer with an authorization", p.host)
 	}
 	if err != nil {
 		return acmez.Authorization{}, fmt.Errorf("looking at an authorization: %w", err)

@@ -61,7 +61,7 @@ func (s *step) choose(ctx context.Context, a acmez.Authorization) (proof, error)
 	}
 	if c, ok := challenge(a, acmez.ChallengeTypeHTTP01); ok && s.cfg.Tokens.Put != nil {
 		if !token.MatchString(c.Token) {
-			return proof{}, refuse(provider.CodeIssuerError, "%s sent a token that is none: %.100q", s.host, c.Token)
+			return proof{}, refuse(provider.CodeIssuerError, "%s sent a token of the wrong form: %.100q", s.host, c.Token)
 		}
 		return proof{Type: c.Type, Name: c.Token}, nil
 	}
@@ -113,6 +113,6 @@ func (p *Provider) unprovable(a acmez.Authorization) error {
 	}
 	slices.Sort(offers)
 	slices.Sort(lacks)
-	return refuse(provider.CodeIssuerError, "There is no way to prove %s to %s, which offers %s: %s.",
+	return refuse(provider.CodeIssuerError, "%s cannot be proven to %s, which offers %s: %s.",
 		a.IdentifierValue(), p.host, strings.Join(offers, ", "), strings.Join(lacks, "; "))
 }

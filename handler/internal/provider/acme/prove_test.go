@@ -1,5 +1,7 @@
 package acme_test
 
+// Proofs and orders that go another way than usual.
+
 import (
 	"fmt"
 	"net/http"

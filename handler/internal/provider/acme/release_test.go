@@ -1,5 +1,7 @@
 package acme_test
 
+// What is taken back after an operation ended.
+
 import (
 	"context"
 	"net/http"

@@ -1,5 +1,7 @@
 package acme_test
 
+// Renewal information, replacement and revocation.
+
 import (
 	"crypto/x509"
 	"errors"
@@ -72,7 +74,9 @@ func TestReplaces(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t, quick)
 	first := s.request("replaced.example.test").issue()[0]
-	unlinked := func(out provider.Outcome) bool { return strings.Contains(out.Detail, "which certificate it replaces") }
+	unlinked := func(out provider.Outcome) bool {
+		return strings.Contains(out.Detail, "does not name the certificate that it replaces")
+	}
 
 	second := s.request("replaced.example.test")
 	second.req.Predecessor = first.Raw

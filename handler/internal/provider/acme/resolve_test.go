@@ -1,5 +1,7 @@
 package acme_test
 
+// Where records are looked for, with name servers that tests control.
+
 import (
 	"context"
 	"errors"

@@ -11,8 +11,8 @@ import (
 )
 
 // Revoke revokes a certificate that was obtained with the issuer object's
-// account. reason is a CRLReason (RFC 5280 section 5.3.1). That it is revoked
-// already is no error. RFC 8555 section 7.6.
+// account. reason is a CRLReason (RFC 5280 section 5.3.1). A certificate that is
+// revoked already is not an error. RFC 8555 section 7.6.
 func (p *Provider) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
 	account, err := p.lookUp(ctx, issuer)
 	if err != nil {

@@ -137,7 +137,7 @@ func parseProcessorComment(body []byte) string {
 // parseChain reads certificates in PEM, in any order, and returns the chain of the
 // one that has the public key spki: leaf first, each with its issuer behind it, the
 // root last where it is there. What belongs to no such chain is left out. A leaf
-// alone is no chain.
+// alone is not a chain.
 func parseChain(body, spki []byte) ([][]byte, error) {
 	var rest []*x509.Certificate
 	for {

@@ -1,5 +1,7 @@
 package digicert
 
+// Answers and states of any form.
+
 import (
 	"bytes"
 	"crypto/x509"

@@ -14,7 +14,7 @@ import (
 
 // Cancel cancels the operation's order, if it has one. An order that was issued,
 // or that CertCentral does not cancel, goes on.
-func (i *Issuer) Cancel(ctx context.Context, req provider.Request, saved json.RawMessage) (json.RawMessage, bool, error) {
+func (p *Provider) Cancel(ctx context.Context, req provider.Request, saved json.RawMessage) (json.RawMessage, bool, error) {
 	s, err := decodeState(saved)
 	if err != nil {
 		return saved, false, err
@@ -22,18 +22,18 @@ func (i *Issuer) Cancel(ctx context.Context, req provider.Request, saved json.Ra
 	if s.Intent != nil && s.Intent.own(req) {
 		s.Intent = nil // nothing was sent, and nobody will
 	}
-	orders, err := i.orders(ctx, req, s)
+	orders, err := p.orders(ctx, req, s)
 	if err != nil {
 		return s.encode(), false, err
 	}
 	for _, o := range orders {
 		if s.Order == 0 {
-			s.learn(o.ID, i.cfg.Now())
+			s.learn(o.ID, p.cfg.Now())
 		}
-		gone, err := i.withdraw(ctx, req, o)
+		gone, err := p.withdraw(ctx, req, o)
 		switch {
 		case refused(err):
-			i.cfg.Log.WarnContext(ctx, "an order is not cancelled", "order", o.ID, "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name, "error", err)
+			p.cfg.Log.WarnContext(ctx, "an order is not cancelled", "order", o.ID, "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name, "error", err)
 			return s.encode(), false, nil
 		case err != nil || !gone:
 			return s.encode(), false, err
@@ -45,22 +45,22 @@ func (i *Issuer) Cancel(ctx context.Context, req provider.Request, saved json.Ra
 // Release cancels what orders an operation has left that ended otherwise. A
 // certificate that was issued meanwhile stays valid: nobody has its private key but
 // this vault, where it may still be merged.
-func (i *Issuer) Release(ctx context.Context, req provider.Request, saved json.RawMessage) error {
+func (p *Provider) Release(ctx context.Context, req provider.Request, saved json.RawMessage) error {
 	s, err := decodeState(saved)
 	if err != nil {
 		return err
 	}
-	orders, err := i.orders(ctx, req, s)
+	orders, err := p.orders(ctx, req, s)
 	if err != nil {
 		return err
 	}
 	for _, o := range orders {
-		gone, err := i.withdraw(ctx, req, o)
+		gone, err := p.withdraw(ctx, req, o)
 		if err != nil {
 			return err
 		}
 		if !gone {
-			i.cfg.Log.WarnContext(ctx, "DigiCert keeps an order whose operation has ended", "order", o.ID, "status", field.Cut(o.Status, maxEcho),
+			p.cfg.Log.WarnContext(ctx, "DigiCert keeps an order whose operation has ended", "order", o.ID, "status", field.Cut(o.Status, maxEcho),
 				"certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
 		}
 	}
@@ -69,11 +69,11 @@ func (i *Issuer) Release(ctx context.Context, req provider.Request, saved json.R
 
 // orders are those that the operation has at CertCentral. It is an error that this
 // cannot be known yet.
-func (i *Issuer) orders(ctx context.Context, req provider.Request, s *state) ([]order, error) {
-	now := i.cfg.Now()
+func (p *Provider) orders(ctx context.Context, req provider.Request, s *state) ([]order, error) {
+	now := p.cfg.Now()
 	switch {
 	case s.Order != 0:
-		o, err := i.order(ctx, req.Issuer, s.Order)
+		o, err := p.order(ctx, req.Issuer, s.Order)
 		switch {
 		case notFound(err):
 			return nil, nil
@@ -86,8 +86,8 @@ func (i *Issuer) orders(ctx context.Context, req provider.Request, s *state) ([]
 	case s.Intent == nil:
 		return nil, nil
 	}
-	found, err := i.search(ctx, req)
-	if settled := i.settled(s.Intent); err == nil && len(found) == 0 && now.Before(settled) {
+	found, err := p.search(ctx, req)
+	if settled := p.settled(s.Intent); err == nil && len(found) == 0 && now.Before(settled) {
 		return nil, fmt.Errorf("an order that may have been placed is looked for until %s", settled.Format(time.RFC3339))
 	}
 	return found, err
@@ -95,7 +95,7 @@ func (i *Issuer) orders(ctx context.Context, req provider.Request, s *state) ([]
 
 // withdraw cancels an order, or rejects it where it waits for approval. It
 // reports whether nothing comes of it any more.
-func (i *Issuer) withdraw(ctx context.Context, req provider.Request, o order) (bool, error) {
+func (p *Provider) withdraw(ctx context.Context, req provider.Request, o order) (bool, error) {
 	const why = "Its request was cancelled."
 	switch status := o.status(); status {
 	case statusRejected, statusCanceled, statusRevoked, statusExpired:
@@ -103,14 +103,14 @@ func (i *Issuer) withdraw(ctx context.Context, req provider.Request, o order) (b
 	case statusIssued, statusReissuePending:
 		return false, nil
 	case statusPending, statusWaitingPickup:
-		return i.put(ctx, req, o, "/order/certificate/"+strconv.FormatInt(o.ID, 10)+"/status",
+		return p.put(ctx, req, o, "/order/certificate/"+strconv.FormatInt(o.ID, 10)+"/status",
 			map[string]string{"status": statusCanceled, "note": why})
 	case statusNeedsApproval:
 		id := o.request(typeNew, statusPending)
 		if id == 0 {
 			return false, nil
 		}
-		return i.put(ctx, req, o, "/request/"+strconv.FormatInt(id, 10)+"/status",
+		return p.put(ctx, req, o, "/request/"+strconv.FormatInt(id, 10)+"/status",
 			map[string]string{"status": statusRejected, "processor_comment": why})
 	default:
 		return false, fmt.Errorf("cancelling order %d: it cannot be cancelled while it is %s", o.ID, field.Cut(status, maxEcho))
@@ -118,12 +118,12 @@ func (i *Issuer) withdraw(ctx context.Context, req provider.Request, o order) (b
 }
 
 // put changes the state of an order.
-func (i *Issuer) put(ctx context.Context, req provider.Request, o order, path string, change map[string]string) (bool, error) {
+func (p *Provider) put(ctx context.Context, req provider.Request, o order, path string, change map[string]string) (bool, error) {
 	body, err := json.Marshal(change)
 	if err != nil {
 		return false, fmt.Errorf("cancelling order %d: %w", o.ID, err)
 	}
-	r, err := i.call(ctx, req.Issuer, http.MethodPut, path, nil, body)
+	r, err := p.call(ctx, req.Issuer, http.MethodPut, path, nil, body)
 	if err == nil {
 		err = r.failure()
 	}

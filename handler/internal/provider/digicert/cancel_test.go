@@ -1,5 +1,7 @@
 package digicert_test
 
+// Cancellation, before, at and after the order.
+
 import (
 	"fmt"
 	"strings"
@@ -170,7 +172,7 @@ func (o *operation) cancel() {
 	o.t.Fatal("the operation is not cancelled")
 }
 
-// Nobody else's order is touched, whatever the state says.
+// The order of another request is not touched, whatever the state says.
 func TestCancelForeign(t *testing.T) {
 	t.Parallel()
 	ca := newCertCentral(t)

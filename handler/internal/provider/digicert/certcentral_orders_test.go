@@ -1,5 +1,7 @@
 package digicert_test
 
+// Orders and certificates of the fake of CertCentral.
+
 import (
 	"bytes"
 	"crypto/rand"

@@ -1,5 +1,7 @@
 package digicert_test
 
+// A fake of CertCentral, from its documentation.
+
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -132,8 +134,8 @@ func newAccount(t testing.TB, now func() time.Time) *certCentral {
 	return c
 }
 
-// issuer makes an Issuer for the account.
-func (c *certCentral) issuer(cfg digicert.Config) *digicert.Issuer {
+// issuer makes a Provider for the account.
+func (c *certCentral) issuer(cfg digicert.Config) *digicert.Provider {
 	c.t.Helper()
 	cfg.URL = c.server.URL + c.base
 	cfg.Roots = x509.NewCertPool()

@@ -19,7 +19,7 @@ const ekuServerAuth = "1.3.6.1.5.5.7.3.1"
 
 // CheckIssuer refuses an issuer object without the organization that orders, in
 // Key Vault's words. Whether the API key is right, only CertCentral knows.
-func (i *Issuer) CheckIssuer(o provider.Issuer) error {
+func (p *Provider) CheckIssuer(o provider.Issuer) error {
 	if o.Org.ID == "" {
 		return &field.Error{Detail: "Id in organization details is not set"}
 	}
@@ -43,21 +43,21 @@ func organization(o provider.Issuer) (int64, error) {
 
 // CheckPolicy refuses what DigiCert does not certify in a TLS certificate. Whether
 // the common name of the subject is a name it certifies, CertCentral says.
-func (i *Issuer) CheckPolicy(_ provider.Issuer, p policy.Policy) error {
+func (p *Provider) CheckPolicy(_ provider.Issuer, pol policy.Policy) error {
 	const path = "policy.x509_props."
-	certificateType, ok := typeOf(p)
+	certificateType, ok := typeOf(pol)
 	switch {
 	case !ok:
 		return &field.Error{Detail: "The certificate type specified is either invalid or not supported with DigiCert. " +
 			"Supported types are OV-SSL,EV-SSL. If you have any questions or concerns, please feel free to reach out to DigiCert."}
-	case p.X509.CA:
+	case pol.X509.CA:
 		return field.Errorf(path+"basic_constraints.ca", "is true: DigiCert certifies end entities only")
-	case len(p.X509.EKUs) > 0 && !slices.Contains(p.X509.EKUs, ekuServerAuth):
+	case len(pol.X509.EKUs) > 0 && !slices.Contains(pol.X509.EKUs, ekuServerAuth):
 		return field.Errorf(path+"ekus", "lacks %s (server authentication): %s certificates are for TLS servers", ekuServerAuth, certificateType)
-	case p.Key.Curve == "P-521":
-		return field.Errorf("policy.key_props.crv", "%q: must be P-256 or P-384 for DigiCert", p.Key.Curve)
-	case p.X509.SANs != nil:
-		return checkNames(*p.X509.SANs, certificateType)
+	case pol.Key.Curve == "P-521":
+		return field.Errorf("policy.key_props.crv", "%q: must be P-256 or P-384 for DigiCert", pol.Key.Curve)
+	case pol.X509.SANs != nil:
+		return checkNames(*pol.X509.SANs, certificateType)
 	}
 	return nil
 }

@@ -1,5 +1,7 @@
 package digicert_test
 
+// What is refused before an order.
+
 import (
 	"errors"
 	"fmt"

@@ -33,8 +33,8 @@ func (r *reply) failure() error {
 
 // call makes one request with the API key of an issuer object and reads the answer.
 // body is JSON, or nil.
-func (i *Issuer) call(ctx context.Context, issuer provider.Issuer, method, path string, query url.Values, body []byte) (*reply, error) {
-	u := *i.base
+func (p *Provider) call(ctx context.Context, issuer provider.Issuer, method, path string, query url.Values, body []byte) (*reply, error) {
+	u := *p.base
 	u.Path, u.RawQuery = u.Path+path, query.Encode()
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 	if err != nil {
@@ -43,34 +43,34 @@ func (i *Issuer) call(ctx context.Context, issuer provider.Issuer, method, path 
 	req.Header.Set("X-DC-DEVKEY", issuer.Password)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "certwright")
-	resp, err := i.client.Do(req)
+	resp, err := p.client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("calling DigiCert: %w", err)
 	}
 	defer resp.Body.Close()
-	r := &reply{answerError: answerError{host: i.base.Host, method: method, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}}
+	r := &reply{answerError: answerError{host: p.base.Host, method: method, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}}
 	if r.body, err = io.ReadAll(resp.Body); err != nil {
 		return nil, fmt.Errorf("reading DigiCert's answer to %s: %w", method, err)
 	}
 	if r.failure() != nil {
 		r.errors = parseErrors(r.body)
 		for n := range r.errors {
-			r.errors[n].Message = i.clean(issuer, r.errors[n].Message)
-			r.errors[n].Code = i.clean(issuer, r.errors[n].Code)
+			r.errors[n].Message = p.clean(issuer, r.errors[n].Message)
+			r.errors[n].Code = p.clean(issuer, r.errors[n].Code)
 		}
 	}
 	return r, nil
 }
 
 // clean bounds a text of CertCentral and takes the API key out, should it be in.
-func (i *Issuer) clean(issuer provider.Issuer, text string) string {
+func (p *Provider) clean(issuer provider.Issuer, text string) string {
 	if issuer.Password != "" {
 		text = strings.ReplaceAll(text, issuer.Password, "[API key]")
 	}
 	return field.Cut(text, maxText)
 }
 
-// answerError is an answer that is no success.
+// answerError is an answer that is not a success.
 type answerError struct {
 	host, method string
 	status       int

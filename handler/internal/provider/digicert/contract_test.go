@@ -1,5 +1,7 @@
 package digicert_test
 
+// The contract of providers, with the fake as the CA.
+
 import (
 	"fmt"
 	"net/http"

@@ -1,5 +1,7 @@
 package digicert_test
 
+// Killed processes and misbehaviour at every call.
+
 import (
 	"fmt"
 	"maps"

@@ -32,7 +32,7 @@ var defaultProducts = map[string]string{TypeOV: "ssl_basic", TypeEV: "ssl_ev_bas
 // defaultListingDelay is far longer than an order takes to show in the list.
 const defaultListingDelay = 5 * time.Minute
 
-// Config is what an Issuer is made of. The zero value is complete.
+// Config is what a Provider is made of. The zero value is complete.
 type Config struct {
 	// URL is the base of the Services API, https://HOST/PATH; DefaultURL when
 	// empty. Only its host is ever called.
@@ -61,27 +61,27 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Issuer takes requests to CertCentral.
-type Issuer struct {
+// Provider takes requests to CertCentral.
+type Provider struct {
 	cfg    Config
 	base   *url.URL
 	client *http.Client
 }
 
 var (
-	_ provider.Provider      = (*Issuer)(nil)
-	_ provider.Canceler      = (*Issuer)(nil)
-	_ provider.Releaser      = (*Issuer)(nil)
-	_ provider.IssuerChecker = (*Issuer)(nil)
-	_ provider.PolicyChecker = (*Issuer)(nil)
-	_ provider.Revoker       = (*Issuer)(nil)
+	_ provider.Provider      = (*Provider)(nil)
+	_ provider.Canceler      = (*Provider)(nil)
+	_ provider.Releaser      = (*Provider)(nil)
+	_ provider.IssuerChecker = (*Provider)(nil)
+	_ provider.PolicyChecker = (*Provider)(nil)
+	_ provider.Revoker       = (*Provider)(nil)
 )
 
 // productID is the form of a product's identifier, a segment of a path.
 var productID = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
-// New checks cfg and makes an Issuer of it. It touches no network.
-func New(cfg Config) (*Issuer, error) {
+// New checks cfg and makes a Provider of it. It touches no network.
+func New(cfg Config) (*Provider, error) {
 	if cfg.URL == "" {
 		cfg.URL = DefaultURL
 	}
@@ -114,11 +114,11 @@ func New(cfg Config) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CertCentral %q: %w", cfg.URL, err)
 	}
-	return &Issuer{cfg, base, client}, nil
+	return &Provider{cfg, base, client}, nil
 }
 
 // Step brings an operation to its order, or looks at the order.
-func (i *Issuer) Step(ctx context.Context, req provider.Request, saved json.RawMessage) (json.RawMessage, provider.Outcome) {
+func (p *Provider) Step(ctx context.Context, req provider.Request, saved json.RawMessage) (json.RawMessage, provider.Outcome) {
 	s, err := decodeState(saved)
 	if err != nil {
 		return saved, provider.Retry(time.Time{}, err)
@@ -126,13 +126,13 @@ func (i *Issuer) Step(ctx context.Context, req provider.Request, saved json.RawM
 	var out provider.Outcome
 	switch {
 	case s.Order != 0:
-		out = i.poll(ctx, req, s)
+		out = p.poll(ctx, req, s)
 	case s.Intent == nil:
-		out = i.intend(req, s)
+		out = p.intend(req, s)
 	case s.Intent.own(req):
-		out = i.send(ctx, req, s)
+		out = p.send(ctx, req, s)
 	default:
-		out = i.reconcile(ctx, req, s)
+		out = p.reconcile(ctx, req, s)
 	}
 	return s.encode(), out
 }

@@ -1,5 +1,7 @@
 package digicert_test
 
+// Orders and certificates where all is well.
+
 import (
 	"encoding/json"
 	"encoding/pem"

@@ -13,7 +13,7 @@
 //
 // It reads front to back:
 //
-//	digicert.go   what an issuer is made of; a step
+//	digicert.go   what a provider is made of; a step
 //	check.go      what is refused at once
 //	state.go      what is remembered
 //	place.go      how an operation comes to its order, and only to one

@@ -1,5 +1,7 @@
 package digicert_test
 
+// Answers that take the place of CertCentral's.
+
 import (
 	"io"
 	"net/http"

@@ -1,5 +1,7 @@
 package digicert_test
 
+// An operation on the fake, with a clock.
+
 import (
 	"bytes"
 	"context"
@@ -96,7 +98,7 @@ func newRequest(t testing.TB, names ...string) provider.Request {
 type operation struct {
 	t      testing.TB
 	ca     *certCentral
-	issuer *digicert.Issuer
+	issuer *digicert.Provider
 	req    provider.Request
 	state  json.RawMessage
 	due    time.Time

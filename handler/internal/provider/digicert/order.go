@@ -63,7 +63,7 @@ const (
 )
 
 // newOrder describes an operation to CertCentral.
-func (i *Issuer) newOrder(req provider.Request) ([]byte, error) {
+func (p *Provider) newOrder(req provider.Request) ([]byte, error) {
 	csr, err := x509.ParseCertificateRequest(req.CSR)
 	if err != nil {
 		return nil, fmt.Errorf("reading the CSR: %w", err)
@@ -88,7 +88,7 @@ func (i *Issuer) newOrder(req provider.Request) ([]byte, error) {
 	}
 	o.OrderValidity.Years = orderYears
 	o.PaymentMethod = "balance"
-	o.SkipApproval = !i.cfg.Approval
+	o.SkipApproval = !p.cfg.Approval
 	o.DisableRenewalNotifications = true
 	if ct := req.Policy.Issuer.Transparency; ct != nil && !*ct {
 		o.DisableCT = 1
@@ -113,10 +113,10 @@ func commonName(csr *x509.CertificateRequest) string {
 }
 
 // product is the identifier of what a policy orders.
-func (i *Issuer) product(p policy.Policy) string {
-	t, ok := typeOf(p)
+func (p *Provider) product(pol policy.Policy) string {
+	t, ok := typeOf(pol)
 	if !ok {
 		t = TypeOV // CheckPolicy refuses it
 	}
-	return i.cfg.Products[t]
+	return p.cfg.Products[t]
 }

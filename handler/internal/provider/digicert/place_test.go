@@ -1,5 +1,7 @@
 package digicert_test
 
+// Orders that are refused, throttled, uncertain or placed twice.
+
 import (
 	"context"
 	"fmt"

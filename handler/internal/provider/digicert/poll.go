@@ -35,30 +35,30 @@ const (
 )
 
 // poll looks at the operation's order and takes the certificate when it is there.
-func (i *Issuer) poll(ctx context.Context, req provider.Request, s *state) provider.Outcome {
-	o, err := i.order(ctx, req.Issuer, s.Order)
+func (p *Provider) poll(ctx context.Context, req provider.Request, s *state) provider.Outcome {
+	o, err := p.order(ctx, req.Issuer, s.Order)
 	if err != nil {
-		return i.again(req, err)
+		return p.again(req, err)
 	}
 	if o.of(req) == foreign {
-		i.cfg.Log.ErrorContext(ctx, "an order is not the operation's", "order", s.Order, "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
+		p.cfg.Log.ErrorContext(ctx, "an order is not the operation's", "order", s.Order, "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
 		s.lose()
-		return provider.Pending(time.Time{}, fmt.Sprintf("Order %d is another request's. The right one is looked for.", o.ID))
+		return provider.Pending(time.Time{}, fmt.Sprintf("Order %d belongs to another request. The search for the right one goes on.", o.ID))
 	}
 	switch status := o.status(); status {
 	case statusIssued:
-		return i.download(ctx, req, o)
+		return p.download(ctx, req, o)
 	case statusRejected:
-		return provider.Failed(provider.CodeRejected, fmt.Sprintf("DigiCert's order %d was rejected%s.", o.ID, i.rejection(ctx, req, o)))
+		return provider.Failed(provider.CodeRejected, fmt.Sprintf("DigiCert's order %d was rejected%s.", o.ID, p.rejection(ctx, req, o)))
 	case statusCanceled, statusRevoked, statusExpired:
 		return provider.Failed(provider.CodeRejected, fmt.Sprintf("DigiCert's order %d is %s.", o.ID, status))
 	case statusNeedsApproval:
-		return i.wait(req, fmt.Sprintf("Order %d needs approval at CertCentral.", o.ID))
+		return p.wait(req, fmt.Sprintf("Order %d needs approval at CertCentral.", o.ID))
 	case statusPending, statusReissuePending, statusWaitingPickup, statusProcessing:
-		return i.wait(req, fmt.Sprintf("Order %d is %s.", o.ID, status))
+		return p.wait(req, fmt.Sprintf("Order %d is %s.", o.ID, status))
 	default:
-		i.cfg.Log.WarnContext(ctx, "an order has an unknown status", "order", o.ID, "status", field.Cut(status, maxEcho), "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
-		return i.wait(req, fmt.Sprintf("Order %d has the status %q, which this program does not know.", o.ID, field.Cut(status, maxEcho)))
+		p.cfg.Log.WarnContext(ctx, "an order has an unknown status", "order", o.ID, "status", field.Cut(status, maxEcho), "certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
+		return p.wait(req, fmt.Sprintf("Order %d has the status %q, which this program does not know.", o.ID, field.Cut(status, maxEcho)))
 	}
 }
 
@@ -88,16 +88,16 @@ func (o order) rank() int {
 
 // rejection is why a person rejected the order's request, as the end of a
 // sentence; empty when that cannot be learned.
-func (i *Issuer) rejection(ctx context.Context, req provider.Request, o order) string {
+func (p *Provider) rejection(ctx context.Context, req provider.Request, o order) string {
 	id := o.request(typeNew, statusRejected)
 	if id == 0 {
 		return ""
 	}
-	r, err := i.call(ctx, req.Issuer, http.MethodGet, "/request/"+strconv.FormatInt(id, 10), nil, nil)
+	r, err := p.call(ctx, req.Issuer, http.MethodGet, "/request/"+strconv.FormatInt(id, 10), nil, nil)
 	if err != nil || r.failure() != nil {
 		return ""
 	}
-	comment := strings.TrimRight(i.clean(req.Issuer, parseProcessorComment(r.body)), ". ")
+	comment := strings.TrimRight(p.clean(req.Issuer, parseProcessorComment(r.body)), ". ")
 	if comment == "" {
 		return ""
 	}
@@ -106,21 +106,21 @@ func (i *Issuer) rejection(ctx context.Context, req provider.Request, o order) s
 
 // wait looks again after a tenth of the request's age, so that what is issued at
 // once is not waited for and what people decide is not asked for all day.
-func (i *Issuer) wait(req provider.Request, detail string) provider.Outcome {
-	now := i.cfg.Now()
+func (p *Provider) wait(req provider.Request, detail string) provider.Outcome {
+	now := p.cfg.Now()
 	return provider.Pending(now.Add(min(max(now.Sub(req.Created)/10, minPoll), maxPoll)), detail)
 }
 
 // download takes the certificate of an issued order.
-func (i *Issuer) download(ctx context.Context, req provider.Request, o order) provider.Outcome {
+func (p *Provider) download(ctx context.Context, req provider.Request, o order) provider.Outcome {
 	if o.Certificate.ID == 0 {
-		return i.wait(req, fmt.Sprintf("Order %d is issued, and its certificate not yet there.", o.ID))
+		return p.wait(req, fmt.Sprintf("Order %d is issued, and its certificate not yet there.", o.ID))
 	}
 	csr, err := x509.ParseCertificateRequest(req.CSR)
 	if err != nil {
 		return provider.Retry(time.Time{}, fmt.Errorf("reading the CSR: %w", err))
 	}
-	r, err := i.call(ctx, req.Issuer, http.MethodGet, "/certificate/"+strconv.FormatInt(o.Certificate.ID, 10)+"/download/format/pem_all", nil, nil)
+	r, err := p.call(ctx, req.Issuer, http.MethodGet, "/certificate/"+strconv.FormatInt(o.Certificate.ID, 10)+"/download/format/pem_all", nil, nil)
 	if err == nil {
 		err = r.failure()
 	}
@@ -129,17 +129,17 @@ func (i *Issuer) download(ctx context.Context, req provider.Request, o order) pr
 		chain, err = parseChain(r.body, csr.RawSubjectPublicKeyInfo)
 	}
 	if err != nil {
-		return i.again(req, fmt.Errorf("downloading certificate %d of order %d: %w", o.Certificate.ID, o.ID, err))
+		return p.again(req, fmt.Errorf("downloading certificate %d of order %d: %w", o.Certificate.ID, o.ID, err))
 	}
 	return provider.Issued(chain)
 }
 
 // again is the outcome of what may pass.
-func (i *Issuer) again(req provider.Request, err error) provider.Outcome {
+func (p *Provider) again(req provider.Request, err error) provider.Outcome {
 	var until time.Time
 	if a := (*answerError)(nil); errors.As(err, &a) {
 		if pause := a.pause(req); pause > 0 {
-			until = i.cfg.Now().Add(pause)
+			until = p.cfg.Now().Add(pause)
 		}
 	}
 	return provider.Retry(until, err)

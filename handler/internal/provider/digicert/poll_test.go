@@ -1,5 +1,7 @@
 package digicert_test
 
+// States of an order, and its download.
+
 import (
 	"fmt"
 	"io"

@@ -31,27 +31,27 @@ type revocation struct {
 }
 
 // Revoke revokes a certificate. reason is a CRLReason (RFC 5280 section 5.3.1); one
-// that CertCentral does not have wraps errors.ErrUnsupported. That the certificate
-// is revoked already is no error; that an administrator of the account must
-// approve the revocation first is one, for as long as it lasts, and asks for no
-// second approval.
+// that CertCentral does not have wraps errors.ErrUnsupported. A certificate
+// that is revoked already is not an error. While an administrator of the account has
+// to approve the revocation, each call returns an error, and asks for no second
+// approval.
 //
 // No order has to be remembered: CertCentral finds it by the serial number of its
 // certificate.
-func (i *Issuer) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
+func (p *Provider) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
 	serial := fmt.Sprintf("%X", certificate.SerialNumber.Bytes())
-	if err := i.revoke(ctx, issuer, serial, reason); err != nil {
+	if err := p.revoke(ctx, issuer, serial, reason); err != nil {
 		return fmt.Errorf("revoking %s: %w", serial, err)
 	}
 	return nil
 }
 
-func (i *Issuer) revoke(ctx context.Context, issuer provider.Issuer, serial string, reason int) error {
+func (p *Provider) revoke(ctx context.Context, issuer provider.Issuer, serial string, reason int) error {
 	name, ok := revocationReasons[reason]
 	if !ok {
 		return fmt.Errorf("reason %d: %w", reason, errors.ErrUnsupported)
 	}
-	o, err := i.orderBy(ctx, issuer, serial, func(o order) bool { return strings.EqualFold(o.Certificate.Serial, serial) })
+	o, err := p.orderBy(ctx, issuer, serial, func(o order) bool { return strings.EqualFold(o.Certificate.Serial, serial) })
 	if err != nil {
 		return err
 	}
@@ -61,11 +61,11 @@ func (i *Issuer) revoke(ctx context.Context, issuer provider.Issuer, serial stri
 	if id := o.request(typeRevoke, statusPending); id != 0 {
 		return unapproved(id)
 	}
-	body, err := json.Marshal(revocation{name, "Requested from Certwright.", !i.cfg.Approval})
+	body, err := json.Marshal(revocation{name, "Requested from Certwright.", !p.cfg.Approval})
 	if err != nil {
 		return err
 	}
-	r, err := i.call(ctx, issuer, http.MethodPut, "/certificate/"+strconv.FormatInt(o.Certificate.ID, 10)+"/revoke", nil, body)
+	r, err := p.call(ctx, issuer, http.MethodPut, "/certificate/"+strconv.FormatInt(o.Certificate.ID, 10)+"/revoke", nil, body)
 	if err == nil {
 		err = r.failure()
 	}

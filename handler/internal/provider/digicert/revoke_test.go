@@ -1,5 +1,7 @@
 package digicert_test
 
+// Revocation, with and without approval.
+
 import (
 	"crypto/x509"
 	"errors"

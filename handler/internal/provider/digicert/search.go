@@ -29,13 +29,13 @@ const (
 const clockMargin = time.Hour
 
 // errManyOrders ends a search that cannot tell.
-var errManyOrders = fmt.Errorf("there are more than %d orders of this common name since the request was made: which of them is its own cannot be told", maxLooks)
+var errManyOrders = fmt.Errorf("there are more than %d orders of this common name since the request was made: its own order cannot be told from the others", maxLooks)
 
 // search finds the orders of an operation, the one to go on with first. The list
 // has neither comments nor CSRs, so each order of the same common name that is not
 // older than the operation is looked at. It goes from the newest to older ones:
 // what is ordered meanwhile makes it see some twice and misses none.
-func (i *Issuer) search(ctx context.Context, req provider.Request) ([]order, error) {
+func (p *Provider) search(ctx context.Context, req provider.Request) ([]order, error) {
 	csr, err := x509.ParseCertificateRequest(req.CSR)
 	if err != nil {
 		return nil, fmt.Errorf("reading the CSR: %w", err)
@@ -44,7 +44,7 @@ func (i *Issuer) search(ctx context.Context, req provider.Request) ([]order, err
 	var found []order
 	seen := make(map[int64]bool)
 	for page := range maxPages {
-		list, err := i.list(ctx, req.Issuer, commonName(csr), page*pageSize)
+		list, err := p.list(ctx, req.Issuer, commonName(csr), page*pageSize)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +58,7 @@ func (i *Issuer) search(ctx context.Context, req provider.Request) ([]order, err
 				return nil, errManyOrders
 			default:
 				seen[row.ID] = true
-				o, err := i.order(ctx, req.Issuer, row.ID)
+				o, err := p.order(ctx, req.Issuer, row.ID)
 				if err != nil {
 					return nil, err
 				}
@@ -76,14 +76,14 @@ func (i *Issuer) search(ctx context.Context, req provider.Request) ([]order, err
 }
 
 // list is one page of the orders of a common name, the newest first.
-func (i *Issuer) list(ctx context.Context, issuer provider.Issuer, name string, offset int) ([]listed, error) {
+func (p *Provider) list(ctx context.Context, issuer provider.Issuer, name string, offset int) ([]listed, error) {
 	query := url.Values{
 		"filters[common_name]": {name},
 		"sort":                 {"-date_created"},
 		"limit":                {strconv.Itoa(pageSize)},
 		"offset":               {strconv.Itoa(offset)},
 	}
-	r, err := i.call(ctx, issuer, http.MethodGet, "/order/certificate", query, nil)
+	r, err := p.call(ctx, issuer, http.MethodGet, "/order/certificate", query, nil)
 	if err == nil {
 		err = r.failure()
 	}
@@ -101,13 +101,13 @@ func (i *Issuer) list(ctx context.Context, issuer provider.Issuer, name string, 
 var errWrongOrder = errors.New("the answer is about another order")
 
 // order looks at an order.
-func (i *Issuer) order(ctx context.Context, issuer provider.Issuer, id int64) (order, error) {
-	return i.orderBy(ctx, issuer, strconv.FormatInt(id, 10), func(o order) bool { return o.ID == id })
+func (p *Provider) order(ctx context.Context, issuer provider.Issuer, id int64) (order, error) {
+	return p.orderBy(ctx, issuer, strconv.FormatInt(id, 10), func(o order) bool { return o.ID == id })
 }
 
 // orderBy looks at the order that key, an id or a serial number, names.
-func (i *Issuer) orderBy(ctx context.Context, issuer provider.Issuer, key string, named func(order) bool) (order, error) {
-	r, err := i.call(ctx, issuer, http.MethodGet, "/order/certificate/"+key, nil, nil)
+func (p *Provider) orderBy(ctx context.Context, issuer provider.Issuer, key string, named func(order) bool) (order, error) {
+	r, err := p.call(ctx, issuer, http.MethodGet, "/order/certificate/"+key, nil, nil)
 	if err == nil {
 		err = r.failure()
 	}

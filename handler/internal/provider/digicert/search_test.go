@@ -1,5 +1,7 @@
 package digicert_test
 
+// The search for an order that may have been placed.
+
 import (
 	"fmt"
 	"strings"

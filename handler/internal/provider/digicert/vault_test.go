@@ -1,5 +1,7 @@
 package digicert_test
 
+// The provider in a vault.
+
 import (
 	"bytes"
 	"context"

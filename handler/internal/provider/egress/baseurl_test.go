@@ -1,5 +1,7 @@
 package egress_test
 
+// Base URLs of APIs.
+
 import (
 	"strings"
 	"testing"

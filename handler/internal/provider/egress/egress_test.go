@@ -1,5 +1,7 @@
 package egress_test
 
+// Whom a client calls, how long, and how much it reads.
+
 import (
 	"bytes"
 	"compress/gzip"

@@ -1,5 +1,7 @@
 package egress
 
+// Addresses that serve this machine or its link.
+
 import (
 	"net/netip"
 	"testing"

@@ -1,5 +1,7 @@
 package egress_test
 
+// A resolver that gives every name one address.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package privateca_test
 
+// CAs that are refused, path lengths, CAs below.
+
 import (
 	"crypto/elliptic"
 	"crypto/x509"
@@ -20,7 +22,7 @@ func TestSubordinateCA(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	cfg := c.config()
-	cfg.Profile = privateca.Profile{SubordinateCAs: true, Names: &names.Permitted{DNSDomains: []string{"contoso.com"}}}
+	cfg.Profile = privateca.Profile{SubordinateCAs: true, NameConstraints: &names.Permitted{DNSDomains: []string{"contoso.com"}}}
 	leaf := issued(t, run(t, issuer(t, cfg), request(t, policy.X509Params{
 		Subject: new("CN=Sub CA"), CA: new(true), KeyUsage: []string{"keyCertSign", "cRLSign"},
 	}, ec256)))
@@ -80,17 +82,19 @@ func TestNewRefuses(t *testing.T) {
 			pair(pathLength(1), pathLength(3))(cfg)
 			cfg.Profile.SubordinateCAs = true
 		},
-		"maximal validity":              func(cfg *privateca.Config) { cfg.Profile.MaxValidity = time.Minute - 1 },
-		`key usage "keyCertSign"`:       func(cfg *privateca.Config) { cfg.Profile.KeyUsages = []string{"keyCertSign"} },
-		`key usage "sign"`:              func(cfg *privateca.Config) { cfg.Profile.KeyUsages = []string{"sign"} },
-		`extended key usage "any"`:      func(cfg *privateca.Config) { cfg.Profile.EKUs = []string{"any"} },
-		`extended key usage "3.1"`:      func(cfg *privateca.Config) { cfg.Profile.EKUs = []string{"3.1"} },
-		"no key usage":                  func(cfg *privateca.Config) { cfg.Profile.KeyUsages = []string{} },
-		"no extended key usage":         func(cfg *privateca.Config) { cfg.Profile.EKUs = []string{} },
-		"extended key usage that the":   pair(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning} }, nil),
-		`"ldap://x" is not an http URL`: func(cfg *privateca.Config) { cfg.Profile.CRLURLs = []string{"ldap://x"} },
-		`"http:" is not an http URL`:    func(cfg *privateca.Config) { cfg.Profile.IssuerURLs = []string{"http:"} },
-		`names: dns: "a b" is not`:      func(cfg *privateca.Config) { cfg.Profile.Names = &names.Permitted{DNSDomains: []string{"a b"}} },
+		"maximal validity":                              func(cfg *privateca.Config) { cfg.Profile.MaxValidity = time.Minute - 1 },
+		`key usage "keyCertSign"`:                       func(cfg *privateca.Config) { cfg.Profile.KeyUsages = []string{"keyCertSign"} },
+		`key usage "sign"`:                              func(cfg *privateca.Config) { cfg.Profile.KeyUsages = []string{"sign"} },
+		`extended key usage "any"`:                      func(cfg *privateca.Config) { cfg.Profile.EKUs = []string{"any"} },
+		`extended key usage "3.1"`:                      func(cfg *privateca.Config) { cfg.Profile.EKUs = []string{"3.1"} },
+		"no key usage":                                  func(cfg *privateca.Config) { cfg.Profile.KeyUsages = []string{} },
+		"no extended key usage":                         func(cfg *privateca.Config) { cfg.Profile.EKUs = []string{} },
+		"permit no key usage, or no extended key usage": pair(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning} }, nil),
+		`"ldap://x" is not an http URL`:                 func(cfg *privateca.Config) { cfg.Profile.CRLURLs = []string{"ldap://x"} },
+		`"http:" is not an http URL`:                    func(cfg *privateca.Config) { cfg.Profile.IssuerURLs = []string{"http:"} },
+		`names: dns: "a b" is not`: func(cfg *privateca.Config) {
+			cfg.Profile.NameConstraints = &names.Permitted{DNSDomains: []string{"a b"}}
+		},
 	} {
 		cfg := newPair(t).config()
 		change(&cfg)

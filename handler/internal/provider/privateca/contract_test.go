@@ -1,5 +1,7 @@
 package privateca_test
 
+// The contract of providers, with either kind of key.
+
 import (
 	"bytes"
 	"context"

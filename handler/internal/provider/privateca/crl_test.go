@@ -1,5 +1,7 @@
 package privateca_test
 
+// Revocation and CRLs.
+
 import (
 	"context"
 	"crypto/elliptic"
@@ -61,8 +63,8 @@ func (m *memoryCRL) parsed(t testing.TB) *x509.RevocationList {
 	return crl
 }
 
-// withCRL makes an Issuer that keeps its CRL in m.
-func withCRL(t testing.TB, c *ca, m *memoryCRL, now *time.Time) *privateca.Issuer {
+// withCRL makes a Provider that keeps its CRL in m.
+func withCRL(t testing.TB, c *ca, m *memoryCRL, now *time.Time) *privateca.Provider {
 	t.Helper()
 	cfg := c.config()
 	cfg.LoadCRL, cfg.SaveCRL = m.load, m.save

@@ -1,5 +1,7 @@
 package privateca
 
+// CSRs of any form.
+
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"

@@ -2,7 +2,7 @@
 // with a key that is sealed in storage or stays in Azure Key Vault. It reads front
 // to back:
 //
-//	privateca.go state.go    what an issuer is made of; a step, and what is remembered
+//	privateca.go state.go    what a provider is made of; a step, and what is remembered
 //	profile.go names.go      what it certifies: the profile, the names
 //	authority.go             what the CA's own chain allows
 //	request.go               what is asked for, in a policy or in a CSR

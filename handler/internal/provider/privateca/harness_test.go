@@ -1,5 +1,7 @@
 package privateca_test
 
+// A CA of tests, requests to it, and OpenSSL's opinion.
+
 import (
 	"bytes"
 	"context"
@@ -105,12 +107,12 @@ func (c *ca) open(context.Context) (crypto.Signer, error) {
 	return c.key, nil
 }
 
-// config is what makes c an Issuer at start.
+// config is what makes c a Provider at start.
 func (c *ca) config() privateca.Config {
 	return privateca.Config{Chain: c.chain, Key: c.open, Now: func() time.Time { return start }}
 }
 
-func issuer(t testing.TB, cfg privateca.Config) *privateca.Issuer {
+func issuer(t testing.TB, cfg privateca.Config) *privateca.Provider {
 	t.Helper()
 	i, err := privateca.New(cfg)
 	if err != nil {
@@ -198,7 +200,7 @@ func webRequest(t testing.TB) provider.Request {
 }
 
 // run takes both steps.
-func run(t testing.TB, i *privateca.Issuer, req provider.Request) provider.Outcome {
+func run(t testing.TB, i *privateca.Provider, req provider.Request) provider.Outcome {
 	t.Helper()
 	state, out := i.Step(t.Context(), req, nil)
 	if out.Kind == provider.OutcomePending {
@@ -208,7 +210,7 @@ func run(t testing.TB, i *privateca.Issuer, req provider.Request) provider.Outco
 }
 
 // second takes the step that follows a state.
-func second(t testing.TB, i *privateca.Issuer, req provider.Request, state []byte) provider.Outcome {
+func second(t testing.TB, i *privateca.Provider, req provider.Request, state []byte) provider.Outcome {
 	t.Helper()
 	_, out := i.Step(t.Context(), req, state)
 	return out

@@ -61,13 +61,13 @@ func ParseKey(text []byte) (crypto.Signer, error) {
 		case "RSA PRIVATE KEY":
 			key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 			if err != nil || block.Headers["DEK-Info"] != "" {
-				return nil, errors.New("the RSA key cannot be read; one that is encrypted must be decrypted first")
+				return nil, errors.New("the RSA key cannot be read; if it is encrypted, decrypt it first")
 			}
 			return checkKey(key)
 		case "EC PRIVATE KEY":
 			key, err := x509.ParseECPrivateKey(block.Bytes)
 			if err != nil || block.Headers["DEK-Info"] != "" {
-				return nil, errors.New("the EC key cannot be read; one that is encrypted must be decrypted first")
+				return nil, errors.New("the EC key cannot be read; if it is encrypted, decrypt it first")
 			}
 			return checkKey(key)
 		case "ENCRYPTED PRIVATE KEY":

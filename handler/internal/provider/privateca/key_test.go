@@ -1,5 +1,7 @@
 package privateca_test
 
+// Keys in software.
+
 import (
 	"bytes"
 	"context"
@@ -121,13 +123,13 @@ func TestParseKeyRefuses(t *testing.T) {
 		return out
 	}
 	for want, text := range map[string][]byte{
-		"there is no private key in PEM":                   []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-		"the key cannot be read as PKCS #8":                pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}),
-		"a key of the type ed25519.PrivateKey":             pkcs8(ed),
-		"an RSA key of 1024 bits":                          pkcs8(short),
-		"the key is encrypted":                             run("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -aes256 -pass pass:secret"),
-		"the RSA key cannot be read; one that":             run("genrsa -traditional -aes256 -passout pass:secret 2048"),
-		"the EC key cannot be read; one that is encrypted": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: []byte("x")}),
+		"there is no private key in PEM":                 []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+		"the key cannot be read as PKCS #8":              pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}),
+		"a key of the type ed25519.PrivateKey":           pkcs8(ed),
+		"an RSA key of 1024 bits":                        pkcs8(short),
+		"the key is encrypted":                           run("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -aes256 -pass pass:secret"),
+		"the RSA key cannot be read; if it is encrypted": run("genrsa -traditional -aes256 -passout pass:secret 2048"),
+		"the EC key cannot be read; if it is encrypted":  pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: []byte("x")}),
 	} {
 		if _, err := privateca.ParseKey(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)

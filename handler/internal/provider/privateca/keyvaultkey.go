@@ -107,7 +107,7 @@ func publicKey(jwk *azkeys.JSONWebKey) (crypto.PublicKey, error) {
 		return keyvault.RSAPublicKey(jwk)
 	case azkeys.KeyTypeEC, azkeys.KeyTypeECHSM:
 		if jwk.Crv == nil || keyVaultCurves[*jwk.Crv] == nil {
-			return nil, errors.New("an EC key on a curve that certificates are not signed with")
+			return nil, errors.New("an EC key on an unsupported curve")
 		}
 		curve := keyVaultCurves[*jwk.Crv]
 		size := (curve.Params().BitSize + 7) / 8
@@ -162,7 +162,7 @@ func (s *keyVaultSigner) algorithm(opts crypto.SignerOpts) (azkeys.SignatureAlgo
 	case *ecdsa.PublicKey:
 		family = "ES"
 		if curve := map[string]string{"P-256": "256", "P-384": "384", "P-521": "512"}[public.Params().Name]; curve != bits {
-			return "", fmt.Errorf("a key on %s signs no digests of %v", public.Params().Name, opts.HashFunc())
+			return "", fmt.Errorf("a key on %s does not sign digests of %v", public.Params().Name, opts.HashFunc())
 		}
 	case *rsa.PublicKey:
 		if _, ok := opts.(*rsa.PSSOptions); ok {

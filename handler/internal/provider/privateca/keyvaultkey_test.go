@@ -1,5 +1,7 @@
 package privateca_test
 
+// Keys in Key Vault, with a fake of its REST API.
+
 import (
 	"context"
 	"crypto"
@@ -208,7 +210,7 @@ func TestKeyVaultAlgorithms(t *testing.T) {
 	if signer, err = v.open(t).Signer(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := signer.Sign(nil, digest[:], crypto.SHA256); err == nil || !strings.Contains(err.Error(), "P-384 signs no digests of SHA-256") {
+	if _, err := signer.Sign(nil, digest[:], crypto.SHA256); err == nil || !strings.Contains(err.Error(), "P-384 does not sign digests of SHA-256") {
 		t.Errorf("P-384 with SHA-256: %v", err)
 	}
 }
@@ -223,7 +225,7 @@ func TestKeyVaultFailures(t *testing.T) {
 		"the vault answered 403 Scripted":   func(v *keyVault) { v.status = http.StatusForbidden },
 		"the answer holds no key":           func(v *keyVault) { v.jwk = map[string]any{"kty": nil} },
 		"the key type is oct":               func(v *keyVault) { v.jwk = map[string]any{"kty": "oct"} },
-		"a curve that certificates are not": func(v *keyVault) { v.jwk = map[string]any{"crv": "P-256K"} },
+		"an EC key on an unsupported curve": func(v *keyVault) { v.jwk = map[string]any{"crv": "P-256K"} },
 		"coordinates that are too long":     func(v *keyVault) { v.jwk = map[string]any{"x": long} },
 		"point not on curve":                func(v *keyVault) { v.jwk = map[string]any{"y": "AAAA"} },
 		"an RSA key of 8 bits":              func(v *keyVault) { v.jwk = map[string]any{"kty": "RSA", "n": "_w", "e": "AQAB"} },

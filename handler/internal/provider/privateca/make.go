@@ -29,8 +29,8 @@ type Root struct {
 	// Depth is how many CAs there may be in a chain below it, at most 8.
 	Depth int
 
-	// Names become its name constraints; nil: none.
-	Names *names.Permitted
+	// NameConstraints are those of its certificate; nil: none.
+	NameConstraints *names.Permitted
 }
 
 // Certify makes the root's certificate, signed by its own key. random is the
@@ -64,11 +64,11 @@ func (r Root) Certify(key crypto.Signer, now time.Time, random io.Reader) (*x509
 		KeyUsage:              caUsage,
 		SubjectKeyId:          id,
 	}
-	if r.Names != nil {
-		if err := r.Names.Check(); err != nil {
+	if r.NameConstraints != nil {
+		if err := r.NameConstraints.Check(); err != nil {
 			return nil, fmt.Errorf("making a root: %w", err)
 		}
-		r.Names.Constrain(template)
+		r.NameConstraints.Constrain(template)
 	}
 	der, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
 	if err != nil {
@@ -120,7 +120,7 @@ func ParseChain(text []byte) ([]*x509.Certificate, error) {
 func CheckKey(chain []*x509.Certificate, key crypto.Signer) error {
 	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !public.Equal(chain[0].PublicKey) {
-		return fmt.Errorf("the key is not that of %q", chain[0].Subject)
+		return fmt.Errorf("the key does not belong to %q", chain[0].Subject)
 	}
 	return nil
 }

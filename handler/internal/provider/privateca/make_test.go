@@ -1,5 +1,7 @@
 package privateca_test
 
+// CAs that are made and imported.
+
 import (
 	"bytes"
 	"crypto"
@@ -33,7 +35,7 @@ func TestRoot(t *testing.T) {
 		root, err := privateca.Root{
 			Subject: pkix.Name{CommonName: "Contoso Root", Organization: []string{"Contoso"}},
 			Years:   10,
-			Names: &names.Permitted{
+			NameConstraints: &names.Permitted{
 				DNSDomains: []string{"contoso.com"},
 				IPRanges:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 			},
@@ -81,7 +83,7 @@ func TestRootRefuses(t *testing.T) {
 		"31 years":       {Subject: commonName("a"), Years: 31},
 		"depth -1":       {Subject: commonName("a"), Years: 1, Depth: -1},
 		"depth 9":        {Subject: commonName("a"), Years: 1, Depth: 9},
-		`dns: "a b" is`:  {Subject: commonName("a"), Years: 1, Names: &names.Permitted{DNSDomains: []string{"a b"}}},
+		`dns: "a b" is`:  {Subject: commonName("a"), Years: 1, NameConstraints: &names.Permitted{DNSDomains: []string{"a b"}}},
 	} {
 		if _, err := root.Certify(key, start, rand.Reader); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)

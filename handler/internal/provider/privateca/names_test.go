@@ -1,5 +1,7 @@
 package privateca_test
 
+// Which names a CA certifies.
+
 import (
 	"crypto/elliptic"
 	"crypto/x509"
@@ -37,7 +39,7 @@ func TestNames(t *testing.T) {
 		c := newCA(t, newCA(t, nil, ecKey(t, elliptic.P256()), changes["root"]), ecKey(t, elliptic.P256()), changes["CA"])
 		cfg := c.config()
 		if above == "profile" {
-			cfg.Profile.Names = &permitted
+			cfg.Profile.NameConstraints = &permitted
 		}
 		i := issuer(t, cfg)
 		for _, test := range []struct {
@@ -106,7 +108,7 @@ func TestKindsOfNames(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	none, all := c.config(), c.config()
-	none.Profile.Names = new(names.Permitted)
+	none.Profile.NameConstraints = new(names.Permitted)
 	for field, sans := range map[string]policy.SANs{
 		"dns_names":   {DNSNames: []string{"contoso.com"}},
 		"emails":      {Emails: []string{"ada@contoso.com"}},
@@ -115,7 +117,7 @@ func TestKindsOfNames(t *testing.T) {
 		"ipAddresses": {IPAddresses: []string{"10.0.0.1"}},
 	} {
 		req := request(t, policy.X509Params{Subject: new("CN=a"), SANs: &sans}, ec256)
-		wantRefusal(t, field, issuer(t, none).CheckPolicy(provider.Issuer{}, req.Policy), "policy.x509_props.sans."+field, "is not permitted, as none is")
+		wantRefusal(t, field, issuer(t, none).CheckPolicy(provider.Issuer{}, req.Policy), "policy.x509_props.sans."+field, "is not permitted: no name of this kind is")
 		if out := run(t, issuer(t, none), req); out.Kind != provider.OutcomeFailed {
 			t.Errorf("%s: %s", field, brief(out))
 		}
@@ -142,7 +144,7 @@ func TestCommonName(t *testing.T) {
 	t.Parallel()
 	c := newPair(t)
 	cfg := c.config()
-	cfg.Profile.Names = &names.Permitted{DNSDomains: []string{"contoso.com", "2"}, IPRanges: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	cfg.Profile.NameConstraints = &names.Permitted{DNSDomains: []string{"contoso.com", "2"}, IPRanges: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	for subject, ok := range map[string]bool{
 		"CN=www.contoso.com":              true,
 		"CN=*.contoso.com":                true,

@@ -20,7 +20,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider"
 )
 
-// Config is what an Issuer is made of. Chain and Key are required.
+// Config is what a Provider is made of. Chain and Key are required.
 type Config struct {
 	// Chain is the CA's certificate, then its issuer's, and so on; the root may
 	// be left out. It follows every certificate that is issued.
@@ -61,8 +61,8 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Issuer signs certificates as one CA.
-type Issuer struct {
+// Provider signs certificates as one CA.
+type Provider struct {
 	cfg       Config
 	authority *authority
 	profile   profile
@@ -70,14 +70,14 @@ type Issuer struct {
 }
 
 var (
-	_ provider.Provider      = (*Issuer)(nil)
-	_ provider.PolicyChecker = (*Issuer)(nil)
-	_ provider.Revoker       = (*Issuer)(nil)
-	_ provider.Instant       = (*Issuer)(nil)
+	_ provider.Provider      = (*Provider)(nil)
+	_ provider.PolicyChecker = (*Provider)(nil)
+	_ provider.Revoker       = (*Provider)(nil)
+	_ provider.Instant       = (*Provider)(nil)
 )
 
-// New checks cfg and makes an Issuer of it. It touches neither key nor storage.
-func New(cfg Config) (*Issuer, error) {
+// New checks cfg and makes a Provider of it. It touches neither key nor storage.
+func New(cfg Config) (*Provider, error) {
 	switch {
 	case cfg.Key == nil:
 		return nil, errors.New("a private CA needs a key")
@@ -96,7 +96,7 @@ func New(cfg Config) (*Issuer, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	a, err := newAuthority(cfg.Chain, cfg.Profile.Names)
+	a, err := newAuthority(cfg.Chain, cfg.Profile.NameConstraints)
 	if err != nil {
 		return nil, fmt.Errorf("private CA: %w", err)
 	}
@@ -107,17 +107,17 @@ func New(cfg Config) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("private CA: profile: %w", err)
 	}
-	return &Issuer{cfg: cfg, authority: a, profile: p}, nil
+	return &Provider{cfg: cfg, authority: a, profile: p}, nil
 }
 
 // Certificate is the CA's own certificate.
-func (i *Issuer) Certificate() *x509.Certificate { return i.authority.chain[0] }
+func (p *Provider) Certificate() *x509.Certificate { return p.authority.chain[0] }
 
 // Instant implements provider.Instant.
-func (i *Issuer) Instant() bool { return i.cfg.Instant }
+func (p *Provider) Instant() bool { return p.cfg.Instant }
 
 // Step chooses the serial number, and when that is saved, signs.
-func (i *Issuer) Step(ctx context.Context, req provider.Request, saved json.RawMessage) (json.RawMessage, provider.Outcome) {
+func (p *Provider) Step(ctx context.Context, req provider.Request, saved json.RawMessage) (json.RawMessage, provider.Outcome) {
 	s, err := decodeState(saved)
 	if err != nil {
 		return saved, provider.Retry(time.Time{}, err)
@@ -133,90 +133,90 @@ func (i *Issuer) Step(ctx context.Context, req provider.Request, saved json.RawM
 	if err != nil {
 		return saved, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The CSR cannot be certified: %v.", err))
 	}
-	now := i.cfg.Now()
-	granted, refusal := i.grant(asked, now)
+	now := p.cfg.Now()
+	granted, refusal := p.grant(asked, now)
 	if refusal != nil {
 		return saved, provider.Failed(provider.CodeRejected, "The CA refuses the request: "+refusal.why+".")
 	}
-	ca := i.authority.chain[0]
+	ca := p.authority.chain[0]
 	var template *x509.Certificate
 	if bytes.Equal(s.Authority, ca.SubjectKeyId) {
-		if template, err = i.template(csr, req, granted, s); err != nil {
+		if template, err = p.template(csr, req, granted, s); err != nil {
 			return saved, provider.Retry(time.Time{}, err)
 		}
 	}
 	// At first, or when the CA is another one now, or was away for so long that
 	// the certificate has expired.
 	if template == nil || !now.Before(template.NotAfter) {
-		if s, err = newState(ca.SubjectKeyId, now, i.cfg.Rand); err != nil {
+		if s, err = newState(ca.SubjectKeyId, now, p.cfg.Rand); err != nil {
 			return saved, provider.Retry(time.Time{}, err)
 		}
 		return s.encode(), provider.Pending(time.Time{}, "The serial number is "+s.serialText()+".")
 	}
-	chain, err := i.sign(ctx, template)
+	chain, err := p.sign(ctx, template)
 	if err != nil {
 		return saved, provider.Retry(time.Time{}, err)
 	}
-	i.cfg.Log.InfoContext(ctx, "certificate signed", "certificate", req.Certificate, "request_id", req.ID,
+	p.cfg.Log.InfoContext(ctx, "certificate signed", "certificate", req.Certificate, "request_id", req.ID,
 		"serial", s.serialText(), "authority", ca.Subject.String(), "expires", template.NotAfter)
 	return saved, provider.Issued(chain)
 }
 
 // template is the certificate of a state, but for its signature. CSR, policy,
 // state and configuration determine it.
-func (i *Issuer) template(csr *x509.CertificateRequest, req provider.Request, g grant, s state) (*x509.Certificate, error) {
+func (p *Provider) template(csr *x509.CertificateRequest, req provider.Request, g grant, s state) (*x509.Certificate, error) {
 	named := *csr
 	named.Extensions = g.names // of all that the CSR asks for, only these are taken as they are
-	template, err := policy.Template(&named, req.Policy.X509, s.At, i.authority.chain[0].SubjectKeyId, bytes.NewReader(s.Serial))
+	template, err := policy.Template(&named, req.Policy.X509, s.At, p.authority.chain[0].SubjectKeyId, bytes.NewReader(s.Serial))
 	if err != nil {
 		return nil, fmt.Errorf("preparing the certificate: %w", err)
 	}
-	i.profile.apply(template, g)
-	i.authority.within(template, s.At, i.profile.MaxValidity)
+	p.profile.apply(template, g)
+	p.authority.within(template, s.At, p.profile.MaxValidity)
 	return template, nil
 }
 
 // sign makes a certificate and returns it with the CA's chain.
-func (i *Issuer) sign(ctx context.Context, template *x509.Certificate) ([][]byte, error) {
-	key, err := i.cfg.Key(ctx)
+func (p *Provider) sign(ctx context.Context, template *x509.Certificate) ([][]byte, error) {
+	key, err := p.cfg.Key(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("opening the CA's key: %w", err)
 	}
 	// Without randomness a software key signs deterministically.
-	der, err := x509.CreateCertificate(nil, template, i.authority.chain[0], template.PublicKey, key)
+	der, err := x509.CreateCertificate(nil, template, p.authority.chain[0], template.PublicKey, key)
 	if err != nil {
 		return nil, fmt.Errorf("signing the certificate: %w", err)
 	}
 	chain := [][]byte{der}
-	for _, c := range i.authority.chain {
+	for _, c := range p.authority.chain {
 		chain = append(chain, c.Raw)
 	}
 	return chain, nil
 }
 
 // CheckPolicy refuses what the CA does not certify.
-func (i *Issuer) CheckPolicy(_ provider.Issuer, p policy.Policy) error {
-	if refusal := i.refusal(p); refusal != nil {
+func (p *Provider) CheckPolicy(_ provider.Issuer, pol policy.Policy) error {
+	if refusal := p.refusal(pol); refusal != nil {
 		return &field.Error{Field: "policy." + refusal.field, Detail: "cannot be certified by this issuer: " + refusal.why}
 	}
 	return nil
 }
 
 // refusal says why a policy's certificates are not certified; nil: they are.
-func (i *Issuer) refusal(p policy.Policy) *refusal {
-	asked, refusal := requestOfPolicy(p)
+func (p *Provider) refusal(pol policy.Policy) *refusal {
+	asked, refusal := requestOfPolicy(pol)
 	if refusal != nil {
 		return refusal
 	}
-	sans, subject, err := p.X509.Names()
+	sans, subject, err := pol.X509.GeneralNames()
 	if refused, ok := errors.AsType[*names.Refusal](err); ok {
 		return refusalOf(refused)
 	}
 	asked.names = sans
-	if _, refusal = i.grant(asked, i.cfg.Now()); refusal != nil {
+	if _, refusal = p.grant(asked, p.cfg.Now()); refusal != nil {
 		return refusal
 	}
-	if refusal = i.authority.permits(subject); refusal != nil {
+	if refusal = p.authority.permits(subject); refusal != nil {
 		refusal.field = "x509_props.subject"
 	}
 	return refusal

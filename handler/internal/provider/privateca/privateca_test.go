@@ -1,5 +1,7 @@
 package privateca_test
 
+// Certificates that are signed: twice, late, by another CA, after failures.
+
 import (
 	"bytes"
 	"context"

@@ -30,12 +30,12 @@ type Profile struct {
 	// clients when nil.
 	EKUs []string
 
-	// Names that may be certified; nil: all that the CA's own certificates
-	// permit.
-	Names *names.Permitted
+	// NameConstraints are the names that may be certified; nil: all that the CA's
+	// own certificates permit.
+	NameConstraints *names.Permitted
 
 	// SubordinateCAs allows requests for certificates of CAs. They get a path
-	// length of zero and Names as their name constraints.
+	// length of zero and the NameConstraints of the profile.
 	SubordinateCAs bool
 
 	// CRLURLs are where the CRL can be fetched (http), IssuerURLs where the CA's
@@ -87,7 +87,7 @@ func newProfile(p Profile, a *authority) (profile, error) {
 		}
 	}
 	if c.usage == 0 || len(c.ekus) == 0 {
-		return profile{}, errors.New("no key usage, or no extended key usage that the CA's own certificates permit")
+		return profile{}, errors.New("the CA's own certificates permit no key usage, or no extended key usage")
 	}
 	for _, text := range slices.Concat(p.CRLURLs, p.IssuerURLs) {
 		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -116,10 +116,10 @@ const (
 // grant decides what of a request is certified at a time. What is not asked for
 // is decided by the profile, since a certificate without key usages would be good
 // for all.
-func (i *Issuer) grant(r request, at time.Time) (grant, *refusal) {
-	p := i.profile
-	g := grant{names: r.extension, usage: p.usage, ekus: p.ekus, ca: r.ca}
-	if r.ca && !p.SubordinateCAs {
+func (p *Provider) grant(r request, at time.Time) (grant, *refusal) {
+	rules := p.profile
+	g := grant{names: r.extension, usage: rules.usage, ekus: rules.ekus, ca: r.ca}
+	if r.ca && !rules.SubordinateCAs {
 		return grant{}, refuse("x509_props.basic_constraints.ca", "the CA certifies end entities only")
 	}
 	if r.ca {
@@ -137,20 +137,20 @@ func (i *Issuer) grant(r request, at time.Time) (grant, *refusal) {
 		g.usage |= x509.KeyUsageCertSign
 	}
 	if g.usage&^(x509.KeyUsageEncipherOnly|x509.KeyUsageDecipherOnly) == 0 {
-		return grant{}, refuse("x509_props.key_usage", "of the key usages that this key can be put to, the CA certifies none that is asked for; it certifies %s", strings.Join(p.KeyUsages, ", "))
+		return grant{}, refuse("x509_props.key_usage", "the CA certifies none of the requested key usages that suit this key; it certifies %s", strings.Join(rules.KeyUsages, ", "))
 	}
 	if len(r.ekus) > 0 {
 		g.ekus = slices.DeleteFunc(slices.Clone(r.ekus), func(oid asn1.ObjectIdentifier) bool {
-			return !slices.ContainsFunc(p.ekus, oid.Equal)
+			return !slices.ContainsFunc(rules.ekus, oid.Equal)
 		})
 	}
 	if len(g.ekus) == 0 {
-		return grant{}, refuse("x509_props.ekus", "the CA certifies none of the extended key usages that are asked for; it certifies %s", dotted(p.ekus))
+		return grant{}, refuse("x509_props.ekus", "the CA certifies none of the requested extended key usages; it certifies %s", dotted(rules.ekus))
 	}
-	if refusal := i.authority.permits(r.names); refusal != nil {
+	if refusal := p.authority.permits(r.names); refusal != nil {
 		return grant{}, refusal
 	}
-	return g, i.authority.validAt(at)
+	return g, p.authority.validAt(at)
 }
 
 // apply writes a grant into a certificate.
@@ -158,8 +158,8 @@ func (p profile) apply(c *x509.Certificate, g grant) {
 	c.KeyUsage, c.UnknownExtKeyUsage = g.usage, g.ekus
 	c.BasicConstraintsValid, c.IsCA, c.MaxPathLenZero = true, g.ca, g.ca
 	c.CRLDistributionPoints, c.IssuingCertificateURL = p.CRLURLs, p.IssuerURLs
-	if g.ca && p.Names != nil {
-		p.Names.Constrain(c)
+	if g.ca && p.NameConstraints != nil {
+		p.NameConstraints.Constrain(c)
 	}
 }
 

@@ -1,5 +1,7 @@
 package privateca_test
 
+// What the profile of a CA allows.
+
 import (
 	"crypto/elliptic"
 	"crypto/x509"
@@ -147,7 +149,7 @@ func TestProfileHolds(t *testing.T) {
 			EKUs:        append(some("ekus", 0, ekus...), serverAuth),
 		}
 		if rapid.Bool().Draw(rt, "named") {
-			cfg.Profile.Names = &names.Permitted{DNSDomains: some("domains", 0, domains...), UPNDomains: some("realms", 0, domains...)}
+			cfg.Profile.NameConstraints = &names.Permitted{DNSDomains: some("domains", 0, domains...), UPNDomains: some("realms", 0, domains...)}
 		}
 		key := rapid.SampledFrom([]policy.KeyParams{ec256, rsa2048}).Draw(rt, "key")
 		req := request(t, policy.X509Params{

@@ -55,7 +55,7 @@ func requestOfPolicy(p policy.Policy) (request, *refusal) {
 	for _, text := range p.X509.EKUs {
 		oid, err := parseOID(text)
 		if err != nil {
-			return request{}, refuse("x509_props.ekus", "%q is no object identifier", text)
+			return request{}, refuse("x509_props.ekus", "%q is not an object identifier", text)
 		}
 		r.ekus = append(r.ekus, oid)
 	}

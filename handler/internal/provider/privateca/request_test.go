@@ -1,5 +1,7 @@
 package privateca_test
 
+// CSRs that no policy leads to.
+
 import (
 	"crypto"
 	"crypto/elliptic"

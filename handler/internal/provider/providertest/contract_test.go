@@ -1,5 +1,7 @@
 package providertest
 
+// The suite accepts a sound provider and finds each defect.
+
 import (
 	"strings"
 	"testing"

@@ -1,5 +1,7 @@
 package providertest
 
+// A provider with defects that can be switched on, and its CA.
+
 import (
 	"bytes"
 	"context"
@@ -268,7 +270,7 @@ func (i *deskIssuer) Release(ctx context.Context, req provider.Request, saved js
 	return err
 }
 
-// call makes one call. A 404 is no error.
+// call makes one call. A 404 is not an error.
 func (i *deskIssuer) call(ctx context.Context, method, path, token string, body []byte, id string) (deskOrder, error) {
 	if i.hasNoDeadline {
 		ctx = context.WithoutCancel(ctx)

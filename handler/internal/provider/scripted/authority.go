@@ -20,7 +20,7 @@ type authority struct {
 
 // issue makes a root, an intermediate CA below it and the certificate that csr
 // asks for, and returns them leaf first.
-func (i *Issuer) issue(csr *x509.CertificateRequest, x policy.X509Properties, now time.Time) ([][]byte, error) {
+func (p *Provider) issue(csr *x509.CertificateRequest, x policy.X509Properties, now time.Time) ([][]byte, error) {
 	notBefore, notAfter := x.Validity(now)
 	root, err := newAuthority("Certwright Test Root", notBefore, notAfter, nil)
 	if err != nil {
@@ -30,7 +30,7 @@ func (i *Issuer) issue(csr *x509.CertificateRequest, x policy.X509Properties, no
 	if err != nil {
 		return nil, err
 	}
-	template, err := policy.Template(csr, x, now, intermediate.certificate.SubjectKeyId, i.cfg.Rand)
+	template, err := policy.Template(csr, x, now, intermediate.certificate.SubjectKeyId, p.cfg.Rand)
 	if err != nil {
 		return nil, err
 	}

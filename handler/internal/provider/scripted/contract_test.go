@@ -1,5 +1,7 @@
 package scripted_test
 
+// The contract of providers.
+
 import (
 	"testing"
 

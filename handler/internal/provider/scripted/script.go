@@ -98,7 +98,7 @@ func (s *script) decide(word, argument string) error {
 	case word == "issue-after":
 		d, err := time.ParseDuration(argument)
 		if err != nil || d < 0 || d > maxAfter {
-			return fmt.Errorf("issue-after=%s is no duration such as 30s, 5m or 1h30m, at most %s", argument, maxAfter)
+			return fmt.Errorf("issue-after=%s is not a duration such as 30s, 5m or 1h30m, at most %s", argument, maxAfter)
 		}
 		s.action, s.after = issue, d
 	case (word == "reject" || word == "error") && argument == "":

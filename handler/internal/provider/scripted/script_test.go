@@ -1,5 +1,7 @@
 package scripted
 
+// Scripts, and what is refused in them.
+
 import (
 	"strings"
 	"testing"
@@ -46,10 +48,10 @@ func TestParseScriptRefuses(t *testing.T) {
 		"issue-after=1s hold":    "issue-after and hold exclude each other",
 		`reject="a" error="b"`:   "reject and error exclude each other",
 		"hold hold":              "hold and hold exclude each other",
-		"issue-after":            "issue-after= is no duration",
-		"issue-after=30":         "issue-after=30 is no duration",
-		"issue-after=-1s":        "issue-after=-1s is no duration",
-		"issue-after=721h":       "issue-after=721h is no duration",
+		"issue-after":            "issue-after= is not a duration",
+		"issue-after=30":         "issue-after=30 is not a duration",
+		"issue-after=-1s":        "issue-after=-1s is not a duration",
+		"issue-after=721h":       "issue-after=721h is not a duration",
 		"reject":                 "reject needs a message",
 		"error=":                 "error needs a message",
 		`reject=""`:              "reject needs a message",

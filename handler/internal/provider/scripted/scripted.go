@@ -35,7 +35,7 @@ import (
 // holdInterval is how often a held request looks whether its script changed.
 const holdInterval = 5 * time.Second
 
-// Config is what an Issuer is made of.
+// Config is what a Provider is made of.
 type Config struct {
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
@@ -45,39 +45,39 @@ type Config struct {
 	Rand io.Reader
 }
 
-// Issuer follows scripts. Its state is the number of an order that no CA has, for
+// Provider follows scripts. Its state is the number of an order that no CA has, for
 // tests of software that shows it.
-type Issuer struct {
+type Provider struct {
 	cfg Config
 }
 
 var (
-	_ provider.Provider      = (*Issuer)(nil)
-	_ provider.Canceler      = (*Issuer)(nil)
-	_ provider.IssuerChecker = (*Issuer)(nil)
-	_ provider.Revoker       = (*Issuer)(nil)
-	_ provider.OrderNamer    = (*Issuer)(nil)
+	_ provider.Provider      = (*Provider)(nil)
+	_ provider.Canceler      = (*Provider)(nil)
+	_ provider.IssuerChecker = (*Provider)(nil)
+	_ provider.Revoker       = (*Provider)(nil)
+	_ provider.OrderNamer    = (*Provider)(nil)
 )
 
-// New makes an Issuer of cfg.
-func New(cfg Config) *Issuer {
+// New makes a Provider of cfg.
+func New(cfg Config) *Provider {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}
-	return &Issuer{cfg}
+	return &Provider{cfg}
 }
 
 // Step does what the script says now.
-func (i *Issuer) Step(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
+func (p *Provider) Step(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
 	state := newState(req)
 	s, err := parseScript(req.Issuer.Org.ID)
 	if err != nil {
 		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The script of the issuer cannot be followed: %v.", err))
 	}
-	now := i.cfg.Now()
+	now := p.cfg.Now()
 	switch s.action {
 	case hold:
 		return state, provider.Pending(now.Add(holdInterval), "The script holds the request.")
@@ -93,7 +93,7 @@ func (i *Issuer) Step(_ context.Context, req provider.Request, _ json.RawMessage
 	if err != nil {
 		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The CSR cannot be read: %v.", err))
 	}
-	chain, err := i.issue(csr, req.Policy.X509, now)
+	chain, err := p.issue(csr, req.Policy.X509, now)
 	if err != nil {
 		return state, provider.Retry(time.Time{}, err)
 	}
@@ -107,20 +107,20 @@ func newState(req provider.Request) json.RawMessage {
 }
 
 // OrderID is the number of the order.
-func (i *Issuer) OrderID(state json.RawMessage) string {
+func (p *Provider) OrderID(state json.RawMessage) string {
 	var order string
-	_ = json.Unmarshal(state, &order) // what is no string names nothing
+	_ = json.Unmarshal(state, &order) // anything but a string names nothing
 	return order
 }
 
 // Cancel gives the request up unless the script says ignore-cancel.
-func (i *Issuer) Cancel(_ context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, bool, error) {
+func (p *Provider) Cancel(_ context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, bool, error) {
 	s, err := parseScript(req.Issuer.Org.ID)
 	return state, err != nil || !s.ignoreCancel, nil
 }
 
 // Revoke does what the script says of requests, as the package comment has it.
-func (i *Issuer) Revoke(_ context.Context, issuer provider.Issuer, _ *x509.Certificate, _ int) error {
+func (p *Provider) Revoke(_ context.Context, issuer provider.Issuer, _ *x509.Certificate, _ int) error {
 	s, err := parseScript(issuer.Org.ID)
 	switch {
 	case err != nil:
@@ -137,7 +137,7 @@ func (i *Issuer) Revoke(_ context.Context, issuer provider.Issuer, _ *x509.Certi
 }
 
 // CheckIssuer refuses a script that cannot be followed.
-func (i *Issuer) CheckIssuer(o provider.Issuer) error {
+func (p *Provider) CheckIssuer(o provider.Issuer) error {
 	_, err := parseScript(o.Org.ID)
 	return err
 }

@@ -1,5 +1,7 @@
 package scripted_test
 
+// The provider does what its script says.
+
 import (
 	"bytes"
 	"crypto/ecdsa"
@@ -52,7 +54,7 @@ func request(t testing.TB, script string) provider.Request {
 	}
 }
 
-func at(d time.Duration) *scripted.Issuer {
+func at(d time.Duration) *scripted.Provider {
 	return scripted.New(scripted.Config{Now: func() time.Time { return created.Add(d) }})
 }
 

@@ -1,5 +1,7 @@
 package selfsigned_test
 
+// The contract of providers.
+
 import (
 	"testing"
 

@@ -15,7 +15,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider"
 )
 
-// Config is what an Issuer is made of.
+// Config is what a Provider is made of.
 type Config struct {
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
@@ -25,33 +25,33 @@ type Config struct {
 	Rand io.Reader
 }
 
-// Issuer signs certificates with their own keys. It needs no state: a step that
+// Provider signs certificates with their own keys. It needs no state: a step that
 // is run again makes another certificate, of which the vault takes one.
-type Issuer struct {
+type Provider struct {
 	cfg Config
 }
 
 var (
-	_ provider.Provider = (*Issuer)(nil)
-	_ provider.Instant  = (*Issuer)(nil)
+	_ provider.Provider = (*Provider)(nil)
+	_ provider.Instant  = (*Provider)(nil)
 )
 
-// New makes an Issuer of cfg.
-func New(cfg Config) *Issuer {
+// New makes a Provider of cfg.
+func New(cfg Config) *Provider {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
 	}
-	return &Issuer{cfg}
+	return &Provider{cfg}
 }
 
 // Instant implements provider.Instant: a step needs no network.
-func (*Issuer) Instant() bool { return true }
+func (*Provider) Instant() bool { return true }
 
 // Step issues the certificate.
-func (i *Issuer) Step(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
+func (p *Provider) Step(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
 	csr, err := x509.ParseCertificateRequest(req.CSR)
 	if err != nil {
 		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The CSR cannot be read: %v.", err))
@@ -60,7 +60,7 @@ func (i *Issuer) Step(ctx context.Context, req provider.Request, state json.RawM
 	if err != nil {
 		return state, provider.Retry(time.Time{}, fmt.Errorf("opening the private key: %w", err))
 	}
-	template, err := policy.Template(csr, req.Policy.X509, i.cfg.Now(), nil, i.cfg.Rand)
+	template, err := policy.Template(csr, req.Policy.X509, p.cfg.Now(), nil, p.cfg.Rand)
 	if err != nil {
 		return state, provider.Retry(time.Time{}, err)
 	}

@@ -1,5 +1,7 @@
 package selfsigned_test
 
+// Self-signed certificates, as OpenSSL reads them.
+
 import (
 	"bytes"
 	"context"

@@ -47,7 +47,7 @@ func (f *Front) receive(t testing.TB, r *http.Request) fault.Func {
 	var body map[string]any
 	if r.Method != http.MethodGet {
 		if err := json.Unmarshal(content, &body); err != nil {
-			t.Errorf("%s: the body is no JSON: %v", r.URL, err)
+			t.Errorf("%s: the body is not JSON: %v", r.URL, err)
 		}
 	}
 	f.Lock()

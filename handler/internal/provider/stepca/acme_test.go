@@ -1,5 +1,7 @@
 package stepca_test
 
+// step-ca by its ACME provisioner.
+
 import (
 	"context"
 	"encoding/json"

@@ -59,7 +59,7 @@ func parseCertificates(texts []string) ([][]byte, error) {
 	return chain, nil
 }
 
-// answerError is an answer that is no success.
+// answerError is an answer that is not a success.
 type answerError struct {
 	host, path string
 	status     int
@@ -75,10 +75,10 @@ func (e *answerError) Error() string {
 	return fmt.Sprintf("%s answers %d to %s: %s", e.host, e.status, e.path, e.text)
 }
 
-// refusal reads an answer that is no success. Only the server's own word ends an
+// refusal reads an answer that is not a success. Only the server's own word ends an
 // operation; a gateway's page does not.
-func (i *Issuer) refusal(resp *http.Response, path string, body []byte, token string) *answerError {
-	e := &answerError{host: i.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
+func (p *Provider) refusal(resp *http.Response, path string, body []byte, token string) *answerError {
+	e := &answerError{host: p.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
 	text, err := parseError(body)
 	if token != "" {
 		text = strings.ReplaceAll(text, token, "[redacted]")
@@ -99,7 +99,7 @@ func (i *Issuer) refusal(resp *http.Response, path string, body []byte, token st
 	return e
 }
 
-// parseError reads what the server says in an answer that is no success, if that
+// parseError reads what the server says in an answer that is not a success, if that
 // is in its own form.
 func parseError(body []byte) (string, error) {
 	var a struct {

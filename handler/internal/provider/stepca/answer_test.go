@@ -1,5 +1,7 @@
 package stepca
 
+// Answers of any form.
+
 import (
 	"crypto/x509"
 	"strings"

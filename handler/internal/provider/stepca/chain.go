@@ -15,11 +15,11 @@ import (
 // other.
 //
 // Source: Smallstep, certificates, api/api.go: GET /intermediates and /roots.
-func (i *Issuer) Certificates(ctx context.Context, _ provider.Issuer) ([][]byte, error) {
+func (p *Provider) Certificates(ctx context.Context, _ provider.Issuer) ([][]byte, error) {
 	var list [][]byte
 	var failed error
 	for _, path := range []string{"/1.0/intermediates", "/1.0/roots"} {
-		certs, err := i.published(ctx, path)
+		certs, err := p.published(ctx, path)
 		list, failed = append(list, certs...), errors.Join(failed, err)
 	}
 	if len(list) > 0 {
@@ -29,8 +29,8 @@ func (i *Issuer) Certificates(ctx context.Context, _ provider.Issuer) ([][]byte,
 }
 
 // published is one of the server's lists of certificates.
-func (i *Issuer) published(ctx context.Context, path string) ([][]byte, error) {
-	answer, err := i.send(ctx, http.MethodGet, path, nil, "")
+func (p *Provider) published(ctx context.Context, path string) ([][]byte, error) {
+	answer, err := p.send(ctx, http.MethodGet, path, nil, "")
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (i *Issuer) published(ctx context.Context, path string) ([][]byte, error) {
 		certs, err = parseCertificates(a.Certificates)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s gave a malformed answer to %s: %w", i.base.Host, path, err)
+		return nil, fmt.Errorf("%s gave a malformed answer to %s: %w", p.base.Host, path, err)
 	}
 	return certs, nil
 }

@@ -1,5 +1,7 @@
 package stepca_test
 
+// The certificates of the CA.
+
 import (
 	"bytes"
 	"crypto/x509"

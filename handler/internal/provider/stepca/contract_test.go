@@ -1,5 +1,7 @@
 package stepca_test
 
+// The contract of providers, with step-ca as the CA.
+
 import (
 	"net/url"
 	"testing"

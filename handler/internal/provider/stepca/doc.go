@@ -4,12 +4,12 @@
 //	POST /1.0/sign     a certificate for a CSR and a token
 //	POST /1.0/revoke
 //
-// Whoever has the private key of a JWK provisioner makes the tokens himself: they
+// The holder of a JWK provisioner's private key makes the tokens: they
 // name the subject and the names of one CSR, are bound to it, and are good once.
 // An issuer object has the provisioner's name as account_id and its private key,
 // a JWK in JSON, as pwd. It reads front to back:
 //
-//	stepca.go     what an issuer is made of; a step; what cannot be done
+//	stepca.go     what a provider is made of; a step; what cannot be done
 //	request.go    what is sent
 //	token.go      who sends it
 //	answer.go     what comes back, and what it means

@@ -1,5 +1,7 @@
 package stepca_test
 
+// Answers that step-ca should not give, killed processes, two workers.
+
 import (
 	"context"
 	"encoding/json"
@@ -112,10 +114,10 @@ func TestTokensAreNotTold(t *testing.T) {
 		if err := json.Unmarshal(body, &sent); err != nil || sent.OTT == "" {
 			t.Errorf("sent %s: %v", body, err)
 		}
-		says(403, "token "+sent.OTT+" is no good")(w, r, next)
+		says(403, "token "+sent.OTT+" is not valid")(w, r, next)
 	}}
 	_, out := f.issuer(stepca.Config{}).Step(t.Context(), request(t), nil)
-	if !strings.HasSuffix(out.Message, "refuses /1.0/sign: token [redacted] is no good") {
+	if !strings.HasSuffix(out.Message, "refuses /1.0/sign: token [redacted] is not valid") {
 		t.Errorf("%+v", out)
 	}
 }

@@ -1,5 +1,7 @@
 package stepca_test
 
+// A front of step-ca that can misbehave, and requests to it.
+
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -81,9 +83,9 @@ func (f *front) tokens() []string {
 	return list
 }
 
-// issuer makes an Issuer that calls through the front, at start unless cfg has a
+// issuer makes a Provider that calls through the front, at start unless cfg has a
 // clock.
-func (f *front) issuer(cfg stepca.Config) *stepca.Issuer {
+func (f *front) issuer(cfg stepca.Config) *stepca.Provider {
 	f.t.Helper()
 	cfg.URL = f.HTTP.URL + cfg.URL
 	cfg.Roots = signertest.Pool(f.HTTP.Certificate())

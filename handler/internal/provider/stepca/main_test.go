@@ -1,5 +1,7 @@
 package stepca_test
 
+// step-ca, started once for all tests.
+
 import (
 	"context"
 	"flag"

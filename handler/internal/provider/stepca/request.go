@@ -28,7 +28,7 @@ func (e *unfitError) Error() string { return "The CSR cannot be sent to step-ca:
 
 // newSigning describes an operation to the server, with a token of its own. Its
 // error may be an *unfitError.
-func (i *Issuer) newSigning(req provider.Request, p provisioner) (signing, error) {
+func (p *Provider) newSigning(req provider.Request, jwk provisioner) (signing, error) {
 	csr, err := x509.ParseCertificateRequest(req.CSR)
 	if err != nil {
 		return signing{}, &unfitError{err.Error()}
@@ -47,24 +47,24 @@ func (i *Issuer) newSigning(req provider.Request, p provisioner) (signing, error
 		"sans": sans,
 		"cnf":  map[string]string{"x5rt#S256": base64.RawURLEncoding.EncodeToString(fingerprint[:])},
 	}
-	token, err := i.token(p, "/1.0/sign", claims)
+	token, err := p.token(jwk, "/1.0/sign", claims)
 	if err != nil {
 		return signing{}, err
 	}
 	return signing{
 		CSR:      string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: req.CSR})),
 		Token:    token,
-		NotAfter: fmt.Sprintf("%ds", int64(i.validity(req.Policy.X509).Seconds())),
+		NotAfter: fmt.Sprintf("%ds", int64(p.validity(req.Policy.X509).Seconds())),
 	}, nil
 }
 
 // validity is how long a certificate is to be valid.
-func (i *Issuer) validity(x policy.X509Properties) time.Duration {
-	now := i.cfg.Now()
+func (p *Provider) validity(x policy.X509Properties) time.Duration {
+	now := p.cfg.Now()
 	_, notAfter := x.Validity(now)
 	validity := notAfter.Sub(now)
-	if i.cfg.MaxValidity > 0 {
-		validity = min(validity, i.cfg.MaxValidity)
+	if p.cfg.MaxValidity > 0 {
+		validity = min(validity, p.cfg.MaxValidity)
 	}
 	return validity
 }

@@ -23,20 +23,20 @@ type revocation struct {
 }
 
 // Revoke revokes a certificate. reason is a CRLReason (RFC 5280 section 5.3.1).
-// That it is revoked already is no error; that the server keeps no record of
-// revocations wraps errors.ErrUnsupported.
-func (i *Issuer) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
+// A certificate that is revoked already is not an error. Where the server keeps no
+// record of revocations, the error wraps errors.ErrUnsupported.
+func (p *Provider) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
 	serial := certificate.SerialNumber.String()
-	p, wrong := i.provisioner(issuer)
+	jwk, wrong := p.provisioner(issuer)
 	if wrong != "" {
 		return fmt.Errorf("revoking %s: %s", serial, wrong)
 	}
 	const path = "/1.0/revoke"
-	token, err := i.token(p, path, jwt.MapClaims{"sub": serial})
+	token, err := p.token(jwk, path, jwt.MapClaims{"sub": serial})
 	if err != nil {
 		return fmt.Errorf("revoking %s: %w", serial, err)
 	}
-	_, err = i.post(ctx, path, revocation{serial, token, reason, true}, token)
+	_, err = p.post(ctx, path, revocation{serial, token, reason, true}, token)
 	a, answered := errors.AsType[*answerError](err)
 	switch {
 	case err == nil:
@@ -44,7 +44,7 @@ func (i *Issuer) Revoke(ctx context.Context, issuer provider.Issuer, certificate
 	case answered && a.status == http.StatusBadRequest && strings.Contains(a.text, "already revoked"):
 		return nil
 	case answered && a.status == http.StatusNotImplemented:
-		return fmt.Errorf("revoking %s at %s: %w", serial, i.base.Host, errors.ErrUnsupported)
+		return fmt.Errorf("revoking %s at %s: %w", serial, p.base.Host, errors.ErrUnsupported)
 	default:
 		return fmt.Errorf("revoking %s: %w", serial, err)
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider/egress"
 )
 
-// Config is what an Issuer is made of. URL is required.
+// Config is what a Provider is made of. URL is required.
 type Config struct {
 	// URL is the server, https://HOST/PATH: /1.0/ follows it. Only its host is
 	// ever called. It must be one of the server's dnsNames, for tokens name it.
@@ -41,30 +41,30 @@ type Config struct {
 	Rand io.Reader
 }
 
-// Issuer takes requests to one step-ca. It keeps no state. Its methods may be
+// Provider takes requests to one step-ca. It keeps no state. Its methods may be
 // called concurrently.
-type Issuer struct {
+type Provider struct {
 	cfg    Config
 	base   *url.URL
 	client *http.Client
 }
 
 var (
-	_ provider.Provider      = (*Issuer)(nil)
-	_ provider.IssuerChecker = (*Issuer)(nil)
-	_ provider.PolicyChecker = (*Issuer)(nil)
-	_ provider.Revoker       = (*Issuer)(nil)
-	_ provider.ChainSource   = (*Issuer)(nil)
+	_ provider.Provider      = (*Provider)(nil)
+	_ provider.IssuerChecker = (*Provider)(nil)
+	_ provider.PolicyChecker = (*Provider)(nil)
+	_ provider.Revoker       = (*Provider)(nil)
+	_ provider.ChainSource   = (*Provider)(nil)
 )
 
-// New checks cfg and makes an Issuer of it. It touches no network.
-func New(cfg Config) (*Issuer, error) {
+// New checks cfg and makes a Provider of it. It touches no network.
+func New(cfg Config) (*Provider, error) {
 	base, err := egress.BaseURL(cfg.URL)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("step-ca %w", err)
 	case cfg.MaxValidity < 0 || cfg.MaxValidity > 0 && cfg.MaxValidity < time.Minute:
-		return nil, fmt.Errorf("step-ca %q: a validity of %s is no use", cfg.URL, cfg.MaxValidity)
+		return nil, fmt.Errorf("step-ca %q: a validity of %s is too short", cfg.URL, cfg.MaxValidity)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -76,42 +76,42 @@ func New(cfg Config) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("step-ca %q: %w", cfg.URL, err)
 	}
-	return &Issuer{cfg, base, client}, nil
+	return &Provider{cfg, base, client}, nil
 }
 
 // Step signs. It is the only step.
-func (i *Issuer) Step(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
-	provisioner, wrong := i.provisioner(req.Issuer)
+func (p *Provider) Step(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
+	provisioner, wrong := p.provisioner(req.Issuer)
 	if wrong != "" {
 		return state, provider.Failed(provider.CodeIssuerError, wrong)
 	}
-	body, err := i.newSigning(req, provisioner)
+	body, err := p.newSigning(req, provisioner)
 	if refused, ok := errors.AsType[*unfitError](err); ok {
 		return state, provider.Failed(provider.CodeIssuerError, refused.Error())
 	}
 	if err != nil {
 		return state, provider.Retry(time.Time{}, err)
 	}
-	answer, err := i.post(ctx, "/1.0/sign", body, body.Token)
+	answer, err := p.post(ctx, "/1.0/sign", body, body.Token)
 	if err != nil {
-		return state, i.failed(err)
+		return state, p.failed(err)
 	}
 	chain, err := parseSigned(answer)
 	if err != nil {
-		return state, provider.Retry(time.Time{}, fmt.Errorf("%s gave a malformed answer: %w", i.base.Host, err))
+		return state, provider.Retry(time.Time{}, fmt.Errorf("%s gave a malformed answer: %w", p.base.Host, err))
 	}
 	return state, provider.Issued(chain)
 }
 
 // failed is what an error of a call means: a refusal ends the operation,
 // anything else is tried again, when the server says.
-func (i *Issuer) failed(err error) provider.Outcome {
+func (p *Provider) failed(err error) provider.Outcome {
 	a, ok := errors.AsType[*answerError](err)
 	switch {
 	case ok && a.code != "":
 		return provider.Failed(a.code, a.Error())
 	case ok && a.retryAfter > 0:
-		return provider.Retry(i.cfg.Now().Add(a.retryAfter), err)
+		return provider.Retry(p.cfg.Now().Add(a.retryAfter), err)
 	default:
 		return provider.Retry(time.Time{}, err)
 	}
@@ -119,31 +119,31 @@ func (i *Issuer) failed(err error) provider.Outcome {
 
 // CheckIssuer refuses an issuer object without the name of its provisioner.
 // Whether its key is right, a step finds out.
-func (i *Issuer) CheckIssuer(o provider.Issuer) error {
+func (p *Provider) CheckIssuer(o provider.Issuer) error {
 	if o.AccountID == "" {
 		return field.Errorf("credentials.account_id",
-			"is required by %s: the name of a JWK provisioner, with its private key (a JWK in JSON) as credentials.pwd", i.base.Host)
+			"is required by %s: the name of a JWK provisioner, with its private key (a JWK in JSON) as credentials.pwd", p.base.Host)
 	}
 	return nil
 }
 
 // CheckPolicy refuses what a JWK provisioner does not certify.
-func (i *Issuer) CheckPolicy(_ provider.Issuer, p policy.Policy) error {
-	sans := p.X509.SANs
+func (p *Provider) CheckPolicy(_ provider.Issuer, pol policy.Policy) error {
+	sans := pol.X509.SANs
 	if sans == nil {
 		sans = new(policy.SANs)
 	}
 	switch {
 	case len(sans.UPNs) > 0:
 		return field.Errorf("policy.x509_props.sans.upns",
-			"has %q: a token of step-ca (%s) names DNS names, IP addresses, e-mail addresses and URIs only", sans.UPNs[0], i.base.Host)
-	case len(sans.DNSNames)+len(sans.Emails)+len(sans.URIs)+len(sans.IPAddresses) == 0 && !slices.ContainsFunc(p.X509.CommonNames(), isSomething):
-		return field.Errorf("policy.x509_props", "has neither a common name nor an alternative name, which a token of step-ca (%s) needs", i.base.Host)
-	case p.X509.CA:
-		return field.Errorf("policy.x509_props.basic_constraints.ca", "is true: step-ca (%s) signs end entities only", i.base.Host)
-	case p.Issuer.CertificateType != "":
+			"has %q: a token of step-ca (%s) names DNS names, IP addresses, e-mail addresses and URIs only", sans.UPNs[0], p.base.Host)
+	case len(sans.DNSNames)+len(sans.Emails)+len(sans.URIs)+len(sans.IPAddresses) == 0 && !slices.ContainsFunc(pol.X509.CommonNames(), isSomething):
+		return field.Errorf("policy.x509_props", "has neither a common name nor an alternative name, which a token of step-ca (%s) needs", p.base.Host)
+	case pol.X509.CA:
+		return field.Errorf("policy.x509_props.basic_constraints.ca", "is true: step-ca (%s) signs end entities only", p.base.Host)
+	case pol.Issuer.CertificateType != "":
 		return field.Errorf("policy.issuer.cty",
-			"is %q: step-ca (%s) has no kinds of certificates; each of its provisioners is an issuer of its own", p.Issuer.CertificateType, i.base.Host)
+			"is %q: step-ca (%s) has no kinds of certificates; each of its provisioners is an issuer of its own", pol.Issuer.CertificateType, p.base.Host)
 	}
 	return nil
 }
@@ -155,36 +155,36 @@ const maxBody = 256 << 10
 
 // post sends a request and returns the body of its success. Its error may be an
 // *answerError; token is kept out of it.
-func (i *Issuer) post(ctx context.Context, path string, body any, token string) ([]byte, error) {
+func (p *Provider) post(ctx context.Context, path string, body any, token string) ([]byte, error) {
 	content, err := json.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a request to %s: %w", path, err)
 	}
-	return i.send(ctx, http.MethodPost, path, content, token)
+	return p.send(ctx, http.MethodPost, path, content, token)
 }
 
 // send sends a request and returns the body of its success. Its error may be an
 // *answerError; token is kept out of it.
-func (i *Issuer) send(ctx context.Context, method, path string, content []byte, token string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, i.base.String()+path, bytes.NewReader(content))
+func (p *Provider) send(ctx context.Context, method, path string, content []byte, token string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, p.base.String()+path, bytes.NewReader(content))
 	if err != nil {
-		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
+		return nil, fmt.Errorf("calling %s: %w", p.base.Host, err)
 	}
 	if len(content) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("User-Agent", "certwright")
-	resp, err := i.client.Do(req)
+	resp, err := p.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
+		return nil, fmt.Errorf("calling %s: %w", p.base.Host, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s to %s: %w", i.base.Host, path, err)
+		return nil, fmt.Errorf("reading the answer of %s to %s: %w", p.base.Host, path, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, i.refusal(resp, path, answer, token)
+		return nil, p.refusal(resp, path, answer, token)
 	}
 	return answer, nil
 }

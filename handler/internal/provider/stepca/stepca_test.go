@@ -1,5 +1,7 @@
 package stepca_test
 
+// Certificates and revocation by the provider.
+
 import (
 	"bytes"
 	"crypto/rand"
@@ -335,7 +337,7 @@ func TestRevoke(t *testing.T) {
 	if revoked, err := ca.Revoked(t.Context(), leaf); revoked || err != nil {
 		t.Fatalf("revoked before: %t, %v", revoked, err)
 	}
-	for range 2 { // that it is revoked is no error
+	for range 2 { // that it is revoked is not an error
 		if err := i.Revoke(t.Context(), req.Issuer, leaf, 4); err != nil {
 			t.Error(err)
 		}

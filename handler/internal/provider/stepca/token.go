@@ -29,19 +29,19 @@ type provisioner struct {
 
 // provisioner takes one out of an issuer object, or says what is wrong with its
 // credentials.
-func (i *Issuer) provisioner(o provider.Issuer) (p provisioner, wrong string) {
+func (p *Provider) provisioner(o provider.Issuer) (jwk provisioner, wrong string) {
 	switch {
 	case o.AccountID == "":
-		return provisioner{}, fmt.Sprintf("The issuer %s needs credentials.account_id, the name of a JWK provisioner at %s.", o.Name, i.base.Host)
+		return provisioner{}, fmt.Sprintf("The issuer %s needs credentials.account_id, the name of a JWK provisioner at %s.", o.Name, p.base.Host)
 	case o.Password == "":
-		return provisioner{}, fmt.Sprintf("The issuer %s needs credentials.pwd, the private key (a JWK in JSON) of its provisioner at %s.", o.Name, i.base.Host)
+		return provisioner{}, fmt.Sprintf("The issuer %s needs credentials.pwd, the private key (a JWK in JSON) of its provisioner at %s.", o.Name, p.base.Host)
 	}
-	p, err := parseKey([]byte(o.Password))
+	jwk, err := parseKey([]byte(o.Password))
 	if err != nil {
 		return provisioner{}, fmt.Sprintf("The password (credentials.pwd) of the issuer %s is not the private key of a JWK provisioner: %v.", o.Name, err)
 	}
-	p.name = o.AccountID
-	return p, ""
+	jwk.name = o.AccountID
+	return jwk, ""
 }
 
 // curves have an algorithm of JWS each. RFC 7518 section 3.4.
@@ -102,7 +102,7 @@ func parseKey(text []byte) (provisioner, error) {
 	return provisioner{keyID: k.KeyID, key: key, method: alg.method}, nil
 }
 
-var errEncrypted = errors.New("it is encrypted (a JWE); `step crypto jwe decrypt` makes the key of it")
+var errEncrypted = errors.New("it is encrypted (a JWE); `step crypto jwe decrypt` decrypts it")
 
 func base64URL(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
@@ -117,22 +117,22 @@ const (
 // token makes a token that is good once, at one path of the server. It has no
 // iat: the server refuses tokens that are older than its own start, which a clock
 // that is behind makes of any.
-func (i *Issuer) token(p provisioner, path string, claims jwt.MapClaims) (string, error) {
+func (p *Provider) token(jwk provisioner, path string, claims jwt.MapClaims) (string, error) {
 	var id [16]byte
-	if _, err := io.ReadFull(i.cfg.Rand, id[:]); err != nil {
+	if _, err := io.ReadFull(p.cfg.Rand, id[:]); err != nil {
 		return "", fmt.Errorf("drawing the id of a token: %w", err)
 	}
-	now := i.cfg.Now()
+	now := p.cfg.Now()
 	maps.Copy(claims, jwt.MapClaims{
-		"iss": p.name,
-		"aud": "https://" + i.base.Host + path,
+		"iss": jwk.name,
+		"aud": "https://" + p.base.Host + path,
 		"nbf": now.Add(-maxSkew).Unix(),
 		"exp": now.Add(tokenLife).Unix(),
 		"jti": hex.EncodeToString(id[:]),
 	})
-	t := jwt.NewWithClaims(p.method, claims)
-	t.Header["kid"] = p.keyID
-	signed, err := t.SignedString(p.key)
+	t := jwt.NewWithClaims(jwk.method, claims)
+	t.Header["kid"] = jwk.keyID
+	signed, err := t.SignedString(jwk.key)
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}

@@ -1,5 +1,7 @@
 package stepca
 
+// Keys of provisioners, and tokens made with them.
+
 import (
 	"crypto/ecdsa"
 	"crypto/rand"

@@ -1,5 +1,7 @@
 package stepca_test
 
+// The provider in a vault.
+
 import (
 	"crypto/x509"
 	"strings"

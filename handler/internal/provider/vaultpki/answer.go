@@ -60,7 +60,7 @@ func parseSigned(body []byte) ([][]byte, error) {
 	return chain, nil
 }
 
-// answerError is an answer that is no success.
+// answerError is an answer that is not a success.
 type answerError struct {
 	host, path string
 	status     int
@@ -79,11 +79,11 @@ func (e *answerError) Error() string {
 	return fmt.Sprintf("%s answers %d to %s: %s", e.host, e.status, e.path, e.text)
 }
 
-// refusal reads an answer that is no success. Only the server's own word, its
+// refusal reads an answer that is not a success. Only the server's own word, its
 // list of errors, ends an operation; a gateway's page, a server that is sealed,
 // behind another or asked too often does not.
-func (i *Issuer) refusal(resp *http.Response, path string, body []byte, secrets ...string) *answerError {
-	e := &answerError{host: i.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
+func (p *Provider) refusal(resp *http.Response, path string, body []byte, secrets ...string) *answerError {
+	e := &answerError{host: p.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
 	text, said := parseErrors(body)
 	for _, secret := range secrets {
 		if secret != "" {
@@ -96,7 +96,7 @@ func (i *Issuer) refusal(resp *http.Response, path string, body []byte, secrets 
 	}
 	switch {
 	case e.status >= 300 && e.status < 400:
-		e.text = fmt.Sprintf("it leads to %s, which is not followed: a standby node that does not forward requests; "+
+		e.text = fmt.Sprintf("it redirects to %s, which is not followed: it is a standby node that does not forward requests; "+
 			"the settings must name the active node, or what finds it", target(resp))
 	case said && e.status == http.StatusBadRequest:
 		e.final, e.code = true, provider.CodeRejected
@@ -115,7 +115,7 @@ func target(resp *http.Response) string {
 	return clean(u.Host)
 }
 
-// parseErrors reads what the server says in an answer that is no success, and
+// parseErrors reads what the server says in an answer that is not a success, and
 // whether that is in its own form.
 func parseErrors(body []byte) (text string, said bool) {
 	var a struct {

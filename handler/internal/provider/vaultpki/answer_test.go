@@ -1,5 +1,7 @@
 package vaultpki
 
+// Answers of any form.
+
 import (
 	"crypto/x509"
 	"strings"

@@ -13,15 +13,15 @@ import (
 // are for anybody to read.
 //
 // PKI secrets engine (API), "Read issuer certificate chain": GET /pki/ca_chain.
-func (i *Issuer) Certificates(ctx context.Context, o provider.Issuer) ([][]byte, error) {
-	answer, err := i.send(ctx, o, http.MethodGet, i.cfg.Mount+"/ca_chain", "", nil)
+func (p *Provider) Certificates(ctx context.Context, o provider.Issuer) ([][]byte, error) {
+	answer, err := p.send(ctx, o, http.MethodGet, p.cfg.Mount+"/ca_chain", "", nil)
 	if err != nil {
 		return nil, err
 	}
 	var list [][]byte
 	for block, rest := pem.Decode(answer); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("%s gave a malformed chain: it has a %q", i.base.Host, block.Type)
+			return nil, fmt.Errorf("%s gave a malformed chain: it has a %q", p.base.Host, block.Type)
 		}
 		list = append(list, block.Bytes)
 	}

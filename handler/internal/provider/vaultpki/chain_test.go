@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// The certificates of a mount.
+
 import (
 	"io"
 	"net/http"

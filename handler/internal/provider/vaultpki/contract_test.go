@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// The contract of providers, with the fake as the CA.
+
 import (
 	"net/http"
 	"testing"

@@ -10,7 +10,7 @@
 // The pages are "PKI secrets engine (API)" and "AppRole auth method (API)" of
 // Vault's documentation. It reads front to back:
 //
-//	vaultpki.go   what an issuer is made of; a step; what cannot be done
+//	vaultpki.go   what a provider is made of; a step; what cannot be done
 //	request.go    what is sent
 //	session.go    who sends it: tokens, kept in memory only
 //	answer.go     what comes back, and what it means

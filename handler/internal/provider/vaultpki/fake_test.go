@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// How the fake of Vault reads requests and answers them.
+
 import (
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -38,7 +40,7 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	var body map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		s.t.Errorf("%s: the body is no JSON: %v", path, err)
+		s.t.Errorf("%s: the body is not JSON: %v", path, err)
 	}
 	data, wrong := s.route(r, path, body)
 	rec := httptest.NewRecorder()

@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// Answers that Vault should not give, killed processes, two workers.
+
 import (
 	"context"
 	"fmt"
@@ -71,9 +73,9 @@ func TestAnswers(t *testing.T) {
 		{"throttled", fault.After("120", errorsOf(429, "rate limit quota exceeded")), retry, retry, "", "rate limit quota exceeded", 120},
 		{"away", fault.After("30", fault.Reply(503, asHTML, "")), retry, retry, "", "Service Unavailable", 30},
 		{"broken", errorsOf(500, "internal error"), retry, retry, "", "internal error", 0},
-		{"standby", fault.Redirect("https://active.example.com:8200/v1/pki/sign/web"), retry, retry, "", "leads to active.example.com:8200, which is not followed", 0},
-		{"to nowhere", fault.Redirect(""), retry, retry, "", "leads to another place, which is not followed", 0},
-		{"to itself", fault.Redirect("/v1/pki/sign/web"), retry, retry, "", "leads to another place, which is not followed", 0},
+		{"standby", fault.Redirect("https://active.example.com:8200/v1/pki/sign/web"), retry, retry, "", "redirects to active.example.com:8200, which is not followed", 0},
+		{"to nowhere", fault.Redirect(""), retry, retry, "", "redirects to another place, which is not followed", 0},
+		{"to itself", fault.Redirect("/v1/pki/sign/web"), retry, retry, "", "redirects to another place, which is not followed", 0},
 		{"huge", fault.Huge(`{"errors":["`), retry, retry, "", "longer than 262144 bytes", 0},
 		{"dropped", fault.Dropped, retry, retry, "", "calling 127.0.0.1", 0},
 		{"lost", fault.Lost, retry, retry, "", "calling 127.0.0.1", 0},

@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// A fake of Vault's PKI engine, and requests to it.
+
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -107,9 +109,9 @@ func (s *server) authority(name string, parent *x509.Certificate, signer *ecdsa.
 	return c, key
 }
 
-// issuer makes an Issuer for the server, at its time unless cfg has a clock, and
+// issuer makes a Provider for the server, at its time unless cfg has a clock, and
 // for its role web unless cfg has one.
-func (s *server) issuer(cfg vaultpki.Config) *vaultpki.Issuer {
+func (s *server) issuer(cfg vaultpki.Config) *vaultpki.Provider {
 	s.t.Helper()
 	cfg.URL = s.HTTP.URL + cfg.URL
 	cfg.Roots = signertest.Pool(s.HTTP.Certificate())

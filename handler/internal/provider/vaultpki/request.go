@@ -34,12 +34,12 @@ type signing struct {
 const upn = "1.3.6.1.4.1.311.20.2.3;UTF8:"
 
 // newSigning describes an operation to the server.
-func (i *Issuer) newSigning(req provider.Request) (signing, error) {
+func (p *Provider) newSigning(req provider.Request) (signing, error) {
 	csr, err := x509.ParseCertificateRequest(req.CSR)
 	if err != nil {
 		return signing{}, fmt.Errorf("reading the CSR: %w", err)
 	}
-	now := i.cfg.Now()
+	now := p.cfg.Now()
 	_, notAfter := req.Policy.X509.Validity(now)
 	s := signing{
 		CSR:        string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: req.CSR})),

@@ -17,19 +17,19 @@ type revocation struct {
 	Certificate  string `json:"certificate,omitempty"`   // PEM
 }
 
-// Revoke revokes a certificate. That it is revoked already, or has expired, is no
-// error. The API takes no reason. A certificate that the server does not know by
+// Revoke revokes a certificate. One that is revoked already, or has expired, is not
+// an error. The API takes no reason. A certificate that the server does not know by
 // its serial number, because the role keeps none (no_store), is shown to it.
-func (i *Issuer) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, _ int) error {
+func (p *Provider) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, _ int) error {
 	serial := serialText(certificate)
-	if wrong := i.checkCredentials(issuer); wrong != "" {
+	if wrong := p.checkCredentials(issuer); wrong != "" {
 		return fmt.Errorf("revoking %s: %s", serial, wrong)
 	}
-	path := i.cfg.Mount + "/revoke"
-	_, err := i.call(ctx, issuer, path, revocation{SerialNumber: serial})
+	path := p.cfg.Mount + "/revoke"
+	_, err := p.call(ctx, issuer, path, revocation{SerialNumber: serial})
 	if a, ok := errors.AsType[*answerError](err); ok && a.final && a.status == http.StatusBadRequest {
 		text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}))
-		_, err = i.call(ctx, issuer, path, revocation{Certificate: text})
+		_, err = p.call(ctx, issuer, path, revocation{Certificate: text})
 	}
 	if err != nil {
 		return fmt.Errorf("revoking %s: %w", serial, err)

@@ -43,23 +43,23 @@ func (s *sessions) of(name string) *session {
 // token returns a token for an issuer object other than rejected, and whether it
 // was obtained just now. Requests that need one at once share a login: a secret
 // id may be good for a number of them only.
-func (i *Issuer) token(ctx context.Context, o provider.Issuer, rejected string) (token string, isNew bool, err error) {
-	s := i.sessions.of(o.Name)
+func (p *Provider) token(ctx context.Context, o provider.Issuer, rejected string) (token string, isNew bool, err error) {
+	s := p.sessions.of(o.Name)
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
 	case <-ctx.Done():
-		return "", false, fmt.Errorf("waiting for a login at %s: %w", i.base.Host, ctx.Err())
+		return "", false, fmt.Errorf("waiting for a login at %s: %w", p.base.Host, ctx.Err())
 	}
 	credentials := sha256.Sum256(fmt.Appendf(nil, "%d %s%s", len(o.AccountID), o.AccountID, o.Password))
-	if s.token != "" && s.token != rejected && s.credentials == credentials && i.cfg.Now().Before(s.until) {
+	if s.token != "" && s.token != rejected && s.credentials == credentials && p.cfg.Now().Before(s.until) {
 		return s.token, false, nil
 	}
-	l, err := i.login(ctx, o)
+	l, err := p.login(ctx, o)
 	if err != nil {
 		return "", false, err
 	}
-	s.credentials, s.token, s.until = credentials, l.token, i.cfg.Now().Add(l.lease-l.lease/10)
+	s.credentials, s.token, s.until = credentials, l.token, p.cfg.Now().Add(l.lease-l.lease/10)
 	return s.token, true, nil
 }
 
@@ -70,9 +70,9 @@ type loginBody struct {
 }
 
 // login obtains a token. That it is refused is the issuer object's fault.
-func (i *Issuer) login(ctx context.Context, o provider.Issuer) (login, error) {
-	path := "auth/" + i.cfg.AppRoleMount + "/login"
-	answer, err := i.post(ctx, o, path, "", loginBody{o.AccountID, o.Password})
+func (p *Provider) login(ctx context.Context, o provider.Issuer) (login, error) {
+	path := "auth/" + p.cfg.AppRoleMount + "/login"
+	answer, err := p.post(ctx, o, path, "", loginBody{o.AccountID, o.Password})
 	if a, ok := errors.AsType[*answerError](err); ok && a.final {
 		a.code = provider.CodeIssuerError
 		a.text += fmt.Sprintf(" (credentials of the issuer %s: account_id is the role id, pwd a secret id)", o.Name)
@@ -82,7 +82,7 @@ func (i *Issuer) login(ctx context.Context, o provider.Issuer) (login, error) {
 	}
 	l, err := parseLogin(answer)
 	if err != nil {
-		return login{}, fmt.Errorf("%s gave a malformed answer to a login: %w", i.base.Host, err)
+		return login{}, fmt.Errorf("%s gave a malformed answer to a login: %w", p.base.Host, err)
 	}
 	return l, nil
 }
@@ -106,7 +106,7 @@ func parseLogin(body []byte) (login, error) {
 		} `json:"auth"`
 	}
 	if json.Unmarshal(body, &a) != nil { // its error may quote the token
-		return login{}, errors.New("it is not the document that a login leads to")
+		return login{}, errors.New("it is not the answer to a login")
 	}
 	l := login{a.Auth.ClientToken, maxLease}
 	if s := a.Auth.LeaseDuration; s > 0 && s < int64(maxLease/time.Second) {
@@ -125,12 +125,12 @@ func isHeaderValue(s string) bool {
 
 // checkCredentials says what is wrong with the credentials of an issuer object,
 // nothing when they can be used.
-func (i *Issuer) checkCredentials(o provider.Issuer) string {
+func (p *Provider) checkCredentials(o provider.Issuer) string {
 	switch {
 	case o.AccountID == "":
-		return fmt.Sprintf("The issuer %s needs credentials.account_id, the role id of an AppRole at %s.", o.Name, i.base.Host)
+		return fmt.Sprintf("The issuer %s needs credentials.account_id, the role id of an AppRole at %s.", o.Name, p.base.Host)
 	case o.Password == "":
-		return fmt.Sprintf("The issuer %s needs credentials.pwd, a secret id of its AppRole at %s.", o.Name, i.base.Host)
+		return fmt.Sprintf("The issuer %s needs credentials.pwd, a secret id of its AppRole at %s.", o.Name, p.base.Host)
 	}
 	return ""
 }

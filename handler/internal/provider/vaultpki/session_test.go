@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// Logins, and how long their tokens are used.
+
 import (
 	"context"
 	"io"
@@ -148,7 +150,7 @@ func TestOneLoginForMany(t *testing.T) {
 	}
 }
 
-// Whoever waits for another's login waits no longer than his deadline.
+// Whoever waits for another's login waits no longer than their own deadline.
 func TestWaitingForALogin(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// The provider in a vault.
+
 import (
 	"bytes"
 	"strings"

@@ -20,7 +20,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider/egress"
 )
 
-// Config is what an Issuer is made of. URL is required, and Role unless
+// Config is what a Provider is made of. URL is required, and Role unless
 // Verbatim or Roles is set.
 type Config struct {
 	// URL is the server, https://HOST/PATH: /v1/ follows it. Only its host is
@@ -54,9 +54,9 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Issuer takes requests to one PKI secrets engine. It keeps no state; its tokens
+// Provider takes requests to one PKI secrets engine. It keeps no state; its tokens
 // are in memory. Its methods may be called concurrently.
-type Issuer struct {
+type Provider struct {
 	cfg      Config
 	base     *url.URL
 	client   *http.Client
@@ -64,15 +64,15 @@ type Issuer struct {
 }
 
 var (
-	_ provider.Provider      = (*Issuer)(nil)
-	_ provider.IssuerChecker = (*Issuer)(nil)
-	_ provider.PolicyChecker = (*Issuer)(nil)
-	_ provider.Revoker       = (*Issuer)(nil)
-	_ provider.ChainSource   = (*Issuer)(nil)
+	_ provider.Provider      = (*Provider)(nil)
+	_ provider.IssuerChecker = (*Provider)(nil)
+	_ provider.PolicyChecker = (*Provider)(nil)
+	_ provider.Revoker       = (*Provider)(nil)
+	_ provider.ChainSource   = (*Provider)(nil)
 )
 
-// New checks cfg and makes an Issuer of it. It touches no network.
-func New(cfg Config) (*Issuer, error) {
+// New checks cfg and makes a Provider of it. It touches no network.
+func New(cfg Config) (*Provider, error) {
 	base, err := egress.BaseURL(cfg.URL)
 	if err != nil {
 		return nil, fmt.Errorf("vault server %w", err)
@@ -103,7 +103,7 @@ func New(cfg Config) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("vault server %q: %w", cfg.URL, err)
 	}
-	return &Issuer{cfg: cfg, base: base, client: client}, nil
+	return &Provider{cfg: cfg, base: base, client: client}, nil
 }
 
 // isPath reports whether s are names with / between them.
@@ -124,71 +124,71 @@ func isName(s string) bool {
 }
 
 // Step signs. It is the only step.
-func (i *Issuer) Step(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
-	if wrong := i.checkCredentials(req.Issuer); wrong != "" {
+func (p *Provider) Step(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
+	if wrong := p.checkCredentials(req.Issuer); wrong != "" {
 		return state, provider.Failed(provider.CodeIssuerError, wrong)
 	}
-	path, err := i.signPath(req.Policy)
+	path, err := p.signPath(req.Policy)
 	if err != nil {
 		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The settings do not fit the policy: %v.", err))
 	}
-	body, err := i.newSigning(req)
+	body, err := p.newSigning(req)
 	if err != nil {
 		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The CSR cannot be sent: %v.", err))
 	}
-	reply, err := i.call(ctx, req.Issuer, path, body)
+	reply, err := p.call(ctx, req.Issuer, path, body)
 	if err != nil {
-		return state, i.failed(err)
+		return state, p.failed(err)
 	}
 	chain, err := parseSigned(reply)
 	if err != nil {
-		return state, provider.Retry(time.Time{}, fmt.Errorf("%s gave a malformed answer: %w", i.base.Host, err))
+		return state, provider.Retry(time.Time{}, fmt.Errorf("%s gave a malformed answer: %w", p.base.Host, err))
 	}
 	return state, provider.Issued(chain)
 }
 
 // failed is what an error of a call means: a refusal ends the operation,
 // anything else is tried again, when the server says.
-func (i *Issuer) failed(err error) provider.Outcome {
+func (p *Provider) failed(err error) provider.Outcome {
 	a, ok := errors.AsType[*answerError](err)
 	switch {
 	case ok && a.final:
 		return provider.Failed(a.code, a.Error())
 	case ok && a.retryAfter > 0:
-		return provider.Retry(i.cfg.Now().Add(a.retryAfter), err)
+		return provider.Retry(p.cfg.Now().Add(a.retryAfter), err)
 	default:
 		return provider.Retry(time.Time{}, err)
 	}
 }
 
 // signPath is where a policy's certificates are signed, below /v1/.
-func (i *Issuer) signPath(p policy.Policy) (string, error) {
+func (p *Provider) signPath(pol policy.Policy) (string, error) {
 	verb := "sign"
-	if i.cfg.Verbatim {
+	if p.cfg.Verbatim {
 		verb = "sign-verbatim"
 	}
-	role, chosen := i.cfg.Role, p.Issuer.CertificateType
+	role, chosen := p.cfg.Role, pol.Issuer.CertificateType
 	if chosen != "" {
-		if chosen != i.cfg.Role && !slices.Contains(i.cfg.Roles, chosen) {
-			return "", fmt.Errorf("%q is not a role that may be chosen%s", chosen, i.choice())
+		if chosen != p.cfg.Role && !slices.Contains(p.cfg.Roles, chosen) {
+			return "", fmt.Errorf("%q is not a role that may be chosen%s", chosen, p.choice())
 		}
 		role = chosen
 	}
 	switch {
 	case role != "":
-		return i.cfg.Mount + "/" + verb + "/" + role, nil
-	case i.cfg.Verbatim:
-		return i.cfg.Mount + "/" + verb, nil
+		return p.cfg.Mount + "/" + verb + "/" + role, nil
+	case p.cfg.Verbatim:
+		return p.cfg.Mount + "/" + verb, nil
 	default:
-		return "", fmt.Errorf("a role must be chosen%s", i.choice())
+		return "", fmt.Errorf("a role must be chosen%s", p.choice())
 	}
 }
 
 // choice names the roles for an error, unless there are none.
-func (i *Issuer) choice() string {
-	roles := slices.Clone(i.cfg.Roles)
-	if i.cfg.Role != "" {
-		roles = append(roles, i.cfg.Role)
+func (p *Provider) choice() string {
+	roles := slices.Clone(p.cfg.Roles)
+	if p.cfg.Role != "" {
+		roles = append(roles, p.cfg.Role)
 	}
 	if len(roles) == 0 {
 		return ""
@@ -199,45 +199,45 @@ func (i *Issuer) choice() string {
 
 // CheckIssuer refuses an issuer object without a role id. Whether its secret id
 // is right, only the server knows.
-func (i *Issuer) CheckIssuer(o provider.Issuer) error {
+func (p *Provider) CheckIssuer(o provider.Issuer) error {
 	if o.AccountID == "" {
 		return field.Errorf("credentials.account_id",
-			"is required by %s: the role id of an AppRole, with a secret id as credentials.pwd", i.base.Host)
+			"is required by %s: the role id of an AppRole, with a secret id as credentials.pwd", p.base.Host)
 	}
 	return nil
 }
 
 // CheckPolicy refuses a role that may not be chosen, and what no role signs or
 // the API cannot carry.
-func (i *Issuer) CheckPolicy(_ provider.Issuer, p policy.Policy) error {
-	if _, err := i.signPath(p); err != nil {
-		return field.Errorf("policy.issuer.cty", "does not fit %s: %v", i.base.Host, err)
+func (p *Provider) CheckPolicy(_ provider.Issuer, pol policy.Policy) error {
+	if _, err := p.signPath(pol); err != nil {
+		return field.Errorf("policy.issuer.cty", "does not fit %s: %v", p.base.Host, err)
 	}
-	if p.X509.CA {
-		return field.Errorf("policy.x509_props.basic_constraints.ca", "is true: roles of a PKI secrets engine (%s) sign end entities only", i.base.Host)
+	if pol.X509.CA {
+		return field.Errorf("policy.x509_props.basic_constraints.ca", "is true: roles of a PKI secrets engine (%s) sign end entities only", p.base.Host)
 	}
-	if _, err := altNames(p.X509.SANs); err != nil {
-		return field.Errorf("policy.x509_props.sans", "cannot be sent to %s: %v", i.base.Host, err)
+	if _, err := altNames(pol.X509.SANs); err != nil {
+		return field.Errorf("policy.x509_props.sans", "cannot be sent to %s: %v", p.base.Host, err)
 	}
 	return nil
 }
 
 // call sends an authenticated request and returns the body of its success. Its
 // error may be an *answerError.
-func (i *Issuer) call(ctx context.Context, o provider.Issuer, path string, body any) ([]byte, error) {
-	token, isNew, err := i.token(ctx, o, "")
+func (p *Provider) call(ctx context.Context, o provider.Issuer, path string, body any) ([]byte, error) {
+	token, isNew, err := p.token(ctx, o, "")
 	if err != nil {
 		return nil, err
 	}
-	answer, err := i.post(ctx, o, path, token, body)
+	answer, err := p.post(ctx, o, path, token, body)
 	if a, ok := errors.AsType[*answerError](err); !ok || a.status != http.StatusForbidden || isNew {
 		return answer, err
 	}
 	// Nothing happened, and the token may have ended before its time.
-	if token, _, err = i.token(ctx, o, token); err != nil {
+	if token, _, err = p.token(ctx, o, token); err != nil {
 		return nil, err
 	}
-	return i.post(ctx, o, path, token, body)
+	return p.post(ctx, o, path, token, body)
 }
 
 // maxBody bounds an answer in bytes: the longest chain, and room.
@@ -245,43 +245,43 @@ const maxBody = 256 << 10
 
 // post sends a request, with a token unless it is empty, and returns the body of
 // its success. Its error may be an *answerError.
-func (i *Issuer) post(ctx context.Context, o provider.Issuer, path, token string, body any) ([]byte, error) {
+func (p *Provider) post(ctx context.Context, o provider.Issuer, path, token string, body any) ([]byte, error) {
 	content, err := json.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a request to %s: %w", path, err)
 	}
-	return i.send(ctx, o, http.MethodPost, path, token, content)
+	return p.send(ctx, o, http.MethodPost, path, token, content)
 }
 
 // send sends a request, with a token unless it is empty, and returns the body of
 // its success. Its error may be an *answerError.
-func (i *Issuer) send(ctx context.Context, o provider.Issuer, method, path, token string, content []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, i.base.String()+"/v1/"+path, bytes.NewReader(content))
+func (p *Provider) send(ctx context.Context, o provider.Issuer, method, path, token string, content []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, p.base.String()+"/v1/"+path, bytes.NewReader(content))
 	if err != nil {
-		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
+		return nil, fmt.Errorf("calling %s: %w", p.base.Host, err)
 	}
 	if len(content) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("User-Agent", "certwright")
 	req.Header.Set("X-Vault-Request", "true") // a listener may require it, against request forgery
-	if i.cfg.Namespace != "" {
-		req.Header.Set("X-Vault-Namespace", i.cfg.Namespace)
+	if p.cfg.Namespace != "" {
+		req.Header.Set("X-Vault-Namespace", p.cfg.Namespace)
 	}
 	if token != "" {
 		req.Header.Set("X-Vault-Token", token)
 	}
-	resp, err := i.client.Do(req)
+	resp, err := p.client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
+		return nil, fmt.Errorf("calling %s: %w", p.base.Host, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer of %s to %s: %w", i.base.Host, path, err)
+		return nil, fmt.Errorf("reading the answer of %s to %s: %w", p.base.Host, path, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, i.refusal(resp, path, answer, token, o.Password)
+		return nil, p.refusal(resp, path, answer, token, o.Password)
 	}
 	return answer, nil
 }

@@ -1,5 +1,7 @@
 package vaultpki_test
 
+// Certificates and revocation by the provider.
+
 import (
 	"crypto/x509"
 	"strings"
@@ -215,7 +217,7 @@ func TestCheckPolicy(t *testing.T) {
 		return policy.Policy{Issuer: policy.IssuerParameters{CertificateType: role}}
 	}
 	for name, c := range map[string]struct {
-		issuer *vaultpki.Issuer
+		issuer *vaultpki.Provider
 		policy policy.Policy
 		want   string // empty: accepted
 	}{
@@ -270,7 +272,7 @@ func TestRevoke(t *testing.T) {
 			}
 			leaf := s.last()
 			want := colons(leaf.SerialNumber.Bytes())
-			for range 2 { // that it is revoked is no error
+			for range 2 { // that it is revoked is not an error
 				if err := i.Revoke(t.Context(), issuerObject, leaf, 4); err != nil {
 					t.Error(err)
 				}

@@ -51,18 +51,18 @@ const (
 // a refusal of the POST. Anything else, from a gateway's error page to a chain
 // that cannot be read, is tried again: it may be mended, and the CA keeps the
 // request.
-func (i *Issuer) outcome(req provider.Request, r reply, made bool) provider.Outcome {
-	now := i.cfg.Now()
+func (p *Provider) outcome(req provider.Request, r reply, made bool) provider.Outcome {
+	now := p.cfg.Now()
 	if r.status >= 200 && r.status < 300 {
 		a, err := parseAnswer(r.body)
 		if err != nil {
-			return provider.Retry(time.Time{}, fmt.Errorf("%s gave a malformed answer to %s: %w", i.base.Host, r.method, err))
+			return provider.Retry(time.Time{}, fmt.Errorf("%s gave a malformed answer to %s: %w", p.base.Host, r.method, err))
 		}
 		switch a.Status {
 		case statusIssued:
 			return provider.Issued(a.der)
 		case statusFailed:
-			return i.refused(*a.Error)
+			return p.refused(*a.Error)
 		}
 		pause := r.retryAfter
 		if pause == 0 {
@@ -71,13 +71,13 @@ func (i *Issuer) outcome(req provider.Request, r reply, made bool) provider.Outc
 		return provider.Pending(now.Add(pause), a.text())
 	}
 	if made && r.problem && refusal(r.status) {
-		return i.refused(parseProblem(r.body))
+		return p.refused(parseProblem(r.body))
 	}
 	var until time.Time
 	if r.retryAfter > 0 {
 		until = now.Add(r.retryAfter)
 	}
-	return provider.Retry(until, i.unexpected(r))
+	return provider.Retry(until, p.unexpected(r))
 }
 
 // refusal reports whether a status refuses a request for good. A 409 does not:
@@ -90,17 +90,17 @@ func refusal(status int) bool {
 	return false
 }
 
-func (i *Issuer) refused(p problem) provider.Outcome {
-	return provider.Failed(provider.CodeRejected, fmt.Sprintf("%s refuses the request: %s", i.base.Host, p.text()))
+func (p *Provider) refused(said problem) provider.Outcome {
+	return provider.Failed(provider.CodeRejected, fmt.Sprintf("%s refuses the request: %s", p.base.Host, said.text()))
 }
 
 // unexpected is the error of a reply that the contract does not know.
-func (i *Issuer) unexpected(r reply) error {
+func (p *Provider) unexpected(r reply) error {
 	text := http.StatusText(r.status)
 	if r.problem {
 		text = parseProblem(r.body).text()
 	}
-	return fmt.Errorf("%s answers %d to %s: %s", i.base.Host, r.status, r.method, text)
+	return fmt.Errorf("%s answers %d to %s: %s", p.base.Host, r.status, r.method, text)
 }
 
 // pollInterval is how soon to look again where the CA does not say: a tenth of

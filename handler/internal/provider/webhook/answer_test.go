@@ -1,5 +1,7 @@
 package webhook
 
+// Answers of any form.
+
 import (
 	"crypto/x509"
 	"encoding/json"

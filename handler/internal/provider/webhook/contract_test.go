@@ -1,5 +1,7 @@
 package webhook_test
 
+// The contract of providers, with a CA of tests.
+
 import (
 	"net/http"
 	"testing"

@@ -1,5 +1,5 @@
 // Package webhook is the provider of CAs that are reached through Certwright's
-// own small HTTP contract: whoever runs a CA that speaks nothing else puts a few
+// own small HTTP contract: the owner of a CA that speaks nothing else puts a few
 // hundred lines in front of it. docs/webhook.md is the contract for them,
 // docs/webhook.openapi.json its formal part; scripts/examples/webhook has a
 // server, and a program that checks one.
@@ -11,7 +11,7 @@
 //
 // It reads front to back:
 //
-//	webhook.go      what an issuer is made of; a step; cancel and release
+//	webhook.go      what a provider is made of; a step; cancel and release
 //	request.go      what is sent: never a private key
 //	answer.go       what comes back, and what it means
 //	signature.go    who sends it

@@ -1,5 +1,7 @@
 package webhook_test
 
+// Answers that an endpoint should not give, killed processes.
+
 import (
 	"crypto/sha256"
 	"encoding/hex"

@@ -1,5 +1,7 @@
 package webhook_test
 
+// An endpoint with a CA, as docs/webhook.md describes it.
+
 import (
 	"bytes"
 	"context"
@@ -116,9 +118,9 @@ func newCA(t testing.TB, now func() time.Time) *authority {
 	return a
 }
 
-// issuer makes an Issuer for the authority, at start unless cfg has a clock. What
+// issuer makes a Provider for the authority, at start unless cfg has a clock. What
 // cfg has as URL is appended to the authority's.
-func (a *authority) issuer(cfg webhook.Config) *webhook.Issuer {
+func (a *authority) issuer(cfg webhook.Config) *webhook.Provider {
 	a.t.Helper()
 	cfg.URL = a.server.URL + base + cfg.URL
 	cfg.Roots = x509.NewCertPool()
@@ -287,7 +289,7 @@ func (a *authority) authenticated(r *http.Request, body []byte) string {
 	case r.Header.Get("Authorization") != "":
 		return "the secret itself was sent"
 	case r.Header.Get("Content-Digest") != digest:
-		return "Content-Digest is not that of the body"
+		return "Content-Digest does not match the body"
 	case input == nil:
 		return "Signature-Input is " + r.Header.Get("Signature-Input")
 	case !a.recent(input[2]):

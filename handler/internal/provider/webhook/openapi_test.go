@@ -1,5 +1,7 @@
 package webhook_test
 
+// The OpenAPI document of the contract against what is sent.
+
 import (
 	"crypto/x509"
 	"encoding/json"
@@ -101,7 +103,7 @@ func (d document) at(t testing.TB, v any) map[string]any {
 	t.Helper()
 	node, ok := v.(map[string]any)
 	if !ok {
-		t.Fatalf("%v is no object", v)
+		t.Fatalf("%v is not an object", v)
 	}
 	ref, ok := node["$ref"].(string)
 	if !ok {

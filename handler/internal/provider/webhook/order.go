@@ -25,7 +25,7 @@ func (r reply) noteOrder(saved json.RawMessage) json.RawMessage {
 }
 
 // OrderID is the externalId of the CA's answers.
-func (i *Issuer) OrderID(saved json.RawMessage) string {
+func (p *Provider) OrderID(saved json.RawMessage) string {
 	var s state
 	if json.Unmarshal(saved, &s) != nil || s.Version != stateVersion {
 		return ""

@@ -42,11 +42,11 @@ type altNames struct {
 }
 
 // newRequest describes an operation to the CA.
-func (i *Issuer) newRequest(req provider.Request) (*message, error) {
+func (p *Provider) newRequest(req provider.Request) (*message, error) {
 	x := req.Policy.X509
 	r := request{
 		RequestID:       req.ID,
-		Vault:           i.cfg.Vault,
+		Vault:           p.cfg.Vault,
 		Certificate:     req.Certificate,
 		CSR:             string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: req.CSR})),
 		Subject:         x.Subject,

@@ -21,24 +21,24 @@ type revocation struct {
 }
 
 // Revoke revokes a certificate. reason is a CRLReason (RFC 5280 section 5.3.1).
-// That it is revoked already is no error; that the endpoint does not revoke wraps
-// errors.ErrUnsupported.
-func (i *Issuer) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
+// A certificate that is revoked already is not an error. Where the endpoint does
+// not revoke, the error wraps errors.ErrUnsupported.
+func (p *Provider) Revoke(ctx context.Context, issuer provider.Issuer, certificate *x509.Certificate, reason int) error {
 	serial := serialText(certificate)
 	sum := sha256.Sum256(certificate.Raw)
 	content, err := json.Marshal(revocation{serial, hex.EncodeToString(sum[:]), reason})
 	if err != nil {
 		return fmt.Errorf("revoking %s: %w", serial, err)
 	}
-	reply, err := i.call(ctx, issuer, http.MethodPost, "/v1/revocations", &message{content: content})
+	reply, err := p.call(ctx, issuer, http.MethodPost, "/v1/revocations", &message{content: content})
 	switch {
 	case err != nil:
 		return fmt.Errorf("revoking %s: %w", serial, err)
 	case reply.status >= 200 && reply.status < 300:
 		return nil
 	case reply.status == http.StatusNotFound || reply.status == http.StatusMethodNotAllowed || reply.status == http.StatusNotImplemented:
-		return fmt.Errorf("revoking %s at %s: %w", serial, i.base.Host, errors.ErrUnsupported)
+		return fmt.Errorf("revoking %s at %s: %w", serial, p.base.Host, errors.ErrUnsupported)
 	default:
-		return fmt.Errorf("revoking %s: %w", serial, i.unexpected(reply))
+		return fmt.Errorf("revoking %s: %w", serial, p.unexpected(reply))
 	}
 }

@@ -1,5 +1,7 @@
 package webhook_test
 
+// The example server, run as it is.
+
 import (
 	"bufio"
 	"crypto/x509"
@@ -43,8 +45,8 @@ func TestExampleServer(t *testing.T) {
 	}
 }
 
-// webhookFor runs the example with a new CA and makes an Issuer for it.
-func webhookFor(t testing.TB, server string, args ...string) *webhook.Issuer {
+// webhookFor runs the example with a new CA and makes a Provider for it.
+func webhookFor(t testing.TB, server string, args ...string) *webhook.Provider {
 	t.Helper()
 	dir := t.TempDir()
 	selfSigned := []string{"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"}

@@ -12,34 +12,34 @@ import (
 
 // checkCredentials says what is wrong with the credentials of an issuer object,
 // nothing when they can be used.
-func (i *Issuer) checkCredentials(o provider.Issuer) string {
+func (p *Provider) checkCredentials(o provider.Issuer) string {
 	switch {
-	case i.cfg.Token != nil:
+	case p.cfg.Token != nil:
 		return ""
-	case i.cfg.Authentication == Signature && !httpsig.IsKeyID(o.AccountID):
-		return fmt.Sprintf("The issuer %s needs credentials.account_id, the name of the key that signs requests to %s.", o.Name, i.base.Host)
+	case p.cfg.Authentication == Signature && !httpsig.IsKeyID(o.AccountID):
+		return fmt.Sprintf("The issuer %s needs credentials.account_id, the name of the key that signs requests to %s.", o.Name, p.base.Host)
 	case o.Password == "":
-		return fmt.Sprintf("The issuer %s needs credentials.pwd, its key at %s.", o.Name, i.base.Host)
-	case i.cfg.Authentication == Bearer && !isToken(o.Password):
-		return fmt.Sprintf("The password (credentials.pwd) of the issuer %s is no bearer token: it has other characters than letters, digits and -._~+/=.", o.Name)
+		return fmt.Sprintf("The issuer %s needs credentials.pwd, its key at %s.", o.Name, p.base.Host)
+	case p.cfg.Authentication == Bearer && !isToken(o.Password):
+		return fmt.Sprintf("The password (credentials.pwd) of the issuer %s is not a bearer token: it has other characters than letters, digits and -._~+/=.", o.Name)
 	}
 	return ""
 }
 
 // authenticate adds the proof of who sends req, whose body is content.
-func (i *Issuer) authenticate(req *http.Request, o provider.Issuer, content []byte) error {
-	if wrong := i.checkCredentials(o); wrong != "" {
+func (p *Provider) authenticate(req *http.Request, o provider.Issuer, content []byte) error {
+	if wrong := p.checkCredentials(o); wrong != "" {
 		return errors.New(wrong)
 	}
-	if i.cfg.Authentication == Signature {
-		httpsig.Sign(req, content, o.AccountID, []byte(o.Password), i.cfg.Now())
+	if p.cfg.Authentication == Signature {
+		httpsig.Sign(req, content, o.AccountID, []byte(o.Password), p.cfg.Now())
 		return nil
 	}
 	token := o.Password
-	if i.cfg.Token != nil {
+	if p.cfg.Token != nil {
 		var err error
-		if token, err = i.cfg.Token(req.Context()); err != nil {
-			return fmt.Errorf("getting a token for %s: %w", i.base.Host, err)
+		if token, err = p.cfg.Token(req.Context()); err != nil {
+			return fmt.Errorf("getting a token for %s: %w", p.base.Host, err)
 		}
 	}
 	req.Header.Set("Authorization", "Bearer "+token)

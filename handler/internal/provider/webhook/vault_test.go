@@ -1,5 +1,7 @@
 package webhook_test
 
+// The provider in a vault.
+
 import (
 	"bytes"
 	"context"

@@ -21,7 +21,7 @@ import (
 // maxBody bounds a message of the contract in bytes, in both directions.
 const maxBody = 256 << 10
 
-// Authentication is how requests show who sends them.
+// Authentication is how requests prove their sender.
 type Authentication uint8
 
 const (
@@ -34,7 +34,7 @@ const (
 	Bearer
 )
 
-// Config is what an Issuer is made of. URL is required.
+// Config is what a Provider is made of. URL is required.
 type Config struct {
 	// URL is the base of the endpoint, https://HOST/PATH: /v1/requests follows
 	// it. Only its host is ever called.
@@ -60,25 +60,25 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Issuer takes requests to one endpoint. The CA finds a request by its id; the
+// Provider takes requests to one endpoint. The CA finds a request by its id; the
 // state is but the CA's own name of it, for people.
-type Issuer struct {
+type Provider struct {
 	cfg    Config
 	base   *url.URL
 	client *http.Client
 }
 
 var (
-	_ provider.Provider      = (*Issuer)(nil)
-	_ provider.Canceler      = (*Issuer)(nil)
-	_ provider.Releaser      = (*Issuer)(nil)
-	_ provider.IssuerChecker = (*Issuer)(nil)
-	_ provider.Revoker       = (*Issuer)(nil)
-	_ provider.OrderNamer    = (*Issuer)(nil)
+	_ provider.Provider      = (*Provider)(nil)
+	_ provider.Canceler      = (*Provider)(nil)
+	_ provider.Releaser      = (*Provider)(nil)
+	_ provider.IssuerChecker = (*Provider)(nil)
+	_ provider.Revoker       = (*Provider)(nil)
+	_ provider.OrderNamer    = (*Provider)(nil)
 )
 
-// New checks cfg and makes an Issuer of it. It touches no network.
-func New(cfg Config) (*Issuer, error) {
+// New checks cfg and makes a Provider of it. It touches no network.
+func New(cfg Config) (*Provider, error) {
 	base, err := egress.BaseURL(cfg.URL)
 	switch {
 	case err != nil:
@@ -98,53 +98,54 @@ func New(cfg Config) (*Issuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("webhook %q: %w", cfg.URL, err)
 	}
-	return &Issuer{cfg, base, client}, nil
+	return &Provider{cfg, base, client}, nil
 }
 
 // Step looks at the request and makes it when the CA does not know it.
-func (i *Issuer) Step(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
-	if wrong := i.checkCredentials(req.Issuer); wrong != "" {
+func (p *Provider) Step(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, provider.Outcome) {
+	if wrong := p.checkCredentials(req.Issuer); wrong != "" {
 		return state, provider.Failed(provider.CodeIssuerError, wrong)
 	}
-	reply, err := i.call(ctx, req.Issuer, http.MethodGet, requestPath(req), nil)
+	reply, err := p.call(ctx, req.Issuer, http.MethodGet, requestPath(req), nil)
 	if err != nil {
 		return state, provider.Retry(time.Time{}, err)
 	}
 	if reply.status != http.StatusNotFound {
-		return reply.noteOrder(state), i.outcome(req, reply, false)
+		return reply.noteOrder(state), p.outcome(req, reply, false)
 	}
-	body, err := i.newRequest(req)
+	body, err := p.newRequest(req)
 	if err != nil {
 		return state, provider.Retry(time.Time{}, err)
 	}
-	reply, err = i.call(ctx, req.Issuer, http.MethodPost, "/v1/requests", body)
+	reply, err = p.call(ctx, req.Issuer, http.MethodPost, "/v1/requests", body)
 	if err != nil {
 		return state, provider.Retry(time.Time{}, err)
 	}
-	return reply.noteOrder(state), i.outcome(req, reply, true)
+	return reply.noteOrder(state), p.outcome(req, reply, true)
 }
 
-// Cancel takes the request back. That the CA does not know it is as good.
-func (i *Issuer) Cancel(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, bool, error) {
-	taken, err := i.takeBack(ctx, req)
+// Cancel takes the request back. A CA that does not know it has nothing to take back:
+// that is a success.
+func (p *Provider) Cancel(ctx context.Context, req provider.Request, state json.RawMessage) (json.RawMessage, bool, error) {
+	taken, err := p.takeBack(ctx, req)
 	return state, taken, err
 }
 
 // Release takes the request of an operation back that ended otherwise. A
 // certificate that the CA has made meanwhile stays valid: nobody has its private
 // key but this vault, where it may still be merged.
-func (i *Issuer) Release(ctx context.Context, req provider.Request, _ json.RawMessage) error {
-	taken, err := i.takeBack(ctx, req)
+func (p *Provider) Release(ctx context.Context, req provider.Request, _ json.RawMessage) error {
+	taken, err := p.takeBack(ctx, req)
 	if err == nil && !taken {
-		i.cfg.Log.WarnContext(ctx, "the CA keeps a request whose operation has ended",
+		p.cfg.Log.WarnContext(ctx, "the CA keeps a request whose operation has ended",
 			"certificate", req.Certificate, "request_id", req.ID, "issuer", req.Issuer.Name)
 	}
 	return err
 }
 
 // takeBack reports whether the CA gave the request up.
-func (i *Issuer) takeBack(ctx context.Context, req provider.Request) (bool, error) {
-	reply, err := i.call(ctx, req.Issuer, http.MethodDelete, requestPath(req), nil)
+func (p *Provider) takeBack(ctx context.Context, req provider.Request) (bool, error) {
+	reply, err := p.call(ctx, req.Issuer, http.MethodDelete, requestPath(req), nil)
 	if err != nil {
 		return false, err
 	}
@@ -154,16 +155,16 @@ func (i *Issuer) takeBack(ctx context.Context, req provider.Request) (bool, erro
 	case http.StatusConflict, http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return false, nil
 	default:
-		return false, i.unexpected(reply)
+		return false, p.unexpected(reply)
 	}
 }
 
 // CheckIssuer refuses an issuer object without the name of its key. Whether its
 // password is right, only the CA knows.
-func (i *Issuer) CheckIssuer(o provider.Issuer) error {
-	if i.cfg.Authentication == Signature && !httpsig.IsKeyID(o.AccountID) {
+func (p *Provider) CheckIssuer(o provider.Issuer) error {
+	if p.cfg.Authentication == Signature && !httpsig.IsKeyID(o.AccountID) {
 		return &field.Error{Field: "credentials.account_id", Detail: fmt.Sprintf(
-			"is required by %s, in printable ASCII: the name of the key that signs requests, with the key as credentials.pwd", i.base.Host)}
+			"is required by %s, in printable ASCII: the name of the key that signs requests, with the key as credentials.pwd", p.base.Host)}
 	}
 	return nil
 }
@@ -180,12 +181,12 @@ type reply struct {
 }
 
 // call makes one request and reads its answer. body is a JSON document, or nil.
-func (i *Issuer) call(ctx context.Context, issuer provider.Issuer, method, path string, body *message) (reply, error) {
+func (p *Provider) call(ctx context.Context, issuer provider.Issuer, method, path string, body *message) (reply, error) {
 	var content []byte
 	if body != nil {
 		content = body.content
 	}
-	req, err := http.NewRequestWithContext(ctx, method, i.base.String()+path, bytes.NewReader(content))
+	req, err := http.NewRequestWithContext(ctx, method, p.base.String()+path, bytes.NewReader(content))
 	if err != nil {
 		return reply{}, fmt.Errorf("calling the CA: %w", err)
 	}
@@ -197,17 +198,17 @@ func (i *Issuer) call(ctx context.Context, issuer provider.Issuer, method, path 
 			req.Header.Set("Idempotency-Key", body.idempotencyKey)
 		}
 	}
-	if err := i.authenticate(req, issuer, content); err != nil {
+	if err := p.authenticate(req, issuer, content); err != nil {
 		return reply{}, err
 	}
-	resp, err := i.client.Do(req)
+	resp, err := p.client.Do(req)
 	if err != nil {
 		return reply{}, fmt.Errorf("calling the CA: %w", err)
 	}
 	defer resp.Body.Close()
 	r := reply{method: method, status: resp.StatusCode, problem: isProblem(resp.Header), retryAfter: egress.RetryAfter(resp.Header)}
 	if r.body, err = io.ReadAll(resp.Body); err != nil {
-		return reply{}, fmt.Errorf("reading the answer of %s to %s: %w", i.base.Host, method, err)
+		return reply{}, fmt.Errorf("reading the answer of %s to %s: %w", p.base.Host, method, err)
 	}
 	return r, nil
 }

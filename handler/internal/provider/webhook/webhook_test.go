@@ -1,5 +1,7 @@
 package webhook_test
 
+// Certificates, cancellation and revocation by the provider.
+
 import (
 	"context"
 	"crypto/x509"
@@ -225,17 +227,17 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		prepare func(a *authority, i *webhook.Issuer, req provider.Request)
+		prepare func(a *authority, i *webhook.Provider, req provider.Request)
 		want    bool
 		status  string
 	}{
-		{"unknown", func(*authority, *webhook.Issuer, provider.Request) {}, true, "404"},
-		{"pending", func(a *authority, i *webhook.Issuer, req provider.Request) {
+		{"unknown", func(*authority, *webhook.Provider, provider.Request) {}, true, "404"},
+		{"pending", func(a *authority, i *webhook.Provider, req provider.Request) {
 			a.set(func() { a.pending = true })
 			i.Step(t.Context(), req, nil)
 			a.set(func() { a.pending = false })
 		}, true, "204"},
-		{"issued", func(a *authority, i *webhook.Issuer, req provider.Request) { i.Step(t.Context(), req, nil) }, false, "409"},
+		{"issued", func(a *authority, i *webhook.Provider, req provider.Request) { i.Step(t.Context(), req, nil) }, false, "409"},
 	} {
 		a := newAuthority(t)
 		i, req := a.issuer(webhook.Config{}), request(t)
@@ -360,8 +362,8 @@ func TestCredentials(t *testing.T) {
 		{webhook.Signature, "ä", secret, "needs credentials.account_id"},
 		{webhook.Signature, keyID, "", "needs credentials.pwd"},
 		{webhook.Bearer, "", "", "needs credentials.pwd"},
-		{webhook.Bearer, "", "top secret", "is no bearer token"},
-		{webhook.Bearer, "", "secret\r\nX: y", "is no bearer token"},
+		{webhook.Bearer, "", "top secret", "is not a bearer token"},
+		{webhook.Bearer, "", "secret\r\nX: y", "is not a bearer token"},
 	} {
 		a := newAuthority(t)
 		i, req := a.issuer(webhook.Config{Authentication: c.authentication}), request(t)

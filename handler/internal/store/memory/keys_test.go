@@ -1,5 +1,7 @@
 package memory
 
+// The sorted keys against a model.
+
 import (
 	"slices"
 	"strconv"

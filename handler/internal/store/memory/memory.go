@@ -1,8 +1,5 @@
-// Package vaulttest is the test kit of package vault: a store in memory that
-// enforces what the storage service enforces ([Memory]), the contract that every
-// store keeps ([StoreContract]), the one that every provider keeps
-// ([IssuerContract]), a store that fails as a network does ([Faulty]), and a
-// search over the interleavings of several workers on one store ([Search]).
+// Package memory is a store in memory that enforces what the storage service
+// enforces.
 package memory
 
 import (
@@ -19,7 +16,7 @@ import (
 // pageSize is how many rows one call to the service returns at most.
 const pageSize = 1000
 
-// Memory is a store.Store in memory. It refuses whatever the service would
+// Store is a store.Store in memory. It refuses whatever the service would
 // refuse and, beyond that, different data under one blob name, because only a
 // caller that broke its promise could send it. The zero value is empty and ready
 // to use, by any number of goroutines.
@@ -33,7 +30,7 @@ type Store struct {
 	onCommit func(before, after Contents)
 }
 
-// Contents is all that a Memory holds at one moment. It shares its documents
+// Contents is all that a Store holds at one moment. It shares its documents
 // and blobs with the store: they are for reading only.
 type Contents struct {
 	Rows  []store.Row // in key order

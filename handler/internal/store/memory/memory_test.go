@@ -1,5 +1,7 @@
 package memory_test
 
+// The contract of stores, and what only the store in memory does.
+
 import (
 	"fmt"
 	"testing"

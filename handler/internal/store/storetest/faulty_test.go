@@ -1,5 +1,7 @@
 package storetest_test
 
+// Each kind of fault, and the contract without any.
+
 import (
 	"context"
 	"errors"

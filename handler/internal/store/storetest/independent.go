@@ -14,6 +14,7 @@ func Independent(a, b Call) bool {
 	return !(a.Writes() || b.Writes()) || a.ofBlob() != b.ofBlob() || !a.meets(b)
 }
 
+// Writes reports whether the call changes the store.
 func (c Call) Writes() bool {
 	return c.Kind == memory.Commit || c.Kind == memory.PutBlob || c.Kind == memory.DeleteBlob
 }

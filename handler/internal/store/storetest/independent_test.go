@@ -1,5 +1,7 @@
 package storetest_test
 
+// Which calls commute, and that their orders are run once.
+
 import (
 	"context"
 	"fmt"

@@ -26,7 +26,7 @@ func (c Call) String() string {
 	return fmt.Sprintf("%s %s", c.Kind, c.Key)
 }
 
-// intercepted is a store.Store whose calls all go through around. around may
+// Intercepted is a store.Store whose calls all go through around. around may
 // run do, the call itself, at once, later, or never; where it returns an error
 // the caller sees nothing else.
 type Intercepted struct {

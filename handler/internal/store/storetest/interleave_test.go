@@ -1,5 +1,7 @@
 package storetest_test
 
+// The search finds what it must, and runs each schedule once.
+
 import (
 	"context"
 	"errors"

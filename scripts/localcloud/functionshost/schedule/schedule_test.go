@@ -1,5 +1,7 @@
 package schedule_test
 
+// Schedules: when they fire next.
+
 import (
 	"strings"
 	"testing"

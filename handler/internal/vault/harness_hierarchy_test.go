@@ -1,5 +1,7 @@
 package vault_test
 
+// Chains of CAs for tests.
+
 import (
 	"crypto"
 	"crypto/ecdsa"

@@ -1,5 +1,7 @@
 package vault_test
 
+// A vault with workers, faults and deaths, for searches.
+
 import (
 	"context"
 	"encoding/json"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Every call of the API with every fault of storage.
+
 import (
 	"context"
 	"encoding/json"

@@ -2,6 +2,8 @@
 
 package vault_test
 
+// Tests that only sample under the race detector, and their full run.
+
 import (
 	"os/exec"
 	"path/filepath"

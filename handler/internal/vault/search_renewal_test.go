@@ -1,5 +1,7 @@
 package vault_test
 
+// Renewals under interleavings.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package vault_test
 
+// A model of one certificate: which answer each call may get.
+
 import (
 	"errors"
 	"fmt"

@@ -1,5 +1,7 @@
 package vault_test
 
+// A process that is killed at any storage call.
+
 import (
 	"context"
 	"fmt"

@@ -1,5 +1,7 @@
 package vault_test
 
+// A destination that records events.
+
 import (
 	"context"
 	"maps"

@@ -1,5 +1,7 @@
 package vault_test
 
+// A CA at which each order must be paid for or taken back, for the searches.
+
 import (
 	"context"
 	"encoding/json"

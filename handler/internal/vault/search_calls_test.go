@@ -1,5 +1,7 @@
 package vault_test
 
+// The calls that the searches choose from.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Random calls against the model, by one worker and by several.
+
 import (
 	"crypto/ecdsa"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package vault_test
 
+// What every change of a store is checked for.
+
 import (
 	"bytes"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package vault_test
 
+// Deliveries under interleavings and faults.
+
 import (
 	"context"
 	"errors"

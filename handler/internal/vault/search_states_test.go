@@ -1,5 +1,7 @@
 package vault_test
 
+// The states from which searches start.
+
 import (
 	"context"
 	"testing"

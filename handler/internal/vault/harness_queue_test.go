@@ -1,5 +1,7 @@
 package vault_test
 
+// A CA that notes when it issued what, and that can be down.
+
 import (
 	"cmp"
 	"context"
