@@ -79,7 +79,7 @@ var exportedLimits = map[string]int{
 	"provider/webhook":    6,
 	"seal":                14,
 	"settings":            12,
-	"store":               28,
+	"store":               31,
 	"vault":               84,
 }
 
