@@ -3,6 +3,7 @@ package kvhttp
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -21,9 +22,16 @@ type call struct {
 	delivery        vault.Delivery // of the path, unchecked
 	body            io.Reader      // bounded
 	clientRequestID string
+	request         *vault.Request // its content is known once the body is decoded
 }
 
-func (c *call) decode(in any) error { return decode(c.body, in) }
+// decode reads the body, of which the vault remembers a hash.
+func (c *call) decode(in any) error {
+	sum := sha256.New()
+	err := decode(io.TeeReader(c.body, sum), in)
+	c.request.Content = sum.Sum(nil)
+	return err
+}
 
 // decodeOptional is decode for a body that may be empty.
 func (c *call) decodeOptional(in any) error {
@@ -31,7 +39,8 @@ func (c *call) decodeOptional(in any) error {
 	if _, err := body.Peek(1); err == io.EOF {
 		return nil
 	}
-	return decode(body, in)
+	c.body = body
+	return c.decode(in)
 }
 
 // parseVersion reads the path's version, empty for the latest. One that cannot

@@ -174,10 +174,18 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *logEntry) (rep
 		delivery:        vault.Delivery{EventID: params["{event}"], Destination: params["{destination}"]},
 		body:            http.MaxBytesReader(w, r.Body, route.body),
 		clientRequestID: e.clientRequestID,
+		request: &vault.Request{
+			Tenant: caller.TenantID, ObjectID: caller.ObjectID, AppID: caller.AppID,
+			Method: r.Method, Path: strings.ToLower(r.URL.EscapedPath()) + "?" + r.URL.RawQuery,
+			ID: e.clientRequestID,
+		},
 	}
 	// A change that has begun is finished, and so is a poll, which may make one.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), workTime)
 	defer cancel()
+	if r.Method != http.MethodGet {
+		ctx = vault.WithRequest(ctx, c.request)
+	}
 	return route.handle(ctx, c)
 }
 

@@ -84,9 +84,9 @@ func (v *Vault) RetryOperation(ctx context.Context, n Name, requestID, clientReq
 		retry BoardEntry
 	)
 	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
-		if op := h.Operation; op != nil && (CreateParams{ClientRequestID: clientRequestID}).resends(op, now) {
+		if v.repeats(ctx, h) && h.checkLive(n) == nil && h.Operation != nil {
 			retry = v.operationEntry(h)
-			return errResent
+			return errRepeated
 		}
 		if err := h.checkOperation(n, requestID); err != nil {
 			return err
@@ -114,10 +114,7 @@ func (v *Vault) RetryOperation(ctx context.Context, n Name, requestID, clientReq
 		retry = v.operationEntry(h)
 		return nil
 	})
-	if err != nil && !errors.Is(err, errResent) {
-		return BoardEntry{}, err
-	}
-	return retry, nil
+	return retry, notRepeated(err)
 }
 
 // GiveUpOperation ends an operation as failed. What its CA still holds is

@@ -87,7 +87,7 @@ func TestRetryOperation(t *testing.T) {
 	h, _ := newBoard(t)
 	ctx, n := t.Context(), name(t, "web")
 	params := vault.CreateParams{
-		Policy:        policyFor("refuser"),
+		Policy:        ellipticPolicy("first", "refuser"), // RSA keys come from a small pool
 		Tags:          map[string]string{"team": "a"},
 		Attributes:    vault.AttributeParams{Enabled: new(false)},
 		PreserveOrder: new(true),
@@ -107,7 +107,7 @@ func TestRetryOperation(t *testing.T) {
 	if _, err := h.RetryOperation(ctx, n, strings.Repeat("0", 32), ""); reason(t, err) != vault.OperationNotFound {
 		t.Errorf("another operation: %v", err)
 	}
-	e, err := h.RetryOperation(ctx, n, first.RequestID, "again")
+	e, err := h.RetryOperation(sentAs(ctx, "again"), n, first.RequestID, "again")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestRetryOperation(t *testing.T) {
 	}
 	// The same request sent again is the same retry.
 	for _, id := range []string{first.RequestID, ""} {
-		if again, err := h.RetryOperation(ctx, n, id, "again"); err != nil || again.RequestID != e.RequestID {
+		if again, err := h.RetryOperation(sentAs(ctx, "again"), n, id, "again"); err != nil || again.RequestID != e.RequestID {
 			t.Errorf("sent again: %+v, %v", again, err)
 		}
 	}

@@ -94,9 +94,10 @@ func (s *storage) client(worker int, certificate string) *client {
 	s.t.Helper()
 	store, sealer := s.open(), testSealer(s.t)
 	v, err := vault.New(vault.Config{
-		Store: store,
-		Seal:  sealer.Seal,
-		Open:  sealer.Open,
+		Store:      store,
+		RequestKey: requestKey,
+		Seal:       sealer.Seal,
+		Open:       sealer.Open,
 		Providers: map[string]provider.Provider{
 			"self":      selfsigned.New(selfsigned.Config{Now: s.now}),
 			"authority": account{s.ca, store},

@@ -3,13 +3,27 @@ package vault
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // maxTries bounds how often a change is decided anew because others were
-// faster.
-const maxTries = 8
+// faster. After the first few tries there are pauses, longer than a transaction
+// takes at the most, so that many writers of one row do not wear each other out.
+const (
+	maxTries    = 40
+	quickTries  = 4
+	maxTryPause = 64 * time.Millisecond
+)
+
+// pause waits before a change is decided anew for the nth time. It returns early
+// when ctx ends.
+func (v *Vault) pause(ctx context.Context, n int) {
+	if n >= quickTries {
+		_ = v.cfg.Sleep(ctx, v.jitter(min(time.Millisecond<<min(n-quickTries+1, 10), maxTryPause)))
+	}
+}
 
 // change is how everything about a certificate changes: read the head, decide,
 // commit one transaction that contains the head under its ETag. decide gets a
@@ -35,7 +49,8 @@ func (v *Vault) change(ctx context.Context, n Name, decide func(*head, *store.Tx
 func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*head, *store.Tx) error) (*head, error) {
 	write := v.random(8)
 	var lastErr error
-	for range maxTries {
+	for try := range maxTries {
+		v.pause(ctx, try)
 		if h == nil || h.stored() && h.etag == "" {
 			var err error
 			if h, err = v.head(ctx, n); err != nil {
@@ -73,6 +88,7 @@ func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, decid
 	if err := decide(next, &tx); err != nil {
 		return nil, refusal{err}
 	}
+	v.did(ctx, next)
 	if !h.stored() && next.gone {
 		return next, nil
 	}
@@ -122,7 +138,8 @@ func (h *head) clone() *head {
 // and must come to the same end.
 func changeRow[T any](ctx context.Context, v *Vault, key string, work func(*T) []due, decide func(*T) (*T, error)) (*T, error) {
 	var lastErr error
-	for range maxTries {
+	for try := range maxTries {
+		v.pause(ctx, try)
 		doc := new(T)
 		etag, err := v.get(ctx, key, doc)
 		if errors.Is(err, store.ErrNotFound) {
@@ -144,6 +161,9 @@ func changeRow[T any](ctx context.Context, v *Vault, key string, work func(*T) [
 			return nil, nil
 		case next == nil:
 			tx.Delete(key, etag)
+			if gone, ok := any(doc).(remembered); ok {
+				v.rememberRemoval(ctx, &tx, gone.removal())
+			}
 		default:
 			r := store.NewRow(key, "", next)
 			r.ETag = etag

@@ -81,12 +81,20 @@ func (v *Vault) DeleteContacts(ctx context.Context) ([]Contact, error) {
 		if reasonOf(err) == ContactsNotFound && deleted != nil {
 			return deleted, nil
 		}
+		if reasonOf(err) == ContactsNotFound {
+			if before, lookErr := v.removed(ctx); lookErr != nil {
+				return nil, lookErr
+			} else if before != nil && before.Contacts != nil {
+				return before.Contacts, nil
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
 		deleted = r.Contacts
 		var tx store.Tx
 		tx.Delete(contactsKey, etag)
+		v.rememberRemoval(ctx, &tx, removal{Contacts: deleted})
 		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil {
 			return deleted, nil
 		}

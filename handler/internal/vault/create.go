@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -51,9 +50,9 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		}
 	}
 	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
-		if op := h.Operation; op != nil && p.resends(op, now) {
+		if v.repeats(ctx, h) && h.checkLive(n) == nil && h.Operation != nil && !h.Operation.Renewal {
 			created = h.operation()
-			return errResent
+			return errRepeated
 		}
 		if err := h.checkFree(n); err != nil {
 			return err
@@ -86,10 +85,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		created = h.operation()
 		return nil
 	})
-	if err != nil && !errors.Is(err, errResent) {
-		return Operation{}, err
-	}
-	return created, nil
+	return created, notRepeated(err)
 }
 
 // begin puts op on h in the place of whatever operation there is: it pins the
@@ -115,18 +111,6 @@ func (v *Vault) begin(ctx context.Context, n Name, h *head, tx *store.Tx, op Ope
 	h.Operation = &op
 	return nil
 }
-
-// resends reports whether p is the request that made op, sent again.
-func (p CreateParams) resends(op *Operation, now time.Time) bool {
-	return p.ClientRequestID != "" && p.ClientRequestID == op.ClientRequestID &&
-		op.Status == StatusInProgress && now.Sub(op.Created) < resendWindow
-}
-
-// resendWindow is longer than any SDK goes on retrying one request.
-const resendWindow = 5 * time.Minute
-
-// errResent ends a change because an earlier try of the same request made it.
-var errResent = errors.New("the request was sent before")
 
 // checkFree refuses what would take the place of something that still counts.
 func (h *head) checkFree(n Name) error {

@@ -15,6 +15,10 @@ import (
 func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
 	var deleted Certificate
 	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
+		if v.repeats(ctx, h) && h.checkDeleted(n) == nil {
+			deleted = v.latest(h)
+			return errRepeated
+		}
 		if err := h.checkLive(n); err != nil {
 			return err
 		}
@@ -28,7 +32,7 @@ func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
 		tx.Add(store.NewRow(markerKey(n), label, marker{store.Schema, h}))
 		return nil
 	})
-	return deleted, err
+	return deleted, notRepeated(err)
 }
 
 // marker is the document of a marker row, which makes deleted certificates a
@@ -85,6 +89,10 @@ func (v *Vault) DeletedCertificates(ctx context.Context, p Page, includePending 
 func (v *Vault) Recover(ctx context.Context, n Name) (Certificate, error) {
 	var recovered Certificate
 	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
+		if v.repeats(ctx, h) && h.checkLive(n) == nil {
+			recovered = v.latest(h)
+			return errRepeated
+		}
 		if err := h.checkDeleted(n); err != nil {
 			return err
 		}
@@ -93,7 +101,7 @@ func (v *Vault) Recover(ctx context.Context, n Name) (Certificate, error) {
 		tx.Remove(markerKey(n))
 		return nil
 	})
-	return recovered, err
+	return recovered, notRepeated(err)
 }
 
 // Purge removes a soft-deleted certificate with its keys for good. First the
@@ -103,7 +111,9 @@ func (v *Vault) Recover(ctx context.Context, n Name) (Certificate, error) {
 //
 // REST page: Purge Deleted Certificate.
 func (v *Vault) Purge(ctx context.Context, n Name) error {
+	absent := false // nor is there another certificate of this name
 	err := v.startPurge(ctx, n, func(h *head) error {
+		absent = !h.stored() || h.Purging
 		if err := h.checkDeleted(n); err != nil {
 			return err
 		}
@@ -112,6 +122,11 @@ func (v *Vault) Purge(ctx context.Context, n Name) error {
 		}
 		return nil
 	})
+	if reasonOf(err) == DeletedNotFound && absent {
+		if r, lookErr := v.removed(ctx); r != nil || lookErr != nil {
+			return lookErr
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -132,6 +147,7 @@ func (v *Vault) startPurge(ctx context.Context, n Name, allow func(*head) error)
 		} else {
 			tx.Remove(markerKey(n))
 		}
+		v.rememberRemoval(ctx, tx, removal{})
 		h.Purging = true
 		h.Deletion.PurgeAt = now
 		return nil

@@ -23,6 +23,7 @@
 //	event.go expiry.go               what is told to others, and when
 //	deliver.go undelivered.go        ... until they have it
 //	board.go actions.go pause.go     what operators see, and what they do about it
+//	repeat.go                        requests that clients send again
 //	change.go rows.go                how all of this is written down
 //	keyrow.go storedchain.go         ... private keys, chains
 //	errors.go panic.go tags.go time.go
@@ -68,6 +69,7 @@
 //	i:<name>                       issuer object, its password sealed
 //	a:<account id>                 key of a provider's account at a CA, sealed
 //	t:<token>                      HTTP-01 challenge that a CA is about to ask for
+//	q:<request>:<until>            a request that removed something, for when it is sent again
 //	s:contacts                     people to tell
 //	s:heartbeat                    the last tick
 //

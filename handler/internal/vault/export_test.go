@@ -52,6 +52,13 @@ func Invariants(rows []store.Row, blobs map[string][]byte) error {
 			for _, d := range rev.due() {
 				expected[d.key()] = true
 			}
+		case strings.HasPrefix(r.Key, "q:"):
+			q := new(removal)
+			if err := store.Decode(r, q); err != nil {
+				wrong("%v", err)
+				continue
+			}
+			expected[q.due()[0].key()] = true
 		case strings.HasPrefix(r.Key, "e:"):
 			d := new(delivery)
 			if err := store.Decode(r, d); err != nil {

@@ -53,6 +53,9 @@ func (c *clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// requestKey is the same for all instances of a vault, as it must be.
+var requestKey = []byte("the key of requests in all tests")
+
 // Sleep passes at once.
 func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 	c.Advance(d)
@@ -71,13 +74,14 @@ func open(t testing.TB, store store.Store, clock *clock, issuers map[string]prov
 		all[provider] = issuer
 	}
 	cfg := vault.Config{
-		Store:     store,
-		Seal:      sealer.Seal,
-		Open:      sealer.Open,
-		Providers: all,
-		NewKey:    pooledKey,
-		Now:       clock.Now,
-		Sleep:     clock.Sleep,
+		Store:      store,
+		RequestKey: requestKey,
+		Seal:       sealer.Seal,
+		Open:       sealer.Open,
+		Providers:  all,
+		NewKey:     pooledKey,
+		Now:        clock.Now,
+		Sleep:      clock.Sleep,
 	}
 	for _, f := range configure {
 		f(&cfg)

@@ -25,10 +25,13 @@ type head struct {
 	Operation   *Operation    `json:"operation,omitempty"` // the pending object
 	Renewal     renewal       `json:"renewal,omitzero"`    // of Latest
 	Told        told          `json:"told,omitzero"`       // of what is to be told about Latest
+	Done        *done         `json:"done,omitempty"`      // the request that changed the certificate last
 	Writes      []string      `json:"writes"`              // ids of the last writes, newest last
 
 	etag store.ETag // as read or written; empty: not stored, or not known
 	gone bool       // the row is to be deleted
+
+	dropped *Operation // that this change deletes, for Done
 }
 
 // Deletion is the soft-deleted state of a certificate.

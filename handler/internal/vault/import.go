@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 
 	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/policy"
@@ -44,6 +45,9 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 	if err != nil {
 		return Certificate{}, err
 	}
+	if v.imported(ctx, h) {
+		return v.latest(h), nil
+	}
 	if err := h.checkFree(n); err != nil {
 		return Certificate{}, err
 	}
@@ -52,7 +56,12 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 	if err != nil {
 		return Certificate{}, err
 	}
+	var before Certificate // by an earlier try
 	h, err = v.addVersion(ctx, n, h, chain, func(h *head, tx *store.Tx) (*version, error) {
+		if v.imported(ctx, h) {
+			before = v.latest(h)
+			return nil, errRepeated
+		}
 		if err := h.checkFree(n); err != nil {
 			return nil, err
 		}
@@ -74,8 +83,16 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 			PreserveOrder: preserve,
 		}, nil
 	})
+	if errors.Is(err, errRepeated) {
+		return before, nil
+	}
 	if err != nil {
 		return Certificate{}, err
 	}
 	return v.latest(h), nil
+}
+
+// imported reports whether the request of ctx has made the latest version.
+func (v *Vault) imported(ctx context.Context, h *head) bool {
+	return v.repeats(ctx, h) && h.checkLive(Name{h.Name}) == nil && h.Operation == nil && h.Latest != nil
 }

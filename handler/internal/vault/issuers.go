@@ -211,10 +211,23 @@ func (v *Vault) DeleteIssuer(ctx context.Context, n Name) (IssuerState, error) {
 		}
 		return nil, nil
 	})
+	if reasonOf(err) == IssuerNotFound {
+		if r, lookErr := v.removed(ctx); lookErr != nil {
+			return IssuerState{}, lookErr
+		} else if r != nil && r.Issuer != nil {
+			return r.Issuer.state(), nil
+		}
+	}
 	if err != nil {
 		return IssuerState{}, err
 	}
 	return deleted.state(), nil
+}
+
+func (r *issuerRecord) removal() removal {
+	gone := *r
+	gone.Password = nil
+	return removal{Issuer: &gone}
 }
 
 func (r *issuerRecord) object() provider.Issuer {

@@ -81,14 +81,14 @@ func TestCreateWhileInProgress(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	ctx := context.Background()
-	first, err := h.Create(ctx, name(t, "web"), vault.CreateParams{Policy: policyFor("Unknown"), ClientRequestID: "a"})
+	first, err := h.Create(sentAs(ctx, "a"), name(t, "web"), vault.CreateParams{Policy: policyFor("Unknown"), ClientRequestID: "a"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Create(ctx, name(t, "Web"), vault.CreateParams{Policy: policyFor("Unknown"), ClientRequestID: "b"}); reason(t, err) != vault.OperationInProgress {
+	if _, err := h.Create(sentAs(ctx, "b"), name(t, "Web"), vault.CreateParams{Policy: policyFor("Unknown"), ClientRequestID: "b"}); reason(t, err) != vault.OperationInProgress {
 		t.Errorf("second create: %v, want OperationInProgress", err)
 	}
-	again, err := h.Create(ctx, name(t, "web"), vault.CreateParams{Policy: policyFor("Unknown"), ClientRequestID: "a"})
+	again, err := h.Create(sentAs(ctx, "a"), name(t, "web"), vault.CreateParams{Policy: policyFor("Unknown"), ClientRequestID: "a"})
 	if err != nil || again.RequestID != first.RequestID {
 		t.Errorf("the same request again: %s, %v; want request %s", again.RequestID, err, first.RequestID)
 	}

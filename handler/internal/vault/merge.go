@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 
 	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/field"
@@ -33,6 +34,9 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 	if err != nil {
 		return Certificate{}, err
 	}
+	if v.repeats(ctx, h) && h.Operation.Status == StatusCompleted && h.Latest != nil {
+		return v.withPolicy(v.ofVersion(h, h.Latest), h), nil
+	}
 	mine := h.Operation
 	if err := mine.checkMergeable(n); err != nil {
 		return Certificate{}, err
@@ -46,9 +50,14 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 		return Certificate{}, err
 	}
 	var merged *version
+	var before Certificate // by an earlier try
 	h, err = v.complete(ctx, n, h, chain, func(h *head) (*version, error) {
 		if err := h.checkOperation(n, mine.RequestID); err != nil {
 			return nil, err
+		}
+		if v.repeats(ctx, h) && h.Operation.Status == StatusCompleted && h.Latest != nil {
+			before = v.withPolicy(v.ofVersion(h, h.Latest), h)
+			return nil, errRepeated
 		}
 		if err := h.Operation.checkMergeable(n); err != nil {
 			return nil, err
@@ -62,6 +71,9 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 		}
 		return merged, nil
 	})
+	if errors.Is(err, errRepeated) {
+		return before, nil
+	}
 	if err != nil {
 		return Certificate{}, err
 	}

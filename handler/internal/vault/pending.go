@@ -78,6 +78,10 @@ func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested 
 			return err
 		}
 		op := h.Operation
+		if v.repeats(ctx, h) {
+			asked = h.operation()
+			return errRepeated
+		}
 		if op.Status != StatusInProgress {
 			return &Error{Reason: OperationNotInProgress, Name: n.text}
 		}
@@ -91,7 +95,7 @@ func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested 
 		asked = h.operation()
 		return nil
 	})
-	return asked, err
+	return asked, notRepeated(err)
 }
 
 // DeleteOperation forgets an operation, whatever its state, and returns it. What
@@ -102,10 +106,17 @@ func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested 
 func (v *Vault) DeleteOperation(ctx context.Context, n Name, requestID string) (Operation, error) {
 	var deleted Operation
 	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
+		if v.repeats(ctx, h) && h.Operation == nil && h.Done.Operation != nil {
+			deleted = *h.Done.Operation
+			deleted.Name = h.Name
+			return errRepeated
+		}
 		if err := h.checkOperation(n, requestID); err != nil {
 			return err
 		}
 		deleted = h.operation()
+		h.dropped = new(*h.Operation)
+		h.dropped.State = nil
 		v.releaseLater(tx, n, h.Operation)
 		if op := h.Operation; op.Renewal && op.Status == StatusInProgress {
 			v.renewalFailed(h, "The request was deleted.")
@@ -114,5 +125,5 @@ func (v *Vault) DeleteOperation(ctx context.Context, n Name, requestID string) (
 		h.Operation = nil
 		return nil
 	})
-	return deleted, err
+	return deleted, notRepeated(err)
 }

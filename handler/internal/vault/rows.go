@@ -107,6 +107,7 @@ const (
 	kindExpired    = "expired"
 	kindDeliver    = "deliver"
 	kindDiscard    = "discard"
+	kindForget     = "forget"
 )
 
 func (d due) key() string {

@@ -93,7 +93,7 @@ func create(owner, issuer string) call {
 			if issuer != "" {
 				p.Policy = ellipticPolicy(owner, issuer)
 			}
-			return operationAnswer(c.Create(c.ctx, c.name, p))
+			return operationAnswer(c.Create(sentAs(c.ctx, owner), c.name, p))
 		},
 		moves: func(s state) []move { return s.create(owner, issuer) },
 	}
@@ -103,7 +103,7 @@ func create(owner, issuer string) call {
 func retry(owner string) call {
 	return call{
 		name:  "retry " + owner,
-		run:   func(c *client) answer { return entryAnswer(c.RetryOperation(c.ctx, c.name, "", owner)) },
+		run:   func(c *client) answer { return entryAnswer(c.RetryOperation(sentAs(c.ctx, owner), c.name, "", owner)) },
 		moves: func(s state) []move { return s.retry(owner) },
 	}
 }

@@ -22,13 +22,14 @@ func openWith(t testing.TB, store store.Store, clock *clock, edit func(*vault.Co
 	t.Helper()
 	sealer := testSealer(t)
 	cfg := vault.Config{
-		Store:     store,
-		Seal:      sealer.Seal,
-		Open:      sealer.Open,
-		Providers: map[string]provider.Provider{"self": selfsigned.New(selfsigned.Config{Now: clock.Now})},
-		NewKey:    pooledKey,
-		Now:       clock.Now,
-		Sleep:     clock.Sleep,
+		Store:      store,
+		RequestKey: requestKey,
+		Seal:       sealer.Seal,
+		Open:       sealer.Open,
+		Providers:  map[string]provider.Provider{"self": selfsigned.New(selfsigned.Config{Now: clock.Now})},
+		NewKey:     pooledKey,
+		Now:        clock.Now,
+		Sleep:      clock.Sleep,
 	}
 	edit(&cfg)
 	v, err := vault.New(cfg)

@@ -118,9 +118,10 @@ func (w *world) snapshot() snapshot {
 func (w *world) open(store store.Store, worker int) *client {
 	sealer := testSealer(w.t)
 	v, err := vault.New(vault.Config{
-		Store: store,
-		Seal:  sealer.Seal,
-		Open:  sealer.Open,
+		Store:      store,
+		RequestKey: requestKey,
+		Seal:       sealer.Seal,
+		Open:       sealer.Open,
 		Providers: map[string]provider.Provider{
 			"self":      selfsigned.New(selfsigned.Config{Now: w.clock.Now}),
 			"authority": account{w.ca, store},

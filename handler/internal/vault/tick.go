@@ -258,6 +258,8 @@ func (t *tick) item(ctx context.Context, d due) (err error) {
 		return err
 	case kindDiscard:
 		return t.v.discard(ctx, d.name)
+	case kindForget:
+		return t.v.forget(ctx, d.name)
 	default:
 		return fmt.Errorf("unknown kind of work %q", d.kind)
 	}

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -30,6 +31,10 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 		if err != nil {
 			return err
 		}
+		if v.repeats(ctx, h) {
+			updated, err = v.updatedBefore(ctx, n, h, id)
+			return cmp.Or(err, errRepeated)
+		}
 		if p.Policy != nil {
 			if h.Policy, err = h.Policy.Update(*p.Policy, v.now()); err != nil {
 				return err
@@ -57,7 +62,19 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 		updated = v.withPolicy(v.ofVersion(h, ver), h)
 		return nil
 	})
-	return updated, err
+	return updated, notRepeated(err)
+}
+
+// updatedBefore is the answer to an update that was made before.
+func (v *Vault) updatedBefore(ctx context.Context, n Name, h *head, id string) (Certificate, error) {
+	if h.Latest == nil && (id == "" || id == h.Provisional) {
+		return v.latest(h), nil
+	}
+	ver, err := v.versionToUpdate(ctx, n, h, id)
+	if err != nil {
+		return Certificate{}, err
+	}
+	return v.withPolicy(v.ofVersion(h, ver), h), nil
 }
 
 // versionToUpdate finds a version; the latest is the head's own.
@@ -102,9 +119,13 @@ func (v *Vault) UpdatePolicy(ctx context.Context, n Name, p policy.Params) (Cert
 		if err != nil {
 			return err
 		}
+		if v.repeats(ctx, h) {
+			updated = v.latest(h)
+			return errRepeated
+		}
 		h.Policy, err = h.Policy.Update(p, v.now())
 		updated = v.latest(h)
 		return err
 	})
-	return updated, err
+	return updated, notRepeated(err)
 }

@@ -5,7 +5,9 @@ package vault_test
 import (
 	"context"
 	"maps"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -226,4 +228,22 @@ func TestUpdateVersionWithPolicy(t *testing.T) {
 	if c := h.mustCertificate("web"); c.Tags["a"] != "1" {
 		t.Error("tags changed although the policy was refused")
 	}
+}
+
+// Changes that do not contradict each other are all made, however many come at
+// once.
+func TestParallelUpdates(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	h.mustSelf("web")
+	var all sync.WaitGroup
+	for i := range 40 {
+		all.Go(func() {
+			p := vault.UpdateParams{Tags: map[string]string{"writer": strconv.Itoa(i)}}
+			if _, err := h.UpdateVersion(context.Background(), name(t, "web"), "", p); err != nil {
+				t.Errorf("update %d: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
 }

@@ -75,6 +75,10 @@ type Config struct {
 	// NewKey makes a key pair; policy.GenerateKey when nil.
 	NewKey func(policy.KeyProperties) (crypto.Signer, error)
 
+	// RequestKey is the key under which the vault recognises requests that are
+	// sent again. All instances must have the same one; a random one when nil.
+	RequestKey []byte
+
 	// Now is the clock, Sleep waits on it until ctx ends; the real ones when
 	// nil.
 	Now   func() time.Time
@@ -140,6 +144,12 @@ func New(cfg Config) (*Vault, error) {
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
+	}
+	if cfg.RequestKey == nil {
+		cfg.RequestKey = make([]byte, 32)
+		if _, err := io.ReadFull(cfg.Rand, cfg.RequestKey); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
