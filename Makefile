@@ -13,10 +13,18 @@ MODULES    := $(EXAMPLES)/js/node_modules/.package-lock.json
 # Where no C compiler is installed there is no race detector.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-# In a shell that has sourced .local/env the proxy leads to the local cloud only;
-# what is installed here comes from elsewhere.
+# In a shell that has sourced .local/env the proxies lead to the local cloud only;
+# what is installed here comes from elsewhere, by the proxies that the shell had
+# before.
 ifdef CERTWRIGHT_URL
-unexport HTTPS_PROXY https_proxy
+define outer
+ifdef CERTWRIGHT_OUTER_$(1)
+export $(1) := $$(value CERTWRIGHT_OUTER_$(1))
+else
+unexport $(1)
+endif
+endef
+$(foreach name,HTTPS_PROXY https_proxy ALL_PROXY all_proxy NO_PROXY no_proxy,$(eval $(call outer,$(name))))
 endif
 
 # Runs a program in the settings of the local cloud that runs.
@@ -37,7 +45,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: localcloud ## compile everything
-	$(GO) build ./...
+	$(GO) build -buildvcs=false ./...
 
 package: ## build dist/app and dist/certwright.zip for Azure
 	$(GO) run ./scripts/package
@@ -69,7 +77,7 @@ quickstart-js: localcloud $(MODULES) ## ... with the JavaScript client
 	@$(AS_CLIENT) node $(EXAMPLES)/js/quickstart.js
 
 quickstart-go: localcloud ## ... with the Go client
-	@$(GO) build -o .local/bin/quickstart ./$(EXAMPLES)/go
+	@$(GO) build -buildvcs=false -o .local/bin/quickstart ./$(EXAMPLES)/go
 	@$(AS_CLIENT) .local/bin/quickstart
 
 examples: quickstart quickstart-js quickstart-go ## all three
@@ -93,7 +101,7 @@ clean: ## remove everything that was built or installed; keeps keys and data
 
 localcloud:
 	@mkdir -p -m 700 .local
-	@$(GO) build -o $(LOCALCLOUD) ./scripts/localcloud
+	@$(GO) build -buildvcs=false -o $(LOCALCLOUD) ./scripts/localcloud
 
 # A tool's file name has its version, so that a new version is a new file.
 $(TOOLS)/deadcode-%:

@@ -53,7 +53,7 @@ var localCloud = once(func(ctx context.Context) (*cloud, error) {
 		return nil, err
 	}
 	program := filepath.Join(dir, "localcloud")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./scripts/localcloud")
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", program, "./scripts/localcloud")
 	build.Dir = source.Root
 	if message, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building the local cloud: %w\n%s", err, message)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"net"
 	"net/http"
 	"os"
@@ -99,7 +100,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 
 	t.Run("the shell's settings are complete", func(t *testing.T) {
 		for _, name := range []string{
-			"CERTWRIGHT_URL", "CERTWRIGHT_HOST_URL", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "HTTPS_PROXY", "NO_PROXY",
+			"CERTWRIGHT_URL", "CERTWRIGHT_HOST_URL", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
 			"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "AZURE_TOKEN_CREDENTIALS",
 		} {
 			if environment[name] == "" {
@@ -112,7 +113,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 	})
 
 	t.Run("all that is kept is the owner's only", func(t *testing.T) {
-		for _, name := range []string{"env", "kek", "up.lock", "identity/key.pem", "identity/header", "ca/authority.pem"} {
+		for _, name := range []string{"env", "env.fish", "env.ps1", ".env", "kek", "up.lock", "identity/key.pem", "identity/header", "ca/authority.pem"} {
 			info, err := os.Stat(r.state.Local(name))
 			if err != nil {
 				t.Fatal(err)
@@ -151,8 +152,10 @@ func TestLifeOfALocalCloud(t *testing.T) {
 		t.Errorf("the local cloud ended with status %d:\n%s", status, r.output)
 	}
 	awaitGone(t, children)
-	if _, err := os.Stat(r.state.Local("env")); !os.IsNotExist(err) {
-		t.Errorf("the shell's settings are left: %v", err)
+	for _, name := range []string{"env", "env.fish", "env.ps1", ".env"} {
+		if _, err := os.Stat(r.state.Local(name)); !os.IsNotExist(err) {
+			t.Errorf("the settings in %s are left: %v", name, err)
+		}
 	}
 	for _, command := range []string{"status", "token", "down"} {
 		if _, stderr, status := output(t, child(t, r.state, command)); status != 1 || !strings.Contains(stderr, "no local cloud runs") {
@@ -220,7 +223,7 @@ func TestKilledLocalCloudLeavesNothing(t *testing.T) {
 
 func TestTakenPortsAreExplained(t *testing.T) {
 	t.Parallel()
-	for flag, env := range map[string]string{
+	for option, env := range map[string]string{
 		"port": "CERTWRIGHT_PORT", "host-port": "CERTWRIGHT_HOST_PORT", "table-port": "CERTWRIGHT_TABLE_PORT",
 	} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -233,10 +236,26 @@ func TestTakenPortsAreExplained(t *testing.T) {
 		cmd := child(t, state, "up", "-free-ports", "-app", app(t))
 		cmd.Env = append(cmd.Env, env+"="+port)
 		_, stderr, status := output(t, cmd)
-		want := "port " + port + " of 127.0.0.1 is taken by another program: choose another with -" + flag + " or " + env
+		want := "port " + port + " of 127.0.0.1 is taken by another program: choose another with -" + option + " or " + env +
+			" (0: a free one), or free ones for all with -free-ports (make run UP=-free-ports)"
 		if status != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("status %d, %q, want 1 and %q", status, stderr, want)
 		}
+	}
+}
+
+// TestChosenPortsWin: -free-ports leaves a port that a flag or the environment
+// chooses.
+func TestChosenPortsWin(t *testing.T) {
+	t.Setenv("CERTWRIGHT_TABLE_PORT", "15002")
+	flags := flag.NewFlagSet("up", flag.ContinueOnError)
+	choice := portFlags(flags)
+	if err := flags.Parse([]string{"-port", "15001", "-free-ports"}); err != nil {
+		t.Fatal(err)
+	}
+	chosen, err := choice()
+	if err != nil || chosen.frontDoor.number != 15001 || chosen.table.number != 15002 || chosen.host.number != 0 {
+		t.Errorf("got %+v, %v, want ports 15001 and 15002 and free ones", chosen, err)
 	}
 }
 
@@ -275,7 +294,9 @@ func TestOwnChildrenDoNotUseTheClientsSettings(t *testing.T) {
 	for _, v := range (endpoints{}).routes() {
 		sourced = append(sourced, v.name+"=x")
 	}
-	if diff := cmp.Diff([]string{"HOME=/h", "CERTWRIGHT_LOG_LEVEL=debug"}, ownEnviron(sourced)); diff != "" {
+	sourced = append(sourced, "CERTWRIGHT_OUTER_HTTPS_PROXY=http://corporate:3128", "CERTWRIGHT_OUTER_no_proxy=corp.test")
+	want := []string{"HOME=/h", "CERTWRIGHT_LOG_LEVEL=debug", "HTTPS_PROXY=http://corporate:3128", "no_proxy=corp.test"}
+	if diff := cmp.Diff(want, ownEnviron(sourced)); diff != "" {
 		t.Errorf("the environment after sourcing (-want +got):\n%s", diff)
 	}
 }
