@@ -44,7 +44,7 @@ func serve(getenv func(string) string) error {
 		return fmt.Errorf("settings: %w", err)
 	}
 	// Standard output: the host takes every line of standard error for an error.
-	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	log := newLog(cfg, os.Stdout)
 	handler, err := newFunctions(cfg, log)
 	if err != nil {
 		return err

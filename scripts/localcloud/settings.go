@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"slices"
 	"strconv"
@@ -18,6 +19,13 @@ const kekName = "kek"
 const (
 	scheduleName    = "CERTWRIGHT_ADVANCE_SCHEDULE"
 	defaultSchedule = "*/5 * * * * *"
+)
+
+// logFormatName is the setting of how the handler logs; people at the terminal of
+// `make run` get short lines.
+const (
+	logFormatName    = "CERTWRIGHT_LOG_FORMAT"
+	defaultLogFormat = "text"
 )
 
 func (c *cloud) identityURL() string { return "http://" + loopback.Address(c.ports.identity.number) }
@@ -45,10 +53,6 @@ func (c *cloud) endpoints() endpoints {
 // wins over local.settings.json.
 func (c *cloud) settings() []string {
 	environ := ownEnviron(os.Environ())
-	schedule := defaultSchedule
-	if chosen := os.Getenv(scheduleName); chosen != "" {
-		schedule = chosen
-	}
 	connection := c.storage.ConnectionString()
 	for _, v := range []variable{
 		{"FUNCTIONS_WORKER_RUNTIME", "custom"},
@@ -61,7 +65,8 @@ func (c *cloud) settings() []string {
 		{"CERTWRIGHT_TOKEN_KEYS_URL", c.identityURL() + identity.KeysPath},
 		{"CERTWRIGHT_TOKEN_AUDIENCES", resource},
 		{"CERTWRIGHT_VAULT_URLS", c.vaultURL() + ",https://*.vault.azure.net"},
-		{scheduleName, schedule},
+		{scheduleName, cmp.Or(os.Getenv(scheduleName), defaultSchedule)},
+		{logFormatName, cmp.Or(os.Getenv(logFormatName), defaultLogFormat)},
 		{"CERTWRIGHT_SCRIPTED_ISSUER", "true"},
 	} {
 		environ = slices.DeleteFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, v.name+"=") })

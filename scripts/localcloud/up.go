@@ -75,7 +75,7 @@ func up(ctx context.Context, args []string, std streams) error {
 		ports:   chosen,
 		app:     *app,
 		console: console,
-		log:     slog.New(slog.NewTextHandler(console.Writer("localcloud"), nil)),
+		log:     newLog(console.Writer("localcloud")),
 		out:     console.Writer("localcloud"),
 		started: time.Now(),
 	}
@@ -182,7 +182,7 @@ func (c *cloud) startStorage(ctx context.Context) error {
 		BlobPort:  c.ports.blob.number,
 		QueuePort: c.ports.queue.number,
 		TablePort: c.ports.table.number,
-		Output:    c.console.Writer("azurite"),
+		Output:    quiet{c.console.Writer("azurite"), routine},
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +83,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 			"CERTWRIGHT_KEK_FILE":                  r.state.Local("kek"),
 			"CERTWRIGHT_ADVANCE_SCHEDULE":          "*/5 * * * * *",
 			"CERTWRIGHT_SCRIPTED_ISSUER":           "true",
+			"CERTWRIGHT_LOG_FORMAT":                "text",
 			"CERTWRIGHT_STORAGE_CONNECTION_STRING": got.Settings["AzureWebJobsStorage"],
 		} {
 			if got.Settings[setting] != want {
@@ -161,6 +163,12 @@ func TestLifeOfALocalCloud(t *testing.T) {
 		if _, stderr, status := output(t, child(t, r.state, command)); status != 1 || !strings.Contains(stderr, "no local cloud runs") {
 			t.Errorf("%s after the end: status %d, %q", command, status, stderr)
 		}
+	}
+	if line := regexp.MustCompile(`(?m)^host      \| \d\d:\d\d:\d\d INF functions host started url=\S+ `); !line.MatchString(r.output.String()) {
+		t.Errorf("the host's lines are not for people:\n%s", r.output)
+	}
+	if strings.Contains(r.output.String(), "azurite   |") {
+		t.Errorf("Azurite's routine is in the output:\n%s", r.output)
 	}
 	if strings.Contains(r.output.String(), environment["IDENTITY_HEADER"]) {
 		t.Error("the identity header is in the output")
