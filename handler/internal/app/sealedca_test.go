@@ -99,7 +99,7 @@ func TestSealedCA(t *testing.T) {
 	if err := a.cas[settings.CAName(root)].Revoke(ctx, provider.Issuer{}, leaf, 1); err != nil {
 		t.Fatal(err)
 	}
-	c.does([]string{"show", "-provider", "corp"}, ".crl: number 2 from ", ", 1 certificates revoked\n")
+	c.does([]string{"show", "-provider", "corp"}, ".crl: number 2 from ", ", 1 certificate revoked\n")
 
 	// Another provider's CA has its key beside it.
 	other := newSealedCA(t, storage.ConnectionString(), map[string]any{})
