@@ -12,10 +12,16 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider/privateca"
 )
 
+// errNoChain says that a CA was not made yet.
+var errNoChain = errors.New("there is no chain: handler ca make makes a CA, and handler ca import brings one")
+
 // ReadChain reads the chain: the CA's certificate first. The error wraps
 // fs.ErrNotExist when the file is not there.
 func (c *PrivateCA) ReadChain() ([]*x509.Certificate, error) {
 	text, err := os.ReadFile(c.Chain)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the chain: %w: %w", err, errNoChain)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the chain: %w", err)
 	}

@@ -34,6 +34,8 @@ type Settings struct {
 	// CERTWRIGHT_STORAGE_CONNECTION_STRING.
 	StorageConnectionString string
 
+	// Names of files in the settings may be relative, to CERTWRIGHT_FILES.
+
 	// KEKFile holds the key-encryption key in development: CERTWRIGHT_KEK_FILE.
 	KEKFile string
 
@@ -166,6 +168,7 @@ func (r *reader) state() Settings {
 		KEKFile:                 r.text("CERTWRIGHT_KEK_FILE", ""),
 		KEKID:                   r.text("CERTWRIGHT_KEK_ID", ""),
 	}
+	filesFolder(r.getenv(filesName)).resolve(&s.KEKFile)
 	var err error
 	if s.Providers, err = parseProviders(r.getenv); err != nil {
 		r.wrong(fmt.Errorf("CERTWRIGHT_PROVIDERS: %w", err))

@@ -116,7 +116,8 @@ func TestProviders(t *testing.T) {
 		"a directory without TLS":      `{"CA": {"acme": {"directory": "http://acme.example.com", "http01": true}}}`,
 		"no way to prove names":        `{"CA": {"acme": {"directory": "https://acme.example.com"}}}`,
 		"a private CA without a key":   `{"CA": {"privateca": {"chain": "ca.pem"}}}`,
-		"a chain that is not there":    `{"CA": {"privateca": {"chain": "none.pem", "keyId": "https://v.vault.azure.net/keys/ca/0123456789abcdef0123456789abcdef"}}}`,
+		"a private CA without a chain": `{"CA": {"privateca": {"sealed": true}}}`,
+		"no key for an absent chain":   `{"CA": {"privateca": {"chain": "none.pem"}}}`,
 		"roots that are not there":     `{"CA": {"webhook": {"url": "https://a.example.com", "roots": "none.pem"}}}`,
 		"an authentication of no kind": `{"CA": {"webhook": {"url": "https://a.example.com", "authentication": "trust"}}}`,
 	} {
