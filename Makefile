@@ -38,7 +38,7 @@ ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 tool        = $(TOOLS)/$(subst @,-,$(notdir $(1)))
 WORKFLOWS  := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 
-.PHONY: help build package run stop status token check test quickstart quickstart-js quickstart-go examples \
+.PHONY: help build package run stop status token tick reset ca ops webhook webhook-check receiver check test quickstart quickstart-js quickstart-go examples \
 	conformance bench fmt lint clean localcloud
 
 help: ## list the targets
@@ -61,6 +61,28 @@ status: localcloud ## say whether a local cloud runs, and where
 
 token: localcloud ## print a bearer token for curl
 	@$(LOCALCLOUD) token
+
+tick: localcloud ## bring a tick of the running vault's timer at once
+	@$(LOCALCLOUD) tick
+
+reset: localcloud ## remove certificates, keys and files in .local, for a new start
+	@$(LOCALCLOUD) reset
+
+ca: localcloud ## handler ca for the running vault: CA='make -provider Corp -cn "Corp Root"'
+	@$(LOCALCLOUD) handler ca $(or $(CA),help)
+
+ops: localcloud ## handler ops for the running vault: OPS='show web'; the board unless set
+	@$(AS_CLIENT) .local/app/handler ops $(or $(OPS),list)
+
+webhook: localcloud ## run the sample of a CA behind a webhook, until Ctrl-C
+	@exec $(LOCALCLOUD) webhook $(WEBHOOK)
+
+webhook-check: ## check whether an endpoint keeps the webhook's contract; the sample's unless CHECK says another
+	@$(GO) run -buildvcs=false ./$(EXAMPLES)/webhook/conformance $(or $(CHECK),-url https://localhost:8446 \
+	  -roots .local/files/webhook/roots.pem -secret .local/files/webhook/secret)
+
+receiver: localcloud ## run the sample of an endpoint that takes events, until Ctrl-C
+	@exec $(LOCALCLOUD) receiver $(RECEIVER)
 
 check: lint ## run every check that is not a test
 

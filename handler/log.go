@@ -21,14 +21,14 @@ func newLog(s settings.Settings, to io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: s.LogLevel}))
 }
 
-// hostIDs are ids by which only other logs find a line.
-var hostIDs = map[string]bool{"invocation_id": true, "client_request_id": true}
+// notForPeople are ids by which only other logs find a line, and what the URL says.
+var notForPeople = map[string]bool{"invocation_id": true, "client_request_id": true, "caller": true, "route": true}
 
 // forPeople leaves out what says nothing to them, and rounds durations, which are
 // printed with their unit.
 func forPeople(_ []string, a slog.Attr) slog.Attr {
 	switch v := a.Value; {
-	case hostIDs[a.Key], v.Kind() == slog.KindString && v.String() == "":
+	case notForPeople[a.Key], v.Kind() == slog.KindString && v.String() == "":
 		return slog.Attr{}
 	case v.Kind() == slog.KindDuration:
 		a.Value = slog.DurationValue(v.Duration().Round(100 * time.Microsecond))

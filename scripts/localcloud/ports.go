@@ -76,6 +76,9 @@ func (p port) explain(err error) error {
 	if !errors.As(err, &taken) {
 		return err
 	}
+	if p.env == "" { // of a sample
+		return fmt.Errorf("%w: choose another with -%s (0: a free one)", err, p.flag)
+	}
 	return fmt.Errorf("%w: choose another with -%s or %s (0: a free one), or free ones for all with -free-ports (make run UP=-free-ports)", err, p.flag, p.env)
 }
 

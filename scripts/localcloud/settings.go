@@ -28,6 +28,16 @@ const (
 	defaultLogFormat = "text"
 )
 
+// filesSetting is the folder that relative names of files in settings are relative
+// to; filesName is the local cloud's.
+const (
+	filesSetting = "CERTWRIGHT_FILES"
+	filesName    = "files"
+)
+
+// storageSetting is the connection string of storage.
+const storageSetting = "CERTWRIGHT_STORAGE_CONNECTION_STRING"
+
 func (c *cloud) identityURL() string { return "http://" + loopback.Address(c.ports.identity.number) }
 
 // vaultURL is the front door's, under the name that its certificate has.
@@ -57,7 +67,8 @@ func (c *cloud) settings() []string {
 	for _, v := range []variable{
 		{"FUNCTIONS_WORKER_RUNTIME", "custom"},
 		{"AzureWebJobsStorage", connection},
-		{"CERTWRIGHT_STORAGE_CONNECTION_STRING", connection},
+		{storageSetting, connection},
+		{filesSetting, cmp.Or(os.Getenv(filesSetting), c.place.state.Local(filesName))},
 		{"CERTWRIGHT_KEK_FILE", c.place.state.Local(kekName)},
 		{"CERTWRIGHT_AUTHORITY", c.vaultURL() + "/" + c.directory.TenantID()},
 		{"CERTWRIGHT_RESOURCE", resource},
@@ -73,4 +84,9 @@ func (c *cloud) settings() []string {
 		environ = append(environ, v.name+"="+v.value)
 	}
 	return environ
+}
+
+// certwrightSettings are those of the settings that are Certwright's.
+func (c *cloud) certwrightSettings() []string {
+	return slices.DeleteFunc(c.settings(), func(entry string) bool { return !strings.HasPrefix(entry, "CERTWRIGHT_") })
 }

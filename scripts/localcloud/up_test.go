@@ -147,6 +147,28 @@ func TestLifeOfALocalCloud(t *testing.T) {
 		}
 	})
 
+	t.Run("the storage and the folder of files are told", func(t *testing.T) {
+		stdout, _, _ := output(t, child(t, r.state, "status"))
+		if !strings.Contains(stdout, "TableEndpoint=http://127.0.0.1:") || !strings.Contains(stdout, r.state.Local("files")) {
+			t.Errorf("status says %q", stdout)
+		}
+	})
+
+	t.Run("a tick at once", func(t *testing.T) {
+		if stdout, stderr, status := output(t, child(t, r.state, "tick")); status != 0 || stdout != "a tick begins\n" {
+			t.Errorf("status %d, %q, %q", status, stdout, stderr)
+		}
+	})
+
+	t.Run("what is in use is not reset", func(t *testing.T) {
+		if _, stderr, status := output(t, child(t, r.state, "reset")); status != 1 || !strings.Contains(stderr, "`make stop` ends it") {
+			t.Errorf("status %d, %q", status, stderr)
+		}
+		if _, err := os.Stat(r.state.Local("kek")); err != nil {
+			t.Error(err)
+		}
+	})
+
 	if _, stderr, status := output(t, child(t, r.state, "down")); status != 0 {
 		t.Errorf("down: status %d: %s", status, stderr)
 	}
@@ -159,7 +181,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 			t.Errorf("the settings in %s are left: %v", name, err)
 		}
 	}
-	for _, command := range []string{"status", "token", "down"} {
+	for _, command := range []string{"status", "token", "down", "tick"} {
 		if _, stderr, status := output(t, child(t, r.state, command)); status != 1 || !strings.Contains(stderr, "no local cloud runs") {
 			t.Errorf("%s after the end: status %d, %q", command, status, stderr)
 		}
@@ -172,6 +194,32 @@ func TestLifeOfALocalCloud(t *testing.T) {
 	}
 	if strings.Contains(r.output.String(), environment["IDENTITY_HEADER"]) {
 		t.Error("the identity header is in the output")
+	}
+}
+
+// TestReset: certificates, keys and files are removed, and nothing that was
+// installed.
+func TestReset(t *testing.T) {
+	t.Parallel()
+	state := checkout.Checkout{Root: t.TempDir()}
+	for _, name := range []string{"kek", "data/table", "files/corp.pem", "ca/authority.pem", "identity/key.pem", "timers/a", "env", "azurite/program"} {
+		if err := state.State().Write(name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stdout, stderr, status := output(t, child(t, state, "reset")); status != 0 || !strings.Contains(stdout, "kek") {
+		t.Errorf("status %d, %q, %q", status, stdout, stderr)
+	}
+	left, err := os.ReadDir(state.Local())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range left {
+		names = append(names, entry.Name())
+	}
+	if diff := cmp.Diff([]string{"azurite", lockName}, names); diff != "" {
+		t.Errorf("what is left (-want +got):\n%s", diff)
 	}
 }
 
@@ -276,6 +324,8 @@ func TestWrongUsage(t *testing.T) {
 	}{
 		{nil, 2, "usage: localcloud"},
 		{[]string{"upp"}, 2, `no command "upp"`},
+		{[]string{"handler"}, 2, "say which command"},
+		{[]string{"handler", "-nonsense"}, 2, "-nonsense"},
 		{[]string{"up", "now"}, 2, `no argument "now"`},
 		{[]string{"up", "-no-such-flag"}, 2, "-host-port"},
 		{[]string{"up", "-h"}, 0, "-host-port"},
