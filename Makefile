@@ -13,10 +13,18 @@ MODULES    := $(EXAMPLES)/js/node_modules/.package-lock.json
 # Where no C compiler is installed there is no race detector.
 RACE := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 
-# In a shell that has sourced .local/env the proxy leads to the local cloud only;
-# what is installed here comes from elsewhere.
+# In a shell that has sourced .local/env the proxies lead to the local cloud only;
+# what is installed here comes from elsewhere, by the proxies that the shell had
+# before.
 ifdef CERTWRIGHT_URL
-unexport HTTPS_PROXY https_proxy
+define outer
+ifdef CERTWRIGHT_OUTER_$(1)
+export $(1) := $$(value CERTWRIGHT_OUTER_$(1))
+else
+unexport $(1)
+endif
+endef
+$(foreach name,HTTPS_PROXY https_proxy ALL_PROXY all_proxy NO_PROXY no_proxy,$(eval $(call outer,$(name))))
 endif
 
 # Runs a program in the settings of the local cloud that runs.
@@ -30,14 +38,14 @@ ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 tool        = $(TOOLS)/$(subst @,-,$(notdir $(1)))
 WORKFLOWS  := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 
-.PHONY: help build package run stop status token check test quickstart quickstart-js quickstart-go examples \
+.PHONY: help build package run stop status token tick reset ca ops webhook webhook-check receiver check test quickstart quickstart-js quickstart-go examples \
 	conformance bench fmt lint clean localcloud
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: localcloud ## compile everything
-	$(GO) build ./...
+	$(GO) build -buildvcs=false ./...
 
 package: ## build dist/app and dist/certwright.zip for Azure
 	$(GO) run ./scripts/package
@@ -54,6 +62,28 @@ status: localcloud ## say whether a local cloud runs, and where
 token: localcloud ## print a bearer token for curl
 	@$(LOCALCLOUD) token
 
+tick: localcloud ## bring a tick of the running vault's timer at once
+	@$(LOCALCLOUD) tick
+
+reset: localcloud ## remove certificates, keys and files in .local, for a new start
+	@$(LOCALCLOUD) reset
+
+ca: localcloud ## handler ca for the running vault: CA='make -provider Corp -cn "Corp Root"'
+	@$(LOCALCLOUD) handler ca $(or $(CA),help)
+
+ops: localcloud ## handler ops for the running vault: OPS='show web'; the board unless set
+	@$(AS_CLIENT) .local/app/handler ops $(or $(OPS),list)
+
+webhook: localcloud ## run the sample of a CA behind a webhook, until Ctrl-C
+	@exec $(LOCALCLOUD) webhook $(WEBHOOK)
+
+webhook-check: ## check whether an endpoint keeps the webhook's contract; the sample's unless CHECK says another
+	@$(GO) run -buildvcs=false ./$(EXAMPLES)/webhook/conformance $(or $(CHECK),-url https://localhost:8446 \
+	  -roots .local/files/webhook/roots.pem -secret .local/files/webhook/secret)
+
+receiver: localcloud ## run the sample of an endpoint that takes events, until Ctrl-C
+	@exec $(LOCALCLOUD) receiver $(RECEIVER)
+
 check: lint ## run every check that is not a test
 
 test: $(VENV) $(MODULES) ## run every test, from nothing
@@ -69,7 +99,7 @@ quickstart-js: localcloud $(MODULES) ## ... with the JavaScript client
 	@$(AS_CLIENT) node $(EXAMPLES)/js/quickstart.js
 
 quickstart-go: localcloud ## ... with the Go client
-	@$(GO) build -o .local/bin/quickstart ./$(EXAMPLES)/go
+	@$(GO) build -buildvcs=false -o .local/bin/quickstart ./$(EXAMPLES)/go
 	@$(AS_CLIENT) .local/bin/quickstart
 
 examples: quickstart quickstart-js quickstart-go ## all three
@@ -93,7 +123,7 @@ clean: ## remove everything that was built or installed; keeps keys and data
 
 localcloud:
 	@mkdir -p -m 700 .local
-	@$(GO) build -o $(LOCALCLOUD) ./scripts/localcloud
+	@$(GO) build -buildvcs=false -o $(LOCALCLOUD) ./scripts/localcloud
 
 # A tool's file name has its version, so that a new version is a new file.
 $(TOOLS)/deadcode-%:

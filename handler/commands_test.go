@@ -4,8 +4,11 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"strings"
 	"testing"
+
+	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 )
 
 // TestCommandLine: what each command line answers, and with which exit code.
@@ -16,9 +19,24 @@ func TestCommandLine(t *testing.T) {
 		code int
 		says string // in the error, or printed
 	}{
-		{[]string{"ca"}, 0, "handler ca COMMAND"},
-		{[]string{"ops", "help"}, 0, "handler ops COMMAND"},
-		{[]string{"serve"}, 1, `unknown command "serve": there are ca, ops`},
+		{[]string{"help"}, 0, "usage: handler [COMMAND]"},
+		{[]string{"--help"}, 0, "usage: handler [COMMAND]"},
+		{[]string{"-h"}, 0, "usage: handler [COMMAND]"},
+		{[]string{"version"}, 0, "certwright " + version + "\n"},
+		{[]string{"--version"}, 0, "certwright " + version + "\n"},
+		{[]string{"version", "2"}, 2, `version takes no argument "2"`},
+		{[]string{"ca"}, 2, "`handler ca help` lists them"},
+		{[]string{"ca", "help"}, 0, "usage: handler ca COMMAND"},
+		{[]string{"ca", "-nonsense"}, 2, `unknown command "-nonsense"`},
+		{[]string{"ca", "make", "-h"}, 0, "usage: handler ca make"},
+		{[]string{"ops"}, 2, "`handler ops help` lists them"},
+		{[]string{"ops", "help"}, 0, "usage: handler ops COMMAND"},
+		{[]string{"ops", "list", "more"}, 2, `ops list takes no argument "more"`},
+		{[]string{"ops", "show"}, 2, "ops show takes CERTIFICATE"},
+		{[]string{"ops", "list", "-nonsense"}, 2, "not defined: -nonsense; `handler ops list -h`"},
+		{[]string{"serve"}, 2, `unknown command "serve": there are ca, check, help, ops, version`},
+		{[]string{"check"}, 1, "CERTWRIGHT_VAULT_URLS is required"},
+		{[]string{"check", "all"}, 2, `check takes no argument "all"`},
 		{[]string{"ca", "show"}, 1, "CERTWRIGHT_KEK_ID"},
 		{[]string{"ca", "revoke"}, 2, `unknown command "revoke"`},
 		{[]string{"ca", "show", "corp"}, 2, `unexpected argument "corp"`},
@@ -30,10 +48,33 @@ func TestCommandLine(t *testing.T) {
 		err := run(t.Context(), test.args, terminal{func(string) string { return "" }, strings.NewReader(""), &out})
 		says := out.String()
 		if err != nil {
+			if says != "" {
+				t.Errorf("handler %q: what is wrong is said twice: %s", test.args, says)
+			}
 			says = err.Error()
 		}
 		if code := exitCode(err); code != test.code || !strings.Contains(says, test.says) {
 			t.Errorf("handler %q: exit code %d, want %d; %q, want %q in it", test.args, code, test.code, says, test.says)
 		}
+	}
+}
+
+// TestCheck: settings that are right are said to be, without a network.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	all := maps.Clone(settingstest.Development)
+	all["CERTWRIGHT_KEK_FILE"] = settingstest.KEK(t)
+	all["CERTWRIGHT_STORAGE_CONNECTION_STRING"] = nowhere
+	check := func() (string, error) {
+		var out bytes.Buffer
+		err := run(t.Context(), []string{"check"}, terminal{func(name string) string { return all[name] }, strings.NewReader(""), &out})
+		return out.String(), err
+	}
+	if out, err := check(); err != nil || out != "the settings are right\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	all["CERTWRIGHT_KEK_FILE"] = t.TempDir()
+	if out, err := check(); err == nil || out != "" {
+		t.Errorf("a folder is taken for a key: %q", out)
 	}
 }

@@ -5,6 +5,8 @@
 //
 //	handler ca make|import|show   the private CAs of the settings
 //	handler ops COMMAND           what is stuck at CAs, and what to do about it
+//	handler check                 what is wrong with the settings
+//	handler version, handler help
 //
 // Its settings are those of the package settings.
 package main
@@ -39,12 +41,12 @@ func main() {
 
 // serve serves until the listener fails. It touches no network before it listens.
 func serve(getenv func(string) string) error {
-	cfg, err := settings.Parse(getenv)
+	cfg, err := readSettings(getenv)
 	if err != nil {
-		return fmt.Errorf("settings: %w", err)
+		return err
 	}
 	// Standard output: the host takes every line of standard error for an error.
-	log := slog.New(slog.NewJSONHandler(os.Stdout, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	log := newLog(cfg, os.Stdout)
 	handler, err := newFunctions(cfg, log)
 	if err != nil {
 		return err
@@ -64,6 +66,14 @@ func serve(getenv func(string) string) error {
 	}
 	log.Info("listening", "address", listener.Addr().String(), "development", cfg.Development())
 	return server.Serve(listener)
+}
+
+func readSettings(getenv func(string) string) (settings.Settings, error) {
+	cfg, err := settings.Parse(getenv)
+	if err != nil {
+		return cfg, fmt.Errorf("settings: %w", err)
+	}
+	return cfg, nil
 }
 
 // Times of the HTTP server. The Functions host keeps idle connections for a

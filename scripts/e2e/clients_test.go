@@ -176,7 +176,7 @@ var goClient = once(func(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	program := filepath.Join(dir, "goclient")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./clients/go")
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", program, "./clients/go")
 	message, err := build.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("building the Go client: %w\n%s", err, message)

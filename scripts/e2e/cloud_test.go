@@ -38,7 +38,32 @@ type cloud struct {
 	environ []string
 	// output is what it printed.
 	output *transcript
+	// program is the command that runs it, state where it keeps what it makes.
+	program string
+	state   checkout.Checkout
 }
+
+// localCloudProgram is the command, built once.
+var localCloudProgram = once(func(ctx context.Context) (string, error) {
+	source, err := tree()
+	if err != nil {
+		return "", err
+	}
+	dir, err := scratch()
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "localcloud")
+	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", program, "./scripts/localcloud")
+	build.Dir = source.Root
+	if message, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the local cloud: %w\n%s", err, message)
+	}
+	return program, nil
+})
+
+// privateCAs are the settings of a CA that was not made yet.
+const privateCAs = `CERTWRIGHT_PROVIDERS={"Corp": {"privateca": {"chain": "corp/chain.pem", "sealed": true}}}`
 
 // localCloud is the one that all tests share. Its timer fires every second.
 var localCloud = once(func(ctx context.Context) (*cloud, error) {
@@ -54,17 +79,15 @@ var localCloud = once(func(ctx context.Context) (*cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	program := filepath.Join(dir, "localcloud")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./scripts/localcloud")
-	build.Dir = source.Root
-	if message, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the local cloud: %w\n%s", err, message)
+	program, err := localCloudProgram()
+	if err != nil {
+		return nil, err
 	}
 	state := checkout.Checkout{Root: filepath.Join(dir, "cloud")}
-	c := &cloud{output: new(transcript)}
+	c := &cloud{output: new(transcript), program: program, state: state}
 	cmd := exec.Command(program, "up", "-free-ports", "-in", state.Root, "-app", deployed)
 	cmd.Dir = source.Root
-	cmd.Env = append(plainEnviron(), "CERTWRIGHT_ADVANCE_SCHEDULE=* * * * * *")
+	cmd.Env = append(plainEnviron(), "CERTWRIGHT_ADVANCE_SCHEDULE=* * * * * *", privateCAs)
 	cmd.Stdout, cmd.Stderr = c.output, c.output
 	process, err := supervise.Start(cmd, endGrace)
 	if err != nil {

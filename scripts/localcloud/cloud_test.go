@@ -88,7 +88,7 @@ func app(t *testing.T) string {
 		"version":    "2.0",
 		"extensions": map[string]any{"http": map[string]any{"routePrefix": ""}},
 		"customHandler": map[string]any{
-			"description":                 map[string]any{"defaultExecutablePath": os.Args[0], "arguments": []string{"handler"}},
+			"description":                 map[string]any{"defaultExecutablePath": os.Args[0], "arguments": []string{testHandler}},
 			"enableProxyingHttpRequest":   true,
 			"enableForwardingHttpRequest": true,
 		},
@@ -99,8 +99,12 @@ func app(t *testing.T) string {
 			map[string]any{"type": "http", "direction": "out", "name": "res"},
 		}}
 	}
+	timer := map[string]any{"bindings": []any{ // on New Year's Day
+		map[string]any{"type": "timerTrigger", "direction": "in", "name": "timer", "schedule": "0 0 0 1 1 *"},
+	}}
 	for name, content := range map[string]any{
 		"host.json":                       host,
+		"AdvanceIssuance/function.json":   timer,
 		"Health/function.json":            trigger("health"),
 		"VaultCertificates/function.json": trigger("certificates/{*rest}"),
 	} {

@@ -1,16 +1,19 @@
 package main
 
 import (
-	"fmt"
-	"os"
 	"slices"
 	"strings"
-
-	"github.com/certwright/certwright/scripts/localcloud/checkout"
 )
 
-// environmentName is the file of settings to source.
-const environmentName = "env"
+// urlName is the variable by which a shell is known to have sourced the settings.
+const urlName = "CERTWRIGHT_URL"
+
+// outerPrefix begins the names under which a shell that has sourced the settings
+// keeps the proxies that it had before, for what is installed from elsewhere.
+const outerPrefix = "CERTWRIGHT_OUTER_"
+
+// proxyNames are the variables of which the shell's own values are kept.
+var proxyNames = []string{"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"}
 
 // variable is one environment variable.
 type variable struct{ name, value string }
@@ -30,7 +33,7 @@ type endpoints struct {
 func (e endpoints) routes() []variable {
 	const direct = "localhost,127.0.0.1,::1"
 	return []variable{
-		{"CERTWRIGHT_URL", e.url},
+		{urlName, e.url},
 		{"CERTWRIGHT_HOST_URL", e.hostURL},
 		{"IDENTITY_ENDPOINT", e.identityEndpoint},
 		{"IDENTITY_HEADER", e.identityHeader},
@@ -38,6 +41,10 @@ func (e endpoints) routes() []variable {
 		{"AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential"},
 		{"HTTPS_PROXY", e.proxy},
 		{"https_proxy", e.proxy},
+		// Some programs look at no other, and one of the user's own may have a
+		// scheme (SOCKS) that a client cannot speak.
+		{"ALL_PROXY", e.proxy},
+		{"all_proxy", e.proxy},
 		{"NO_PROXY", direct},
 		{"no_proxy", direct},
 	}
@@ -61,41 +68,24 @@ var foreign = []string{
 	"IDENTITY_SERVER_THUMBPRINT", "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET",
 }
 
-// writeEnvironment writes the file of settings, for sh, and returns its path.
-func writeEnvironment(c checkout.Checkout, e endpoints) (string, error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Settings of the local cloud of process %d, removed when it ends. Source this file.\n", os.Getpid())
-	fmt.Fprintf(&b, "# In a shell that did, every Key Vault is this one, and other hosts are out of reach by HTTPS.\n")
-	for _, v := range append(e.routes(), e.trust()...) {
-		fmt.Fprintf(&b, "export %s=%s\n", v.name, quote(v.value))
-	}
-	fmt.Fprintf(&b, "unset %s\n", strings.Join(foreign, " "))
-	return c.Local(environmentName), c.State().Write(environmentName, []byte(b.String()))
-}
-
-// removeEnvironment removes the file of settings, of this process or of one that
-// was killed.
-func removeEnvironment(c checkout.Checkout) error {
-	if err := os.Remove(c.Local(environmentName)); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("removing the settings: %w", err)
-	}
-	return nil
-}
-
-// quote quotes a value for sh.
-func quote(value string) string {
-	return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
-}
-
 // ownEnviron returns the environment for this process's own children. In a shell
 // that has sourced the settings of a local cloud, its proxy and identity are for
-// clients: npm, go and the handler must not see them.
+// clients: npm, go and the handler must not see them, but the proxies that the
+// shell had before.
 func ownEnviron(environ []string) []string {
-	if !slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, "CERTWRIGHT_URL=") }) {
+	if !slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, urlName+"=") }) {
 		return environ
 	}
-	return slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
-		name, _, _ := strings.Cut(entry, "=")
-		return slices.ContainsFunc(endpoints{}.routes(), func(v variable) bool { return v.name == name })
-	})
+	var own []string
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		outer, isOuter := strings.CutPrefix(name, outerPrefix)
+		switch {
+		case isOuter && slices.Contains(proxyNames, outer):
+			own = append(own, outer+"="+value)
+		case !slices.ContainsFunc(endpoints{}.routes(), func(v variable) bool { return v.name == name }):
+			own = append(own, entry)
+		}
+	}
+	return own
 }

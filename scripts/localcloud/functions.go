@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +39,7 @@ func functionsHost(ctx context.Context, args []string, std streams) error {
 		Address:       loopback.Address(*number),
 		StatusDir:     *timers,
 		HandlerOutput: std.out,
-		Log:           slog.New(slog.NewTextHandler(std.err, nil)),
+		Log:           newLog(std.err),
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,6 +40,20 @@ type instance struct {
 	HostURL string `json:"hostUrl"`
 	// IdentityEndpoint is the value of IDENTITY_ENDPOINT.
 	IdentityEndpoint string `json:"identityEndpoint"`
+	// App is the folder of the function app.
+	App string `json:"app"`
+	// Settings are those of the handler that are Certwright's, NAME=value.
+	Settings []string `json:"settings"`
+}
+
+// setting is the value of a setting of the handler.
+func (i instance) setting(name string) string {
+	for _, entry := range i.Settings {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }
 
 // errNotRunning says that there is no instance.
@@ -96,8 +111,8 @@ func status(_ context.Context, args []string, std streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(std.out, "process         %d\nvault           %s\nFunctions host  %s\nsettings        %s\n",
-		i.PID, i.URL, i.HostURL, p.state.Local(environmentName))
+	fmt.Fprintf(std.out, "process         %d\nvault           %s\nFunctions host  %s\nsettings        %s\nfiles           %s\nstorage         %s\n",
+		i.PID, i.URL, i.HostURL, p.state.Local(environmentName), i.setting(filesSetting), i.setting(storageSetting))
 	return nil
 }
 

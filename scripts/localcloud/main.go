@@ -23,6 +23,12 @@ const usage = `usage: localcloud COMMAND [flags]
   down           end the local cloud that runs
   status         say whether one runs, and where
   token          print a bearer token for curl
+  tick           bring a tick of the timer at once
+  handler        run a command of the handler, such as ca make, in the settings of the
+                 local cloud that runs
+  reset          remove certificates, keys and files, for a new start
+  webhook        run the sample of a CA behind a webhook
+  receiver       run the sample of an endpoint that takes events
   functionshost  run a function app on the stand-in for the Azure Functions host
 
 "localcloud COMMAND -h" lists the flags of a command.
@@ -57,6 +63,11 @@ func run(ctx context.Context, args []string, std streams) error {
 		"down":          down,
 		"status":        status,
 		"token":         token,
+		"tick":          tick,
+		handlerName:     handlerCommand,
+		"reset":         reset,
+		"webhook":       webhookSample,
+		"receiver":      receiverSample,
 		"functionshost": functionsHost,
 	}
 	if len(args) > 0 {

@@ -12,14 +12,17 @@ import (
 )
 
 // childVariable makes the test binary stand for the localcloud command, or with
-// the argument "handler" for the app's handler.
+// the argument testHandler for the app's handler.
 const childVariable = "LOCALCLOUD_TEST_CHILD"
+
+// testHandler is the argument with which the test binary is the handler.
+const testHandler = "test-handler"
 
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(childVariable) == "":
 		os.Exit(m.Run())
-	case len(os.Args) > 1 && os.Args[1] == "handler":
+	case len(os.Args) > 1 && os.Args[1] == testHandler:
 		handler()
 	default:
 		main()

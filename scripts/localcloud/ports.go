@@ -27,7 +27,7 @@ type ports struct {
 func portFlags(flags *flag.FlagSet) func() (ports, error) {
 	var p ports
 	var errs []error
-	free := flags.Bool("free-ports", false, "use free ports instead of the defaults")
+	free := flags.Bool("free-ports", false, "use free ports where none is chosen")
 	for _, each := range []struct {
 		port      *port
 		otherwise int
@@ -54,8 +54,10 @@ func portFlags(flags *flag.FlagSet) func() (ports, error) {
 	}
 	return func() (ports, error) {
 		if *free {
+			chosen := make(map[string]bool)
+			flags.Visit(func(f *flag.Flag) { chosen[f.Name] = true })
 			for _, each := range p.all() {
-				if os.Getenv(each.env) == "" {
+				if os.Getenv(each.env) == "" && !chosen[each.flag] {
 					each.number = 0
 				}
 			}
@@ -74,7 +76,10 @@ func (p port) explain(err error) error {
 	if !errors.As(err, &taken) {
 		return err
 	}
-	return fmt.Errorf("%w: choose another with -%s or %s (0: a free one)", err, p.flag, p.env)
+	if p.env == "" { // of a sample
+		return fmt.Errorf("%w: choose another with -%s (0: a free one)", err, p.flag)
+	}
+	return fmt.Errorf("%w: choose another with -%s or %s (0: a free one), or free ones for all with -free-ports (make run UP=-free-ports)", err, p.flag, p.env)
 }
 
 // probe reports whether a child can listen on the port, and chooses a free one

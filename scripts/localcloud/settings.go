@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"slices"
 	"strconv"
@@ -19,6 +20,23 @@ const (
 	scheduleName    = "CERTWRIGHT_ADVANCE_SCHEDULE"
 	defaultSchedule = "*/5 * * * * *"
 )
+
+// logFormatName is the setting of how the handler logs; people at the terminal of
+// `make run` get short lines.
+const (
+	logFormatName    = "CERTWRIGHT_LOG_FORMAT"
+	defaultLogFormat = "text"
+)
+
+// filesSetting is the folder that relative names of files in settings are relative
+// to; filesName is the local cloud's.
+const (
+	filesSetting = "CERTWRIGHT_FILES"
+	filesName    = "files"
+)
+
+// storageSetting is the connection string of storage.
+const storageSetting = "CERTWRIGHT_STORAGE_CONNECTION_STRING"
 
 func (c *cloud) identityURL() string { return "http://" + loopback.Address(c.ports.identity.number) }
 
@@ -45,15 +63,12 @@ func (c *cloud) endpoints() endpoints {
 // wins over local.settings.json.
 func (c *cloud) settings() []string {
 	environ := ownEnviron(os.Environ())
-	schedule := defaultSchedule
-	if chosen := os.Getenv(scheduleName); chosen != "" {
-		schedule = chosen
-	}
 	connection := c.storage.ConnectionString()
 	for _, v := range []variable{
 		{"FUNCTIONS_WORKER_RUNTIME", "custom"},
 		{"AzureWebJobsStorage", connection},
-		{"CERTWRIGHT_STORAGE_CONNECTION_STRING", connection},
+		{storageSetting, connection},
+		{filesSetting, cmp.Or(os.Getenv(filesSetting), c.place.state.Local(filesName))},
 		{"CERTWRIGHT_KEK_FILE", c.place.state.Local(kekName)},
 		{"CERTWRIGHT_AUTHORITY", c.vaultURL() + "/" + c.directory.TenantID()},
 		{"CERTWRIGHT_RESOURCE", resource},
@@ -61,11 +76,17 @@ func (c *cloud) settings() []string {
 		{"CERTWRIGHT_TOKEN_KEYS_URL", c.identityURL() + identity.KeysPath},
 		{"CERTWRIGHT_TOKEN_AUDIENCES", resource},
 		{"CERTWRIGHT_VAULT_URLS", c.vaultURL() + ",https://*.vault.azure.net"},
-		{scheduleName, schedule},
+		{scheduleName, cmp.Or(os.Getenv(scheduleName), defaultSchedule)},
+		{logFormatName, cmp.Or(os.Getenv(logFormatName), defaultLogFormat)},
 		{"CERTWRIGHT_SCRIPTED_ISSUER", "true"},
 	} {
 		environ = slices.DeleteFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, v.name+"=") })
 		environ = append(environ, v.name+"="+v.value)
 	}
 	return environ
+}
+
+// certwrightSettings are those of the settings that are Certwright's.
+func (c *cloud) certwrightSettings() []string {
+	return slices.DeleteFunc(c.settings(), func(entry string) bool { return !strings.HasPrefix(entry, "CERTWRIGHT_") })
 }

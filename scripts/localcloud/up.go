@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -9,9 +10,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -75,7 +79,7 @@ func up(ctx context.Context, args []string, std streams) error {
 		ports:   chosen,
 		app:     *app,
 		console: console,
-		log:     slog.New(slog.NewTextHandler(console.Writer("localcloud"), nil)),
+		log:     newLog(console.Writer("localcloud")),
 		out:     console.Writer("localcloud"),
 		started: time.Now(),
 	}
@@ -182,7 +186,7 @@ func (c *cloud) startStorage(ctx context.Context) error {
 		BlobPort:  c.ports.blob.number,
 		QueuePort: c.ports.queue.number,
 		TablePort: c.ports.table.number,
-		Output:    c.console.Writer("azurite"),
+		Output:    quiet{c.console.Writer("azurite"), routine},
 	})
 	if err != nil {
 		return err
@@ -191,8 +195,12 @@ func (c *cloud) startStorage(ctx context.Context) error {
 	return c.group.Add("azurite", server)
 }
 
-// openKeys opens the directory, the authority and the key-encryption key.
+// openKeys opens the directory, the authority and the key-encryption key, and makes
+// the folder of files.
 func (c *cloud) openKeys() error {
+	if _, err := c.place.state.State().Make(filesName); err != nil {
+		return err
+	}
 	now := time.Now()
 	authority, err := localca.Open(c.place.state.State(), now)
 	if err != nil {
@@ -223,9 +231,6 @@ func (c *cloud) stage(ctx context.Context) error {
 	if c.app != "" {
 		return nil
 	}
-	if _, err := c.place.state.State().Make(); err != nil {
-		return err
-	}
 	c.app = c.place.state.Local("app")
 	if err := bundle.Build(ctx, c.place.tree.Root, c.app, bundle.Here); err != nil {
 		return err
@@ -244,6 +249,9 @@ func (c *cloud) serve() error {
 	}
 	timers, err := c.place.state.State().Make("timers")
 	if err != nil {
+		return err
+	}
+	if err := c.checkSettings(); err != nil {
 		return err
 	}
 	host, kind, err := startHost(c.app, timers, c.ports.host.number, c.settings(), c.console)
@@ -266,11 +274,31 @@ func (c *cloud) serve() error {
 	return c.group.Add("the proxy", proxy)
 }
 
+// checkSettings lets the handler say what is wrong with its settings, once: the
+// Functions host would start it again and again. A handler that was not packaged
+// here has no such command.
+func (c *cloud) checkSettings() error {
+	program := filepath.Join(c.app, bundle.Binary)
+	if _, err := os.Stat(program); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	cmd := exec.Command(program, "check")
+	cmd.Dir, cmd.Env = c.app, c.settings()
+	var message bytes.Buffer
+	cmd.Stderr = &message
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("the handler refuses its settings (%w):\n%s", err, bytes.TrimSpace(message.Bytes()))
+	}
+	return nil
+}
+
 func (c *cloud) announce(lock *checkout.Lock, ready bool) error {
 	e := c.endpoints()
-	return instance{
-		PID: os.Getpid(), Ready: ready, URL: e.url, HostURL: e.hostURL, IdentityEndpoint: e.identityEndpoint,
-	}.announce(lock)
+	i := instance{PID: os.Getpid(), Ready: ready, URL: e.url, HostURL: e.hostURL, IdentityEndpoint: e.identityEndpoint, App: c.app}
+	if ready {
+		i.Settings = c.certwrightSettings()
+	}
+	return i.announce(lock)
 }
 
 func (c *cloud) progress(format string, values ...any) {

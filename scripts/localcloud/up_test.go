@@ -4,10 +4,12 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,6 +85,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 			"CERTWRIGHT_KEK_FILE":                  r.state.Local("kek"),
 			"CERTWRIGHT_ADVANCE_SCHEDULE":          "*/5 * * * * *",
 			"CERTWRIGHT_SCRIPTED_ISSUER":           "true",
+			"CERTWRIGHT_LOG_FORMAT":                "text",
 			"CERTWRIGHT_STORAGE_CONNECTION_STRING": got.Settings["AzureWebJobsStorage"],
 		} {
 			if got.Settings[setting] != want {
@@ -101,7 +104,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 
 	t.Run("the shell's settings are complete", func(t *testing.T) {
 		for _, name := range []string{
-			"CERTWRIGHT_URL", "CERTWRIGHT_HOST_URL", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "HTTPS_PROXY", "NO_PROXY",
+			"CERTWRIGHT_URL", "CERTWRIGHT_HOST_URL", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
 			"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "AZURE_TOKEN_CREDENTIALS",
 		} {
 			if environment[name] == "" {
@@ -114,7 +117,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 	})
 
 	t.Run("all that is kept is the owner's only", func(t *testing.T) {
-		for _, name := range []string{"env", "kek", "up.lock", "identity/key.pem", "identity/header", "ca/authority.pem"} {
+		for _, name := range []string{"env", "env.fish", "env.ps1", ".env", "kek", "up.lock", "identity/key.pem", "identity/header", "ca/authority.pem"} {
 			info, err := os.Stat(r.state.Local(name))
 			if err != nil {
 				t.Fatal(err)
@@ -146,6 +149,28 @@ func TestLifeOfALocalCloud(t *testing.T) {
 		}
 	})
 
+	t.Run("the storage and the folder of files are told", func(t *testing.T) {
+		stdout, _, _ := output(t, child(t, r.state, "status"))
+		if !strings.Contains(stdout, "TableEndpoint=http://127.0.0.1:") || !strings.Contains(stdout, r.state.Local("files")) {
+			t.Errorf("status says %q", stdout)
+		}
+	})
+
+	t.Run("a tick at once", func(t *testing.T) {
+		if stdout, stderr, status := output(t, child(t, r.state, "tick")); status != 0 || stdout != "a tick begins\n" {
+			t.Errorf("status %d, %q, %q", status, stdout, stderr)
+		}
+	})
+
+	t.Run("what is in use is not reset", func(t *testing.T) {
+		if _, stderr, status := output(t, child(t, r.state, "reset")); status != 1 || !strings.Contains(stderr, "`make stop` ends it") {
+			t.Errorf("status %d, %q", status, stderr)
+		}
+		if _, err := os.Stat(r.state.Local("kek")); err != nil {
+			t.Error(err)
+		}
+	})
+
 	if _, stderr, status := output(t, child(t, r.state, "down")); status != 0 {
 		t.Errorf("down: status %d: %s", status, stderr)
 	}
@@ -153,16 +178,50 @@ func TestLifeOfALocalCloud(t *testing.T) {
 		t.Errorf("the local cloud ended with status %d:\n%s", status, r.output)
 	}
 	awaitGone(t, children)
-	if _, err := os.Stat(r.state.Local("env")); !os.IsNotExist(err) {
-		t.Errorf("the shell's settings are left: %v", err)
+	for _, name := range []string{"env", "env.fish", "env.ps1", ".env"} {
+		if _, err := os.Stat(r.state.Local(name)); !os.IsNotExist(err) {
+			t.Errorf("the settings in %s are left: %v", name, err)
+		}
 	}
-	for _, command := range []string{"status", "token", "down"} {
+	for _, command := range []string{"status", "token", "down", "tick"} {
 		if _, stderr, status := output(t, child(t, r.state, command)); status != 1 || !strings.Contains(stderr, "no local cloud runs") {
 			t.Errorf("%s after the end: status %d, %q", command, status, stderr)
 		}
 	}
+	if line := regexp.MustCompile(`(?m)^host      \| \d\d:\d\d:\d\d INF functions host started url=\S+ `); !line.MatchString(r.output.String()) {
+		t.Errorf("the host's lines are not for people:\n%s", r.output)
+	}
+	if strings.Contains(r.output.String(), "azurite   |") {
+		t.Errorf("Azurite's routine is in the output:\n%s", r.output)
+	}
 	if strings.Contains(r.output.String(), environment["IDENTITY_HEADER"]) {
 		t.Error("the identity header is in the output")
+	}
+}
+
+// TestReset: certificates, keys and files are removed, and nothing that was
+// installed.
+func TestReset(t *testing.T) {
+	t.Parallel()
+	state := checkout.Checkout{Root: t.TempDir()}
+	for _, name := range []string{"kek", "data/table", "files/corp.pem", "ca/authority.pem", "identity/key.pem", "timers/a", "env", "azurite/program"} {
+		if err := state.State().Write(name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if stdout, stderr, status := output(t, child(t, state, "reset")); status != 0 || !strings.Contains(stdout, "kek") {
+		t.Errorf("status %d, %q, %q", status, stdout, stderr)
+	}
+	left, err := os.ReadDir(state.Local())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range left {
+		names = append(names, entry.Name())
+	}
+	if diff := cmp.Diff([]string{"azurite", lockName}, names); diff != "" {
+		t.Errorf("what is left (-want +got):\n%s", diff)
 	}
 }
 
@@ -222,7 +281,7 @@ func TestKilledLocalCloudLeavesNothing(t *testing.T) {
 
 func TestTakenPortsAreExplained(t *testing.T) {
 	t.Parallel()
-	for flag, env := range map[string]string{
+	for option, env := range map[string]string{
 		"port": "CERTWRIGHT_PORT", "host-port": "CERTWRIGHT_HOST_PORT", "table-port": "CERTWRIGHT_TABLE_PORT",
 	} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -235,10 +294,26 @@ func TestTakenPortsAreExplained(t *testing.T) {
 		cmd := child(t, state, "up", "-free-ports", "-app", app(t))
 		cmd.Env = append(cmd.Env, env+"="+port)
 		_, stderr, status := output(t, cmd)
-		want := "port " + port + " of 127.0.0.1 is taken by another program: choose another with -" + flag + " or " + env
+		want := "port " + port + " of 127.0.0.1 is taken by another program: choose another with -" + option + " or " + env +
+			" (0: a free one), or free ones for all with -free-ports (make run UP=-free-ports)"
 		if status != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("status %d, %q, want 1 and %q", status, stderr, want)
 		}
+	}
+}
+
+// TestChosenPortsWin: -free-ports leaves a port that a flag or the environment
+// chooses.
+func TestChosenPortsWin(t *testing.T) {
+	t.Setenv("CERTWRIGHT_TABLE_PORT", "15002")
+	flags := flag.NewFlagSet("up", flag.ContinueOnError)
+	choice := portFlags(flags)
+	if err := flags.Parse([]string{"-port", "15001", "-free-ports"}); err != nil {
+		t.Fatal(err)
+	}
+	chosen, err := choice()
+	if err != nil || chosen.frontDoor.number != 15001 || chosen.table.number != 15002 || chosen.host.number != 0 {
+		t.Errorf("got %+v, %v, want ports 15001 and 15002 and free ones", chosen, err)
 	}
 }
 
@@ -251,6 +326,8 @@ func TestWrongUsage(t *testing.T) {
 	}{
 		{nil, 2, "usage: localcloud"},
 		{[]string{"upp"}, 2, `no command "upp"`},
+		{[]string{"handler"}, 2, "say which command"},
+		{[]string{"handler", "-nonsense"}, 2, "-nonsense"},
 		{[]string{"up", "now"}, 2, `no argument "now"`},
 		{[]string{"up", "-no-such-flag"}, 2, "-host-port"},
 		{[]string{"up", "-h"}, 0, "-host-port"},
@@ -277,7 +354,9 @@ func TestOwnChildrenDoNotUseTheClientsSettings(t *testing.T) {
 	for _, v := range (endpoints{}).routes() {
 		sourced = append(sourced, v.name+"=x")
 	}
-	if diff := cmp.Diff([]string{"HOME=/h", "CERTWRIGHT_LOG_LEVEL=debug"}, ownEnviron(sourced)); diff != "" {
+	sourced = append(sourced, "CERTWRIGHT_OUTER_HTTPS_PROXY=http://corporate:3128", "CERTWRIGHT_OUTER_no_proxy=corp.test")
+	want := []string{"HOME=/h", "CERTWRIGHT_LOG_LEVEL=debug", "HTTPS_PROXY=http://corporate:3128", "no_proxy=corp.test"}
+	if diff := cmp.Diff(want, ownEnviron(sourced)); diff != "" {
 		t.Errorf("the environment after sourcing (-want +got):\n%s", diff)
 	}
 }

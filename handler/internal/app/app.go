@@ -19,7 +19,6 @@ import (
 	"github.com/certwright/certwright/handler/internal/kvhttp"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/acme"
-	"github.com/certwright/certwright/handler/internal/provider/privateca"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -29,7 +28,7 @@ type App struct {
 	vault      *vault.Vault
 	api        http.Handler
 	challenges acme.Challenges
-	cas        map[string]*privateca.Provider // by the name of their files
+	issuers    map[string]provider.Provider
 	log        *slog.Logger
 }
 
@@ -66,7 +65,7 @@ func New(s settings.Settings, version string, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{vault: v, api: api, challenges: b.Challenges(), cas: privateCAs(issuers), log: log}, nil
+	return &App{vault: v, api: api, challenges: b.Challenges(), issuers: issuers, log: log}, nil
 }
 
 // openVault makes the vault.

@@ -84,7 +84,7 @@ func TestCRLFromSettings(t *testing.T) {
 	if text, err := verifyWithCRL(t, root, first, leaf); err != nil {
 		t.Errorf("a certificate that is not revoked: %v\n%s", err, text)
 	}
-	if err := a.cas[settings.CAName(root)].Revoke(ctx, provider.Issuer{}, leaf, 4); err != nil {
+	if err := privateCAs(a.issuers)[settings.CAName(root)].Revoke(ctx, provider.Issuer{}, leaf, 4); err != nil {
 		t.Fatal(err)
 	}
 	if resp, second := get(server, ".crl", "If-None-Match", etag); resp.StatusCode != http.StatusOK {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,8 +64,8 @@ func (c *sealedCA) does(args []string, texts ...string) {
 	}
 }
 
-// TestSealedCA: a CA whose key is sealed in storage is made by the command,
-// issues and revokes in the app, and is shown.
+// TestSealedCA: a CA whose key is sealed in storage is made by the command while
+// the app runs, issues and revokes in it, and is shown.
 func TestSealedCA(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -75,6 +76,7 @@ func TestSealedCA(t *testing.T) {
 	}
 	defer storage.Stop()
 	c := newSealedCA(t, storage.ConnectionString(), map[string]any{"crl": true})
+	a, server := start(t, c.changes)
 	c.does([]string{"make", "-provider", "corp", "-cn", "Sealed Root", "-key", "P-256"},
 		"ECDSA on P-256, sealed in storage\n", "certificate at /.well-known/certwright/", ".crl: not published yet")
 	if files, err := os.ReadDir(c.dir); err != nil || len(files) != 1 {
@@ -90,18 +92,20 @@ func TestSealedCA(t *testing.T) {
 	}
 	root := chain[0]
 
-	a, _ := start(t, c.changes)
 	leaf := obtain(t, a, "corp")
 	if err := leaf.CheckSignatureFrom(root); err != nil {
 		t.Error(err)
 	}
+	if resp, _ := fetch(t, http.MethodGet, server.URL+settings.CAFiles+settings.CAName(root)+".cer"); resp.StatusCode != http.StatusOK {
+		t.Errorf("the CA's certificate: %s", resp.Status)
+	}
 	if len(leaf.CRLDistributionPoints)+len(leaf.IssuingCertificateURL) != 0 {
 		t.Errorf("URLs that are not configured: %q, %q", leaf.CRLDistributionPoints, leaf.IssuingCertificateURL)
 	}
-	if err := a.cas[settings.CAName(root)].Revoke(ctx, provider.Issuer{}, leaf, 1); err != nil {
+	if err := privateCAs(a.issuers)[settings.CAName(root)].Revoke(ctx, provider.Issuer{}, leaf, 1); err != nil {
 		t.Fatal(err)
 	}
-	c.does([]string{"show", "-provider", "corp"}, ".crl: number 2 from ", ", 1 certificates revoked\n")
+	c.does([]string{"show", "-provider", "corp"}, ".crl: number 2 from ", ", 1 certificate revoked\n")
 
 	// Another provider's CA has its key beside it.
 	other := newSealedCA(t, storage.ConnectionString(), map[string]any{})

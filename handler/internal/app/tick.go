@@ -23,7 +23,7 @@ const crlTimeout = 10 * time.Second
 // refreshCRLs publishes the CRLs that are due. What fails is tried again by the
 // next tick, long before the last CRL runs out.
 func (a *App) refreshCRLs(ctx context.Context) {
-	for name, ca := range a.cas {
+	for name, ca := range privateCAs(a.issuers) {
 		ctx, cancel := context.WithTimeout(ctx, crlTimeout)
 		if err := ca.RefreshCRL(ctx); err != nil {
 			a.log.Error("CRL not refreshed", "ca", name, "error", err)

@@ -60,7 +60,7 @@ const (
 // RFC 5280 sections 4.2.1.13 and 4.2.2.1.
 func (a *App) caFile(w http.ResponseWriter, r *http.Request, file string) {
 	name, kind, _ := strings.Cut(file, ".")
-	ca := a.cas[name]
+	ca := privateCAs(a.issuers)[name]
 	switch {
 	case ca != nil && kind == "crl":
 		crl, err := ca.CRL(r.Context())
@@ -89,13 +89,22 @@ func serveFile(w http.ResponseWriter, r *http.Request, mediaType string, content
 	http.ServeContent(w, r, "", modified, bytes.NewReader(content))
 }
 
-// privateCAs are the private CAs among providers, by the name of their files. Of
-// several providers with the same CA one that publishes the CRL stands for all.
+// privateCAs are the private CAs among providers that are there, by the name of
+// their files. Of several providers with the same CA one that publishes the CRL
+// stands for all.
 func privateCAs(issuers map[string]provider.Provider) map[string]*privateca.Provider {
 	cas := make(map[string]*privateca.Provider)
 	for _, issuer := range issuers {
-		ca, ok := issuer.(*privateca.Provider)
-		if !ok {
+		var ca *privateca.Provider
+		switch issuer := issuer.(type) {
+		case *privateca.Provider:
+			ca = issuer
+		case *settings.AwaitedCA:
+			var err error
+			if ca, err = issuer.Issuer(); err != nil {
+				continue // the log said so at start, and who asks for a certificate hears of it
+			}
+		default:
 			continue
 		}
 		name := settings.CAName(ca.Certificate())

@@ -21,7 +21,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/settings"
 )
 
-const usage = `handler ca COMMAND [flags]
+const usage = `usage: handler ca COMMAND [flags]
 
 Commands for the private CAs of CERTWRIGHT_PROVIDERS. The settings say where a CA's
 key is (keyId, sealed or keyFile) and where its chain is written; besides
@@ -69,14 +69,18 @@ var commands = map[string]func(ctx context.Context, cfg Config, args []string) e
 // Run runs one command. An error that wraps a UsageError says that the command
 // line is wrong; any other says what could not be done.
 func Run(ctx context.Context, cfg Config) error {
-	if len(cfg.Args) == 0 || cfg.Args[0] == "help" || strings.HasPrefix(cfg.Args[0], "-") {
+	if len(cfg.Args) == 0 {
+		return UsageError("ca: a command is missing; `handler ca help` lists them")
+	}
+	name := cfg.Args[0]
+	switch name {
+	case "help", "-h", "-help", "--help":
 		_, err := fmt.Fprint(cfg.Stdout, usage)
 		return err
 	}
-	name := cfg.Args[0]
 	command, ok := commands[name]
 	if !ok {
-		return UsageError(fmt.Sprintf("ca: unknown command %q: there are %s", name, strings.Join(slices.Sorted(maps.Keys(commands)), ", ")))
+		return UsageError(fmt.Sprintf("ca: unknown command %q: there are %s; `handler ca help` says what they do", name, strings.Join(slices.Sorted(maps.Keys(commands)), ", ")))
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -89,27 +93,33 @@ func Run(ctx context.Context, cfg Config) error {
 // timeout bounds what a command does to a CA.
 const timeout = time.Minute
 
-// newFlags are the flags of a command.
-func newFlags(name, about string, cfg Config) *flag.FlagSet {
-	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(cfg.Stdout)
-	flags.Usage = func() {
-		fmt.Fprintf(cfg.Stdout, "handler ca %s [flags]\n\n%s\n", name, about)
-		flags.PrintDefaults()
-	}
-	return flags
+// commandFlags are the flags of a command.
+type commandFlags struct {
+	*flag.FlagSet
+	about string
+	out   io.Writer // gets the help
 }
 
-// parseFlags reads a command's flags, which are all its arguments.
-func parseFlags(flags *flag.FlagSet, args []string) error {
-	err := flags.Parse(args)
+// newFlags makes the flags of a command.
+func newFlags(name, about string, cfg Config) commandFlags {
+	set := flag.NewFlagSet(name, flag.ContinueOnError)
+	set.SetOutput(io.Discard) // what is wrong is said once, by the error
+	return commandFlags{set, about, cfg.Stdout}
+}
+
+// parse reads a command's flags, which are all its arguments.
+func (f commandFlags) parse(args []string) error {
+	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(f.out, "usage: handler ca %s [flags]\n\n%s\n", f.Name(), f.about)
+		f.SetOutput(f.out)
+		f.PrintDefaults()
 		return err
 	case err != nil:
-		return UsageError(err.Error())
-	case flags.NArg() > 0:
-		return UsageError(fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
+		return UsageError(fmt.Sprintf("%v; `handler ca %s -h` lists the flags", err, f.Name()))
+	case f.NArg() > 0:
+		return UsageError(fmt.Sprintf("unexpected argument %q", f.Arg(0)))
 	}
 	return nil
 }

@@ -254,7 +254,7 @@ func TestImportCA(t *testing.T) {
 func TestCommandsOfCA(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t, map[string]any{"keyFile": true})
-	for _, args := range [][]string{{}, {"help"}, {"-h"}} {
+	for _, args := range [][]string{{"help"}, {"-h"}, {"--help"}} {
 		o.does(args, "make ", "import ", "show ", "CERTWRIGHT_PROVIDERS")
 	}
 	for command, flag := range map[string]string{"make": "-request", "import": "-chain", "show": "-provider"} {

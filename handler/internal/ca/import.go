@@ -30,7 +30,7 @@ func importCA(ctx context.Context, cfg Config, args []string) error {
 	provider := flags.String("provider", "", "the CA's `provider`")
 	chainFile := flags.String("chain", "", "`file` of the CA's certificate and those above it, PEM")
 	keyFile := flags.String("key", "", "`file` of the CA's key, PEM, not encrypted; - is standard input")
-	if err := parseFlags(flags, args); err != nil {
+	if err := flags.parse(args); err != nil {
 		return err
 	}
 	ca, err := oneCA(*provider, cfg)

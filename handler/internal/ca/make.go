@@ -41,14 +41,14 @@ func makeCA(ctx context.Context, cfg Config, args []string) error {
 	)
 	flags.IntVar(&root.Years, "years", 10, "how many years the root is valid, 1 to 30")
 	flags.IntVar(&root.Depth, "depth", 0, "how many CAs may be in a chain below the root")
-	list(flags, "dns", &permitted.DNSDomains, "the root's name constraints: DNS `domains`, separated by commas; with any of these, kinds without are excluded")
-	list(flags, "emails", &permitted.EmailDomains, "mail `domains`, or addresses")
-	list(flags, "uris", &permitted.URIDomains, "`hosts` of URIs, or domains with a leading dot")
+	list(flags.FlagSet, "dns", &permitted.DNSDomains, "the root's name constraints: DNS `domains`, separated by commas; with any of these, kinds without are excluded")
+	list(flags.FlagSet, "emails", &permitted.EmailDomains, "mail `domains`, or addresses")
+	list(flags.FlagSet, "uris", &permitted.URIDomains, "`hosts` of URIs, or domains with a leading dot")
 	flags.Func("ips", "`networks` of addresses", func(text string) (err error) {
 		permitted.IPRanges, err = parseNetworks(text)
 		return err
 	})
-	if err := parseFlags(flags, args); err != nil {
+	if err := flags.parse(args); err != nil {
 		return err
 	}
 	given := make(map[string]bool)

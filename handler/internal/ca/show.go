@@ -17,8 +17,8 @@ import (
 // showCAs prints what CAs are.
 func showCAs(ctx context.Context, cfg Config, args []string) error {
 	flags := newFlags("show", "Prints subject, key, validity, fingerprint and CRL of CAs.", cfg)
-	provider := flags.String("provider", "", "the CA's provider; all unless set")
-	if err := parseFlags(flags, args); err != nil {
+	provider := flags.String("provider", "", "the CA's `provider`; all unless set")
+	if err := flags.parse(args); err != nil {
 		return err
 	}
 	cas, err := ownCAs(*provider, cfg)
@@ -73,8 +73,12 @@ func (ca ownCA) crlState(ctx context.Context, chain []*x509.Certificate) string 
 	if err != nil {
 		return fmt.Sprintf("it cannot be read: %v", err)
 	}
-	return fmt.Sprintf("number %d from %s to %s, %d certificates revoked", crl.Number,
-		crl.ThisUpdate.Format(time.RFC3339), crl.NextUpdate.Format(time.RFC3339), len(crl.RevokedCertificateEntries))
+	revoked := "1 certificate"
+	if n := len(crl.RevokedCertificateEntries); n != 1 {
+		revoked = fmt.Sprintf("%d certificates", n)
+	}
+	return fmt.Sprintf("number %d from %s to %s, %s revoked", crl.Number,
+		crl.ThisUpdate.Format(time.RFC3339), crl.NextUpdate.Format(time.RFC3339), revoked)
 }
 
 // keyName is a public key's type for people.

@@ -70,7 +70,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 func dispatch(ctx context.Context, cfg Config) error {
 	if len(cfg.Args) == 0 {
-		return UsageError("a command is missing; `ops help` lists them")
+		return UsageError("ops: a command is missing; `handler ops help` lists them")
 	}
 	switch cfg.Args[0] {
 	case "help", "-h", "-help", "--help":
@@ -82,7 +82,7 @@ func dispatch(ctx context.Context, cfg Config) error {
 			return c.start(ctx, cfg)
 		}
 	}
-	return UsageError(fmt.Sprintf("there is no command %q; `ops help` lists them", cfg.Args[0]))
+	return UsageError(fmt.Sprintf("ops: unknown command %q; `handler ops help` lists them", cfg.Args[0]))
 }
 
 func help(w io.Writer) {
@@ -132,10 +132,14 @@ func (c command) start(ctx context.Context, cfg Config) error {
 		return err
 	}
 	if err != nil {
-		return UsageError(err.Error())
+		return UsageError(fmt.Sprintf("ops %s: %v; `handler ops %s -h` lists the flags", c.name, err, c.name))
 	}
-	if want := strings.Fields(c.operands); len(operands) != len(want) {
-		return UsageError(fmt.Sprintf("%s takes %d operands, %s: %d were given", c.name, len(want), c.operands, len(operands)))
+	switch want := strings.Fields(c.operands); {
+	case len(operands) == len(want):
+	case len(want) == 0:
+		return UsageError(fmt.Sprintf("ops %s takes no argument %q", c.name, operands[0]))
+	default:
+		return UsageError(fmt.Sprintf("ops %s takes %s after its flags: %q is not that", c.name, c.operands, strings.Join(operands, " ")))
 	}
 	for _, name := range urlVariables {
 		if *vault == "" {

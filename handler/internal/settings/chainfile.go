@@ -12,10 +12,16 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider/privateca"
 )
 
+// errNoChain says that a CA was not made yet.
+var errNoChain = errors.New("there is no chain: handler ca make makes a CA, and handler ca import brings one")
+
 // ReadChain reads the chain: the CA's certificate first. The error wraps
 // fs.ErrNotExist when the file is not there.
 func (c *PrivateCA) ReadChain() ([]*x509.Certificate, error) {
 	text, err := os.ReadFile(c.Chain)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the chain: %w: %w", err, errNoChain)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the chain: %w", err)
 	}
@@ -52,8 +58,11 @@ func encodeChain(chain []*x509.Certificate) []byte {
 	return text
 }
 
-// writeNew writes a file that must not be there.
+// writeNew writes a file that must not be there, in a folder that need not be.
 func writeNew(name string, content []byte, mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
@@ -65,6 +74,9 @@ func writeNew(name string, content []byte, mode fs.FileMode) error {
 // replaceFile writes a file beside the one that it takes the place of, so that
 // there is always one.
 func replaceFile(name string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
 	next, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {
 		return err

@@ -83,6 +83,7 @@ func parseDestinations(getenv func(string) string) (map[string]Destination, erro
 		if err != nil {
 			return nil, fmt.Errorf("destination %q: %w", name, err)
 		}
+		filesFolder(getenv(filesName)).resolve(d.files()...)
 	}
 	return destinations, nil
 }

@@ -17,8 +17,10 @@
 //	backend.go                   storage, sealing, the identity in Azure
 //	providers.go                 CERTWRIGHT_PROVIDERS; one file for each kind of CA:
 //	acme.go digicert.go privateca.go stepca.go vaultpki.go webhook.go
-//	chainfile.go keyplace.go cafiles.go
-//	                             a private CA's chain, its key, the files that it serves
+//	chainfile.go keyplace.go cafiles.go awaitedca.go
+//	                             a private CA's chain, its key, the files that it
+//	                             serves, and one that was not made yet
+//	files.go                     the folder of files that settings name
 //	destinations.go              CERTWRIGHT_EVENTS
 //	roots.go                     files of roots, of both
 package settings

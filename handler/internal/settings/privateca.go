@@ -3,6 +3,7 @@ package settings
 import (
 	"context"
 	"crypto"
+	"errors"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/names"
@@ -29,6 +30,27 @@ type PrivateCA struct {
 }
 
 func (c *PrivateCA) open(b Backend) (provider.Provider, error) {
+	if c.Chain == "" {
+		return nil, errors.New("set chain, the file of the CA's certificate and those above it")
+	}
+	if _, err := c.KeyPlace(b); err != nil {
+		return nil, err
+	}
+	ca, err := c.openCA(b)
+	if errors.Is(err, errNoChain) {
+		return &AwaitedCA{cfg: c, backend: b}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return ca, nil
+}
+
+// instant reports whether the key is opened without a call to Key Vault.
+func (c *PrivateCA) instant(b Backend) bool { return c.KeyFile != "" || c.Sealed && b.LocalKEK }
+
+// openCA makes the CA of its chain.
+func (c *PrivateCA) openCA(b Backend) (*privateca.Provider, error) {
 	chain, err := c.ReadChain()
 	if err != nil {
 		return nil, err
@@ -40,7 +62,7 @@ func (c *PrivateCA) open(b Backend) (provider.Provider, error) {
 	cfg := privateca.Config{
 		Chain:   chain,
 		Key:     func(ctx context.Context) (crypto.Signer, error) { return place.Find(ctx, chain[0].PublicKey) },
-		Instant: c.KeyFile != "" || c.Sealed && b.LocalKEK, // else to open it may take a call to Key Vault
+		Instant: c.instant(b),
 		Profile: c.profile(),
 		Log:     b.Log,
 	}

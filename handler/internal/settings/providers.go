@@ -49,7 +49,7 @@ func parseProviders(getenv func(string) string) (map[string]Provider, error) {
 	if err := decoder.Decode(&raw); err != nil {
 		return nil, err
 	}
-	providers := make(map[string]Provider)
+	providers, folder := make(map[string]Provider), filesFolder(getenv(filesName))
 	for name, p := range raw {
 		key := strings.ToLower(name)
 		_, twice := providers[key]
@@ -61,6 +61,7 @@ func parseProviders(getenv func(string) string) (map[string]Provider, error) {
 		case p.kinds() != 1:
 			return nil, fmt.Errorf("provider %q must have one of acme, webhook, privateca, vaultpki, stepca and digicert", name)
 		}
+		folder.resolve(p.files()...)
 		err := p.readTokens(getenv)
 		if err == nil && p.NameConstraints != nil {
 			err = p.NameConstraints.Check()
@@ -117,6 +118,9 @@ func (s Settings) OpenProviders(b Backend) (map[string]provider.Provider, error)
 		issuer, err := p.open(b)
 		if err != nil {
 			return nil, fmt.Errorf("provider %q: %w", name, err)
+		}
+		if ca, ok := issuer.(*AwaitedCA); ok {
+			b.Log.Warn("a private CA is not there yet: make it with handler ca make, or bring it with handler ca import", "provider", name, "chain", ca.cfg.Chain)
 		}
 		issuers[name] = issuer
 	}

@@ -34,6 +34,8 @@ type Settings struct {
 	// CERTWRIGHT_STORAGE_CONNECTION_STRING.
 	StorageConnectionString string
 
+	// Names of files in the settings may be relative, to CERTWRIGHT_FILES.
+
 	// KEKFile holds the key-encryption key in development: CERTWRIGHT_KEK_FILE.
 	KEKFile string
 
@@ -83,7 +85,17 @@ type Settings struct {
 
 	// LogLevel is CERTWRIGHT_LOG_LEVEL: debug, info, warn or error.
 	LogLevel slog.Level
+
+	// LogFormat is CERTWRIGHT_LOG_FORMAT: LogJSON, which it is unless set, or
+	// LogText.
+	LogFormat string
 }
+
+// Formats of the log: for programs, and for people at a terminal.
+const (
+	LogJSON = "json"
+	LogText = "text"
+)
 
 // Parse reads all settings and reports everything that is wrong with them at
 // once.
@@ -113,6 +125,9 @@ func Parse(getenv func(string) string) (Settings, error) {
 		if err := s.LogLevel.UnmarshalText([]byte(level)); err != nil {
 			r.wrong(errors.New("CERTWRIGHT_LOG_LEVEL must be debug, info, warn or error"))
 		}
+	}
+	if s.LogFormat = r.text("CERTWRIGHT_LOG_FORMAT", LogJSON); s.LogFormat != LogJSON && s.LogFormat != LogText {
+		r.wrong(errors.New("CERTWRIGHT_LOG_FORMAT must be json or text"))
 	}
 	for _, required := range []struct {
 		name string
@@ -153,6 +168,7 @@ func (r *reader) state() Settings {
 		KEKFile:                 r.text("CERTWRIGHT_KEK_FILE", ""),
 		KEKID:                   r.text("CERTWRIGHT_KEK_ID", ""),
 	}
+	filesFolder(r.getenv(filesName)).resolve(&s.KEKFile)
 	var err error
 	if s.Providers, err = parseProviders(r.getenv); err != nil {
 		r.wrong(fmt.Errorf("CERTWRIGHT_PROVIDERS: %w", err))

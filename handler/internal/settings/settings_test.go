@@ -62,6 +62,7 @@ func TestConfigSaysAllThatIsWrong(t *testing.T) {
 			"CERTWRIGHT_RECOVERABLE_DAYS": "many",
 			"CERTWRIGHT_SCRIPTED_ISSUER":  "perhaps",
 			"CERTWRIGHT_LOG_LEVEL":        "loud",
+			"CERTWRIGHT_LOG_FORMAT":       "xml",
 			"CERTWRIGHT_GRANTS":           "nonsense",
 		}[name]
 	})
@@ -71,7 +72,7 @@ func TestConfigSaysAllThatIsWrong(t *testing.T) {
 	for _, want := range []string{
 		"CERTWRIGHT_VAULT_URLS", "CERTWRIGHT_AUTHORITY", "CERTWRIGHT_RESOURCE", "CERTWRIGHT_TOKEN_ISSUERS",
 		"CERTWRIGHT_TOKEN_AUDIENCES", "CERTWRIGHT_TOKEN_KEYS_URL", "CERTWRIGHT_STORAGE_CONNECTION_STRING",
-		"CERTWRIGHT_KEK_ID", "CERTWRIGHT_RECOVERABLE_DAYS", "CERTWRIGHT_SCRIPTED_ISSUER", "CERTWRIGHT_LOG_LEVEL", "CERTWRIGHT_GRANTS",
+		"CERTWRIGHT_KEK_ID", "CERTWRIGHT_RECOVERABLE_DAYS", "CERTWRIGHT_SCRIPTED_ISSUER", "CERTWRIGHT_LOG_LEVEL", "CERTWRIGHT_LOG_FORMAT", "CERTWRIGHT_GRANTS",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s: %v", want, err)
@@ -117,7 +118,8 @@ func TestProviders(t *testing.T) {
 		"a directory without TLS":      `{"CA": {"acme": {"directory": "http://acme.example.com", "http01": true}}}`,
 		"no way to prove names":        `{"CA": {"acme": {"directory": "https://acme.example.com"}}}`,
 		"a private CA without a key":   `{"CA": {"privateca": {"chain": "ca.pem"}}}`,
-		"a chain that is not there":    `{"CA": {"privateca": {"chain": "none.pem", "keyId": "https://v.vault.azure.net/keys/ca/0123456789abcdef0123456789abcdef"}}}`,
+		"a private CA without a chain": `{"CA": {"privateca": {"sealed": true}}}`,
+		"no key for an absent chain":   `{"CA": {"privateca": {"chain": "none.pem"}}}`,
 		"roots that are not there":     `{"CA": {"webhook": {"url": "https://a.example.com", "roots": "none.pem"}}}`,
 		"an authentication of no kind": `{"CA": {"webhook": {"url": "https://a.example.com", "authentication": "trust"}}}`,
 	} {

@@ -69,7 +69,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--address", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8443)
+    parser.add_argument("--port", type=int, default=8447)
     parser.add_argument("--certificate", required=True)
     parser.add_argument("--private-key", required=True)
     parser.add_argument("--keys", required=True)

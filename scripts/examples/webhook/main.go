@@ -31,7 +31,7 @@ import (
 
 func main() {
 	var s server
-	listen := flag.String("listen", "127.0.0.1:8444", "address to listen on")
+	listen := flag.String("listen", "127.0.0.1:8446", "address to listen on")
 	cert, key := flag.String("tls-cert", "tls.pem", "certificate of this server"), flag.String("tls-key", "tls-key.pem", "its key")
 	caCert, caKey := flag.String("ca-cert", "ca.pem", "certificate of the CA"), flag.String("ca-key", "ca-key.pem", "its key")
 	secret := flag.String("secret", "secret", "file of the secret that signs requests: credentials.pwd of the issuer")

@@ -204,7 +204,7 @@ func deviating(t testing.TB, e *endpoint, by deviation) *endpoint {
 var example string
 
 var build = sync.OnceValues(func() ([]byte, error) {
-	return exec.Command("go", "build", "-o", example, "..").CombinedOutput()
+	return exec.Command("go", "build", "-buildvcs=false", "-o", example, "..").CombinedOutput()
 })
 
 func TestMain(m *testing.M) {
