@@ -78,7 +78,7 @@ var exportedLimits = map[string]int{
 	"provider/vaultpki":   3,
 	"provider/webhook":    6,
 	"seal":                14,
-	"settings":            12,
+	"settings":            15,
 	"store":               31,
 	"vault":               86,
 }
