@@ -10,6 +10,10 @@ var (
 	ErrNotFound    = errors.New("not found")                       // there is no such row or blob
 	ErrThrottled   = errors.New("storage asks for fewer requests") // of this account, or of the vault's partition
 	ErrUnavailable = errors.New("storage cannot be reached")
+
+	// ErrNotAuthentic says that what is stored is not what this installation
+	// wrote there: a row that cannot be read, or that is not signed as it must be.
+	ErrNotAuthentic = errors.New("not as this installation wrote it")
 )
 
 // ConflictError is what Store.Commit returns when the row Key was not as the

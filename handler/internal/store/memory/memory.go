@@ -1,8 +1,5 @@
-// Package vaulttest is the test kit of package vault: a store in memory that
-// enforces what the storage service enforces ([Memory]), the contract that every
-// store keeps ([StoreContract]), the one that every provider keeps
-// ([IssuerContract]), a store that fails as a network does ([Faulty]), and a
-// search over the interleavings of several workers on one store ([Search]).
+// Package memory is a store in memory that enforces what the storage service
+// enforces.
 package memory
 
 import (
@@ -242,8 +239,8 @@ func (m *Store) DeleteBlob(ctx context.Context, name string) error {
 	return nil
 }
 
-// CloneRow copies a row with its document.
+// CloneRow copies a row with its document and summary.
 func CloneRow(row store.Row) store.Row {
-	row.Doc = bytes.Clone(row.Doc)
+	row.Doc, row.Summary = bytes.Clone(row.Doc), bytes.Clone(row.Summary)
 	return row
 }

@@ -15,7 +15,7 @@ import (
 // StoreContract tests that a store keeps every sentence of store.Store. open
 // returns an empty store of its own for each test; the tests run in parallel.
 func StoreContract(t *testing.T, open func(t *testing.T) store.Store) {
-	for _, group := range [][]contractTest{rowTests, transactionTests, documentTests, rangeTests, blobTests, concurrencyTests} {
+	for _, group := range [][]contractTest{rowTests, transactionTests, documentTests, summaryTests, rangeTests, blobTests, concurrencyTests} {
 		for _, test := range group {
 			t.Run(test.name, func(t *testing.T) {
 				t.Parallel()
