@@ -9,7 +9,8 @@ import (
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
-// signed is a row with all that a row can have.
+// signed is a row with all that a row can have. Stores do not look whether its MACs
+// are right.
 func signed(key string) store.Row {
 	return store.Row{
 		Key: key, Label: "ca1", Doc: []byte(`{"n":1}`),
@@ -17,10 +18,9 @@ func signed(key string) store.Row {
 	}
 }
 
-// summaryTests are about a row's summary and its MACs. They come back byte for
-// byte, and a row that has none of them is read as it was written.
-var summaryTests = []contractTest{
-	{"SummaryAsWritten", func(s *subject) {
+// macTests are about a row's MACs, which come back byte for byte.
+var macTests = []contractTest{
+	{"MACsAsWritten", func(s *subject) {
 		s.mustCommit(store.Action{Verb: store.Add, Row: signed("c:a")})
 		s.mustCommit(store.Action{Verb: store.Add, Row: signed("c:b")}, add("c:c", `1`))
 		want := []store.Row{signed("c:a"), signed("c:b"), {Key: "c:c", Doc: []byte(`1`)}}
@@ -38,7 +38,7 @@ var summaryTests = []contractTest{
 
 	// What is written is the whole row: the MAC of a document must not stay with
 	// another.
-	{"SummaryIsReplacedWithItsRow", func(s *subject) {
+	{"MACsAreReplacedWithTheirRow", func(s *subject) {
 		for _, verb := range []store.Verb{store.Replace, store.Put} {
 			s.mustCommit(store.Action{Verb: store.Put, Row: signed("c:a")})
 			s.mustCommit(write(verb, "c:a", s.mustGet("c:a").ETag, `2`))
@@ -52,24 +52,49 @@ var summaryTests = []contractTest{
 		}
 	}},
 
-	{"LargestSummary", func(s *subject) {
+	{"LargestMAC", func(s *subject) {
 		row := signed("c:a")
-		row.Summary = []byte(`"` + strings.Repeat("x", store.MaxSummary-2) + `"`)
-		row.Mac = strings.Repeat("m", store.MaxMac)
+		row.Mac, row.SummaryMac = strings.Repeat("m", store.MaxMac), strings.Repeat("n", store.MaxMac)
 		s.mustCommit(store.Action{Verb: store.Add, Row: row})
-		if got := s.mustGet("c:a"); string(got.Summary) != string(row.Summary) || got.Mac != row.Mac {
-			s.Errorf("a summary of %d bytes came back with %d", len(row.Summary), len(got.Summary))
+		if got := s.mustGet("c:a"); got.Mac != row.Mac || got.SummaryMac != row.SummaryMac {
+			s.Errorf("MACs of %d bytes came back with %d and %d", store.MaxMac, len(got.Mac), len(got.SummaryMac))
+		}
+	}},
+
+	{"ImpossibleMACs", func(s *subject) {
+		for what, change := range map[string]func(*store.Row){
+			"too long": func(r *store.Row) { r.Mac = strings.Repeat("m", store.MaxMac+1) },
+			"controls": func(r *store.Row) { r.SummaryMac = "1:\n" },
+		} {
+			row := signed("c:a")
+			change(&row)
+			_, err := s.Commit(s.Context(), store.Tx{Actions: []store.Action{{Verb: store.Add, Row: row}}})
+			s.wantRefusal("adding a row with a MAC: "+what, err)
+		}
+		s.wantEmpty()
+	}},
+}
+
+// summaryTests are about a row's summary. It comes back byte for byte, and a row
+// that has none is read as it was written.
+var summaryTests = []contractTest{
+	{"SummaryAsWritten", func(s *subject) {
+		for _, summary := range []string{"", `{}`, "{\"a\" : 1.0,\n\"b\":\"<ü \u2028 \U0001F600>\"}", `"` + strings.Repeat("x", store.MaxSummary-2) + `"`} {
+			row := store.Row{Key: "c:a", Doc: []byte(`1`), Summary: []byte(summary)}
+			s.mustCommit(store.Action{Verb: store.Put, Row: row})
+			got, scanned := s.mustGet("c:a"), s.mustScan(everything(1))
+			if string(got.Summary) != summary || len(scanned) != 1 || string(scanned[0].Summary) != summary {
+				s.Errorf("a summary of %d bytes came back with %d", len(summary), len(got.Summary))
+			}
 		}
 	}},
 
 	{"ImpossibleSummaries", func(s *subject) {
 		for what, change := range map[string]func(*store.Row){
-			"too long":        func(r *store.Row) { r.Summary = []byte(`"` + strings.Repeat("x", store.MaxSummary-1) + `"`) },
-			"not JSON":        func(r *store.Row) { r.Summary = []byte("{") },
-			"not UTF-8":       func(r *store.Row) { r.Summary = []byte("\"\xff\"") },
-			"MAC too long":    func(r *store.Row) { r.Mac = strings.Repeat("m", store.MaxMac+1) },
-			"MAC of controls": func(r *store.Row) { r.SummaryMac = "1:\n" },
-			"read in error":   func(r *store.Row) { r.Err = errors.New("not as it was written") },
+			"too long":      func(r *store.Row) { r.Summary = []byte(`"` + strings.Repeat("x", store.MaxSummary-1) + `"`) },
+			"not JSON":      func(r *store.Row) { r.Summary = []byte("{") },
+			"not UTF-8":     func(r *store.Row) { r.Summary = []byte("\"\xff\"") },
+			"read in error": func(r *store.Row) { r.Err = errors.New("not as it was written") },
 		} {
 			row := signed("c:a")
 			change(&row)
