@@ -62,6 +62,7 @@ func serve(getenv func(string) string) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	go handler.app.Open(context.Background())
 	log.Info("listening", "address", listener.Addr().String(), "development", cfg.Development())
 	return server.Serve(listener)
 }

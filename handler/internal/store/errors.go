@@ -23,3 +23,14 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string { return fmt.Sprintf("conflict on row %q", e.Key) }
+
+// NotReadyError says that nothing can be read or written before somebody acts. It is
+// an ErrUnavailable.
+type NotReadyError struct {
+	Advice string // whole sentences, for whoever asks; it tells no secret
+	Err    error  // the cause, for the log
+}
+
+func (e *NotReadyError) Error() string { return fmt.Sprintf("%s: %v", e.Advice, e.Err) }
+
+func (e *NotReadyError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }

@@ -92,7 +92,7 @@ func (s *storage) client(worker int, certificate string) *client {
 	s.t.Helper()
 	store, sealer := s.open(), testSealer(s.t)
 	v, err := vault.New(vault.Config{
-		Store: store,
+		Store: trusted(s.t, store),
 		Seal:  sealer.Seal,
 		Open:  sealer.Open,
 		Providers: map[string]provider.Provider{

@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/rootkey"
+	"github.com/certwright/certwright/handler/internal/rootkey/rootkeytest"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
@@ -441,7 +443,9 @@ func foreignSealer(t testing.TB) *seal.Sealer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := seal.New(seal.Config{VaultID: "another", KEK: kek})
+	sealer, err := seal.New(seal.Config{VaultID: "another", KEK: kek, Keys: rootkeytest.Fixed(t, "another", func(cfg *rootkey.Config) {
+		cfg.Installation = rootkeytest.Root
+	})})
 	if err != nil {
 		t.Fatal(err)
 	}

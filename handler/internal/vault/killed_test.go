@@ -20,7 +20,7 @@ func openWith(t testing.TB, store store.Store, clock *clock, edit func(*vault.Co
 	t.Helper()
 	sealer := testSealer(t)
 	cfg := vault.Config{
-		Store:     store,
+		Store:     trusted(t, store),
 		Seal:      sealer.Seal,
 		Open:      sealer.Open,
 		Providers: map[string]provider.Provider{"self": selfsigned.New(selfsigned.Config{Now: clock.Now})},

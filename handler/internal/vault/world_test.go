@@ -116,7 +116,7 @@ func (w *world) snapshot() snapshot {
 func (w *world) open(store store.Store, worker int) *client {
 	sealer := testSealer(w.t)
 	v, err := vault.New(vault.Config{
-		Store: store,
+		Store: trusted(w.t, store),
 		Seal:  sealer.Seal,
 		Open:  sealer.Open,
 		Providers: map[string]provider.Provider{
