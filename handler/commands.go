@@ -28,8 +28,9 @@ type terminal struct {
 // commands are what the program does when its first argument says so. The
 // Functions host starts it without any: it serves.
 var commands = map[string]func(ctx context.Context, args []string, t terminal) error{
-	"ca":  runCA,
-	"ops": runOps,
+	"ca":     runCA,
+	"ops":    runOps,
+	"rewrap": runRewrap,
 }
 
 // run does what the arguments say.
@@ -50,9 +51,10 @@ func exitCode(err error) int {
 	if err == nil {
 		return 0
 	}
+	_, here := errors.AsType[usageError](err)
 	_, inCA := errors.AsType[ca.UsageError](err)
 	_, inOps := errors.AsType[ops.UsageError](err)
-	if inCA || inOps {
+	if here || inCA || inOps {
 		return 2
 	}
 	return 1

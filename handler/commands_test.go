@@ -16,12 +16,17 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{[]string{"ca"}, 0, "handler ca COMMAND"},
 		{[]string{"ops", "help"}, 0, "handler ops COMMAND"},
-		{[]string{"serve"}, 1, `unknown command "serve": there are ca, ops`},
+		{[]string{"serve"}, 1, `unknown command "serve": there are ca, ops, rewrap`},
 		{[]string{"ca", "show"}, 1, "CERTWRIGHT_KEK_ID"},
 		{[]string{"ca", "revoke"}, 2, `unknown command "revoke"`},
 		{[]string{"ca", "show", "corp"}, 2, `unexpected argument "corp"`},
 		{[]string{"ca", "make", "-size", "1"}, 2, "not defined: -size"},
 		{[]string{"ca", "make", "-cn", "a"}, 2, "-provider"},
+		{[]string{"rewrap", "-h"}, 0, "handler rewrap [flags]"},
+		{[]string{"rewrap"}, 1, "CERTWRIGHT_KEK_ID"},
+		{[]string{"rewrap", "all"}, 2, `unexpected argument "all"`},
+		{[]string{"rewrap", "-force"}, 2, "not defined: -force"},
+		{[]string{"rewrap", "-rotate", "-forget", "1"}, 2, "one of -rotate and -forget"},
 		{[]string{"ops", "list"}, 2, "the vault's URL is missing"},
 	} {
 		var out bytes.Buffer

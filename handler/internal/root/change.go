@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/certwright/certwright/handler/internal/rootkey"
 	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/signed"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -88,11 +90,24 @@ func (k *Keeper) Rotate(ctx context.Context) (id string, err error) {
 	return next.ID, k.keepCopy(ctx, next)
 }
 
-// Forget removes an earlier root: what is signed or sealed under it counts no more.
+// Forget removes an earlier root, unless a row is signed or sealed under it. Backups
+// that were made under it open no more.
 func (k *Keeper) Forget(ctx context.Context, id string) error {
+	if !rootkey.IsID(id) {
+		return fmt.Errorf("the id of a root is 32 hexadecimal digits, which %q is not", id)
+	}
 	row, err := k.cfg.Store.Get(ctx, earlierKey(id))
 	if err != nil {
 		return err
+	}
+	used, err := k.count(ctx, store.Range{From: " ", To: "~"}, func(row store.Row) bool {
+		return signed.RootOf(row) == id || slices.ContainsFunc(sealedIn(row), func(v []byte) bool { return seal.RootOf(v) == id })
+	})
+	if err != nil {
+		return err
+	}
+	if used > 0 {
+		return fmt.Errorf("%d rows are signed or sealed under root %s: they would count no more", used, id)
 	}
 	var tx store.Tx
 	tx.Delete(row.Key, row.ETag)
@@ -127,25 +142,42 @@ func (k *Keeper) replace(ctx context.Context, old store.Row, d *document) error 
 // Leftovers counts what release 0.1.0 sealed: as long as there is any, the versions
 // of the key-encryption key that wrapped its keys must stay enabled.
 func (k *Keeper) Leftovers(ctx context.Context) (int, error) {
-	const page = 500
-	count := 0
+	total := 0
 	for _, prefix := range []string{"a:", "i:", "k:"} {
-		for r := store.Within(prefix, page); ; {
-			rows, err := k.cfg.Store.Scan(ctx, r)
-			if err != nil {
-				return 0, err
-			}
-			for _, row := range rows {
-				var d struct{ Sealed, Password []byte }
-				if row.Err == nil && json.Unmarshal(row.Doc, &d) == nil && (seal.IsV1(d.Sealed) || seal.IsV1(d.Password)) {
-					count++
-				}
-			}
-			if len(rows) < page {
-				break
-			}
-			r.From = rows[len(rows)-1].Key + " " // the next key that there can be
+		n, err := k.count(ctx, store.Within(prefix, 1), func(row store.Row) bool { return slices.ContainsFunc(sealedIn(row), seal.IsV1) })
+		if err != nil {
+			return 0, err
 		}
+		total += n
 	}
-	return count, nil
+	return total, nil
+}
+
+// sealedIn are the sealed values in a row of one of the kinds that have any.
+func sealedIn(row store.Row) [][]byte {
+	var d struct{ Sealed, Password []byte }
+	if row.Err != nil || json.Unmarshal(row.Doc, &d) != nil {
+		return nil
+	}
+	return [][]byte{d.Sealed, d.Password}
+}
+
+// count counts the rows of a range that are such.
+func (k *Keeper) count(ctx context.Context, r store.Range, such func(store.Row) bool) (int, error) {
+	n := 0
+	for r.Limit = 500; ; {
+		rows, err := k.cfg.Store.Scan(ctx, r)
+		if err != nil {
+			return 0, err
+		}
+		for _, row := range rows {
+			if such(row) {
+				n++
+			}
+		}
+		if len(rows) < r.Limit {
+			return n, nil
+		}
+		r.From = rows[len(rows)-1].Key + " " // the next key that there can be
+	}
 }

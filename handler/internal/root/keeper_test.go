@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -480,6 +481,24 @@ func TestRotate(t *testing.T) {
 	}
 	if n := rows.Calls().Total() - calls; n != 0 {
 		t.Errorf("10 looks at once made %d calls", n)
+	}
+	value := append(append([]byte{2}, bytes.Repeat([]byte{0xaa}, 16)...), make([]byte, 60)...)
+	if sealed, err := hex.DecodeString(before.Current()); err == nil {
+		copy(value[1:], sealed)
+	}
+	for _, used := range []store.Row{
+		{Key: "c:web", Doc: []byte(`{}`), Mac: "1:" + before.Current() + ":AA"},
+		{Key: "k:web:1", Doc: []byte(`{"sealed":"` + base64.StdEncoding.EncodeToString(value) + `"}`)},
+	} {
+		put(t, rows, used)
+		if err := process(t, rows, kek, c, nil).Forget(t.Context(), before.Current()); err == nil || !strings.Contains(err.Error(), "1 rows are signed or sealed under") {
+			t.Errorf("forgetting a root that row %q needs: %v", used.Key, err)
+		}
+		var tx store.Tx
+		tx.Remove(used.Key)
+		if _, err := rows.Commit(t.Context(), tx); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := process(t, rows, kek, c, nil).Forget(t.Context(), before.Current()); err != nil {
 		t.Fatal(err)

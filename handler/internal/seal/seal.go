@@ -191,10 +191,8 @@ func (s *Sealer) Renew(ctx context.Context, kind, name, id string, sealed []byte
 	if err != nil {
 		return nil, fmt.Errorf("renewing %s of %q: %w", kind, name, err)
 	}
-	if len(sealed) > 0 && sealed[0] == formatV2 {
-		if v, err := parseV2(sealed); err == nil && v.root == keys.Current() {
-			return sealed, nil
-		}
+	if RootOf(sealed) == keys.Current() {
+		return sealed, nil
 	}
 	plaintext, err := s.Open(ctx, kind, name, id, sealed)
 	if err != nil {
@@ -310,6 +308,19 @@ func (s *Sealer) openV1(ctx context.Context, label, sealed []byte) ([]byte, erro
 
 // IsV1 reports whether a value is of version 1.
 func IsV1(sealed []byte) bool { return len(sealed) > 0 && sealed[0] == formatV1 }
+
+// RootOf is the id of the root under which a value says that it was sealed, empty for
+// one of version 1. Nothing vouches for it before it is opened.
+func RootOf(sealed []byte) string {
+	if len(sealed) == 0 || sealed[0] != formatV2 {
+		return ""
+	}
+	v, err := parseV2(sealed)
+	if err != nil {
+		return ""
+	}
+	return v.root
+}
 
 // CheckV1 reports whether a KEK can unwrap the key of a value of version 1. A value
 // of another version was not sealed by a KEK.
