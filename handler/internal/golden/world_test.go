@@ -292,7 +292,7 @@ func newRecorder(t *testing.T) *recorder {
 var identifier = regexp.MustCompile(`[0-9a-f]{32}`)
 
 func sealing(kind, name, id string) string {
-	return kind + "|" + name + "|" + identifier.ReplaceAllString(id, "<id>")
+	return kind + "|" + identifier.ReplaceAllString(name+"|"+id, "<id>")
 }
 
 func (r *recorder) Seal(ctx context.Context, kind, name, id string, data []byte) ([]byte, error) {
