@@ -26,6 +26,7 @@ tool of operators:
   ca       the private CAs of the settings: makes, imports and shows them
   ops      what is stuck at CAs, and what to do about it
   check    says what is wrong with the settings, and serves nothing
+  rewrap   wraps the root of all keys anew, after its key-encryption key changed
   version  prints the version
   help     prints this
 
@@ -48,9 +49,10 @@ func (e usageError) Error() string { return string(e) }
 // commands are what the program does when its first argument says so. The
 // Functions host starts it without any: it serves.
 var commands = map[string]func(ctx context.Context, args []string, t terminal) error{
-	"ca":    runCA,
-	"ops":   runOps,
-	"check": runCheck,
+	"ca":     runCA,
+	"ops":    runOps,
+	"check":  runCheck,
+	"rewrap": runRewrap,
 	"version": func(_ context.Context, args []string, t terminal) error {
 		return printed("version", args, t, "certwright "+version+"\n")
 	},

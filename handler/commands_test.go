@@ -34,7 +34,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"ops", "list", "more"}, 2, `ops list takes no argument "more"`},
 		{[]string{"ops", "show"}, 2, "ops show takes CERTIFICATE"},
 		{[]string{"ops", "list", "-nonsense"}, 2, "not defined: -nonsense; `handler ops list -h`"},
-		{[]string{"serve"}, 2, `unknown command "serve": there are ca, check, help, ops, version`},
+		{[]string{"serve"}, 2, `unknown command "serve": there are ca, check, help, ops, rewrap, version`},
 		{[]string{"check"}, 1, "CERTWRIGHT_VAULT_URLS is required"},
 		{[]string{"check", "all"}, 2, `check takes no argument "all"`},
 		{[]string{"ca", "show"}, 1, "CERTWRIGHT_KEK_ID"},
@@ -42,6 +42,11 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"ca", "show", "corp"}, 2, `unexpected argument "corp"`},
 		{[]string{"ca", "make", "-size", "1"}, 2, "not defined: -size"},
 		{[]string{"ca", "make", "-cn", "a"}, 2, "-provider"},
+		{[]string{"rewrap", "-h"}, 0, "handler rewrap [flags]"},
+		{[]string{"rewrap"}, 1, "CERTWRIGHT_KEK_ID"},
+		{[]string{"rewrap", "all"}, 2, `unexpected argument "all"`},
+		{[]string{"rewrap", "-force"}, 2, "not defined: -force"},
+		{[]string{"rewrap", "-rotate", "-forget", "1"}, 2, "one of -rotate and -forget"},
 		{[]string{"ops", "list"}, 2, "the vault's URL is missing"},
 	} {
 		var out bytes.Buffer

@@ -7,6 +7,7 @@
 //	handler ops COMMAND           what is stuck at CAs, and what to do about it
 //	handler check                 what is wrong with the settings
 //	handler version, handler help
+//	handler rewrap                the root of all keys, after its key-encryption key changed
 //
 // Its settings are those of the package settings.
 package main
@@ -64,6 +65,7 @@ func serve(getenv func(string) string) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	go handler.app.Open(context.Background())
 	log.Info("listening", "address", listener.Addr().String(), "development", cfg.Development())
 	return server.Serve(listener)
 }

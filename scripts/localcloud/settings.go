@@ -14,6 +14,9 @@ import (
 // kekName is the file of the key-encryption key.
 const kekName = "kek"
 
+// dataName is the folder of Azurite's data.
+const dataName = "data"
+
 // scheduleName is the setting of how often the timer fires; defaultSchedule, in
 // NCRONTAB, is every five seconds.
 const (

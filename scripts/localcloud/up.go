@@ -163,6 +163,9 @@ func (c *cloud) listen() error {
 // prepare makes what the app needs, everything at the same time: storage, the
 // keys of this working copy, and the app itself.
 func (c *cloud) prepare(ctx context.Context) error {
+	if err := checkKEK(c.place.state); err != nil {
+		return err
+	}
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return c.startStorage(ctx) })
 	all.Go(c.openKeys)
@@ -182,7 +185,7 @@ func (c *cloud) startStorage(ctx context.Context) error {
 	}
 	server, err := azurite.Start(ctx, azurite.Config{
 		Checkout:  c.place.tree,
-		Location:  c.place.state.Local("data"),
+		Location:  c.place.state.Local(dataName),
 		BlobPort:  c.ports.blob.number,
 		QueuePort: c.ports.queue.number,
 		TablePort: c.ports.table.number,
@@ -193,6 +196,18 @@ func (c *cloud) startStorage(ctx context.Context) error {
 	}
 	c.storage = server
 	return c.group.Add("azurite", server)
+}
+
+// checkKEK refuses to begin with a new key-encryption key where there is data that
+// only the lost one opens.
+func checkKEK(state checkout.Checkout) error {
+	_, kek := os.Stat(state.Local(kekName))
+	_, data := os.Stat(state.Local(dataName))
+	if errors.Is(kek, fs.ErrNotExist) && data == nil {
+		return fmt.Errorf("%s is gone, and what is in %s opens with it alone: put it back, or remove %s to begin anew",
+			state.Local(kekName), state.Local(dataName), state.Local(dataName))
+	}
+	return nil
 }
 
 // openKeys opens the directory, the authority and the key-encryption key, and makes

@@ -19,6 +19,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/kvhttp"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/acme"
+	"github.com/certwright/certwright/handler/internal/root"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -26,6 +27,7 @@ import (
 // App is one instance; any number of them may share their storage.
 type App struct {
 	vault      *vault.Vault
+	root       *root.Keeper
 	api        http.Handler
 	challenges acme.Challenges
 	issuers    map[string]provider.Provider
@@ -65,7 +67,16 @@ func New(s settings.Settings, version string, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{vault: v, api: api, challenges: b.Challenges(), issuers: issuers, log: log}, nil
+	return &App{vault: v, root: b.Root, api: api, challenges: b.Challenges(), issuers: issuers, log: log}, nil
+}
+
+// Open opens what the keys of the vault are derived of: it is to be called once the
+// program listens, and may take a while. Whoever comes meanwhile, and needs them,
+// waits or is told to come again; where it fails, they try again.
+func (a *App) Open(ctx context.Context) {
+	if err := a.root.Open(ctx); err != nil {
+		a.log.Error("not ready", "error", err)
+	}
 }
 
 // openVault makes the vault.
@@ -79,6 +90,7 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]provi
 	v, err = vault.New(vault.Config{
 		Store:           b.Store,
 		Seal:            b.Seal,
+		RequestKey:      b.RequestKey,
 		Open:            b.Open,
 		Providers:       issuers,
 		NameConstraints: s.NameConstraints(),

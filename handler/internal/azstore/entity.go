@@ -17,6 +17,10 @@ const (
 	labelColumn  = "Label"
 	docColumn    = "Doc"
 	etagColumn   = "odata.etag" // in an answer
+
+	macColumn        = "Mac"
+	summaryColumn    = "Summary"
+	summaryMacColumn = "SummaryMac"
 )
 
 // maxUnits is how many UTF-16 units one property gets. The service takes
@@ -29,6 +33,11 @@ func (s *Store) entity(row store.Row) ([]byte, error) {
 	properties[labelColumn] = row.Label
 	for i, part := range split(string(row.Doc)) {
 		properties[docPart(i)] = part
+	}
+	for name, value := range map[string]string{macColumn: row.Mac, summaryColumn: string(row.Summary), summaryMacColumn: row.SummaryMac} {
+		if value != "" {
+			properties[name] = value
+		}
 	}
 	return json.Marshal(properties)
 }
@@ -60,11 +69,12 @@ func split(doc string) []string {
 }
 
 // rowOf reads an entity as the service returns it. It may have properties that
-// are none of ours.
-func rowOf(entity []byte) (store.Row, error) {
+// are none of ours, and those of release 0.1.0 have neither MACs nor summary. A row
+// without a document was written by somebody else: it has an Err.
+func rowOf(entity []byte) store.Row {
 	var properties map[string]any
 	if err := json.Unmarshal(entity, &properties); err != nil {
-		return store.Row{}, fmt.Errorf("reading an entity: %w", err)
+		return store.Row{Err: fmt.Errorf("reading an entity: %w: %w", store.ErrNotAuthentic, err)}
 	}
 	text := func(name string) string {
 		value, _ := properties[name].(string)
@@ -78,10 +88,19 @@ func rowOf(entity []byte) (store.Row, error) {
 		}
 		doc.WriteString(part)
 	}
-	return store.Row{
-		Key:   text(rowKey),
-		ETag:  store.ETag(text(etagColumn)),
-		Label: text(labelColumn),
-		Doc:   []byte(doc.String()),
-	}, nil
+	row := store.Row{
+		Key:        text(rowKey),
+		ETag:       store.ETag(text(etagColumn)),
+		Label:      text(labelColumn),
+		Doc:        []byte(doc.String()),
+		Mac:        text(macColumn),
+		SummaryMac: text(summaryMacColumn),
+	}
+	if summary := text(summaryColumn); summary != "" {
+		row.Summary = []byte(summary)
+	}
+	if doc.Len() == 0 {
+		row.Err = fmt.Errorf("row %q has no document: %w", row.Key, store.ErrNotAuthentic)
+	}
+	return row
 }

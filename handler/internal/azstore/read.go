@@ -27,9 +27,9 @@ func (s *Store) Get(ctx context.Context, key string) (store.Row, error) {
 	if err != nil {
 		return store.Row{}, explain(ctx, fmt.Sprintf("getting row %q", key), err)
 	}
-	row, err := rowOf(answer.Value)
-	if err != nil {
-		return store.Row{}, err
+	row := rowOf(answer.Value)
+	if row.Err != nil {
+		return store.Row{}, row.Err
 	}
 	row.ETag = store.ETag(answer.ETag)
 	return row, nil
@@ -59,11 +59,7 @@ func (s *Store) Scan(ctx context.Context, r store.Range) ([]store.Row, error) {
 			return nil, explain(ctx, fmt.Sprintf("scanning rows from %q to %q", r.From, r.To), err)
 		}
 		for _, entity := range page.Entities[:min(len(page.Entities), r.Limit-len(rows))] {
-			row, err := rowOf(entity)
-			if err != nil {
-				return nil, err
-			}
-			rows = append(rows, row)
+			rows = append(rows, rowOf(entity))
 		}
 	}
 	return rows, nil

@@ -4,6 +4,7 @@ package azstore_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -149,7 +150,8 @@ func TestRowsAsStored(t *testing.T) {
 	table := newName()
 	st := open(t, func(cfg *azstore.Config) { cfg.Table, cfg.VaultID = table, "v1" })
 	doc := `"` + strings.Repeat("x", 31_999) + "\U0001F600" + strings.Repeat("y", 40_000) + `"`
-	for _, row := range []store.Row{{Key: "c:a", Label: "ca1", Doc: []byte(`{"schema":1}`)}, {Key: "c:b", Doc: []byte(doc)}} {
+	whole := store.Row{Key: "c:c", Doc: []byte(`{}`), Mac: "1:r:m", Summary: []byte(`{"n":1}`), SummaryMac: "1:r:s"}
+	for _, row := range []store.Row{{Key: "c:a", Label: "ca1", Doc: []byte(`{"schema":1}`)}, {Key: "c:b", Doc: []byte(doc)}, whole} {
 		if _, err := st.Commit(t.Context(), store.Tx{Actions: []store.Action{{Verb: store.Add, Row: row}}}); err != nil {
 			t.Fatal(err)
 		}
@@ -157,6 +159,7 @@ func TestRowsAsStored(t *testing.T) {
 	for key, want := range map[string]map[string]any{
 		"c:a": {"PartitionKey": "v1", "RowKey": "c:a", "Label": "ca1", "Doc": `{"schema":1}`},
 		"c:b": {"PartitionKey": "v1", "RowKey": "c:b", "Label": "", "Doc": doc[:32_000], "Doc1": doc[32_000:64_002], "Doc2": doc[64_002:]},
+		"c:c": {"PartitionKey": "v1", "RowKey": "c:c", "Label": "", "Doc": `{}`, "Mac": "1:r:m", "Summary": `{"n":1}`, "SummaryMac": "1:r:s"},
 	} {
 		answer, err := rawTable(t, table).GetEntity(t.Context(), "v1", key, nil)
 		if err != nil {
@@ -213,6 +216,38 @@ func TestForeignPropertiesAreIgnored(t *testing.T) {
 	row.ETag = ""
 	if diff := cmp.Diff(store.Row{Key: "c:x", Label: "l", Doc: []byte(`{}`)}, row); diff != "" {
 		t.Errorf("row with foreign properties (-want +got):\n%s", diff)
+	}
+}
+
+// A row without a document is found by nobody and stops no scan.
+func TestRowWithoutADocument(t *testing.T) {
+	t.Parallel()
+	st, table := openBoth(t)
+	for i, entity := range []string{
+		`{"PartitionKey":"v1","RowKey":"c:x0"}`,
+		`{"PartitionKey":"v1","RowKey":"c:x1","Doc":7}`,
+		`{"PartitionKey":"v1","RowKey":"c:x2","Doc1":"{}"}`,
+		`{"PartitionKey":"v1","RowKey":"c:x3","Doc":""}`,
+	} {
+		if _, err := table.AddEntity(t.Context(), []byte(entity), nil); err != nil {
+			t.Fatal(err)
+		}
+		key := fmt.Sprint("c:x", i)
+		if _, err := st.Get(t.Context(), key); !errors.Is(err, store.ErrNotAuthentic) {
+			t.Errorf("getting row %q: %v, want ErrNotAuthentic", key, err)
+		}
+	}
+	if _, err := st.Commit(t.Context(), store.Tx{Actions: []store.Action{action(store.Add, "c:y", `1`)}}); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := st.Scan(t.Context(), store.Range{From: "c:x", To: "c:z", Limit: 10})
+	if err != nil || len(rows) != 5 {
+		t.Fatalf("a scan returns %d rows, %v; want 5", len(rows), err)
+	}
+	for i, row := range rows {
+		if broken := i < 4; errors.Is(row.Err, store.ErrNotAuthentic) != broken || row.ETag == "" {
+			t.Errorf("row %q was scanned with error %v and ETag %q", row.Key, row.Err, row.ETag)
+		}
 	}
 }
 

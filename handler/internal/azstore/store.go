@@ -8,6 +8,9 @@
 //	RowKey        store.Row.Key
 //	Label         store.Row.Label, empty or not
 //	Doc Doc1 ...  store.Row.Doc, in parts of at most 32,000 UTF-16 units
+//	Mac           store.Row.Mac; this and the next two only where they are not empty
+//	Summary       store.Row.Summary
+//	SummaryMac    store.Row.SummaryMac
 //
 // # Lateness
 //

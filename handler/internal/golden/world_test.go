@@ -29,7 +29,10 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider/scripted"
 	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
 	"github.com/certwright/certwright/handler/internal/provider/webhook"
+	"github.com/certwright/certwright/handler/internal/rootkey"
+	"github.com/certwright/certwright/handler/internal/rootkey/rootkeytest"
 	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/signed"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -65,7 +68,11 @@ func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x5
 	t.Helper()
 	w := &world{t: t, store: s, clock: &clock{now: now}, crls: &crls{blobs: make(map[string][]byte)}}
 	w.sealer = newRecorder(t)
-	w.accounts = keyring.Ring{Store: s, Seal: w.sealer.Seal, Open: w.sealer.Open}
+	signing, err := signed.New(signed.Config{Store: s, Partition: "golden", Keys: adopting(t), Now: w.clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.accounts = keyring.Ring{Store: signing, Seal: w.sealer.Seal, Open: w.sealer.Open}
 	if root == nil {
 		root = w.makeRoot()
 	}
@@ -78,7 +85,6 @@ func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x5
 		roots.AddCert(server.Certificate())
 		return server.URL
 	}
-	var err error
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -97,7 +103,7 @@ func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x5
 	must(err)
 	hook, err := webhook.New(webhook.Config{URL: serve(w.ca), Roots: roots, Now: w.clock.Now})
 	must(err)
-	challenges := acme.Challenges{Store: s}
+	challenges := acme.Challenges{Store: signing}
 	acmeCA, err := acme.New(acme.Config{
 		Directory:   acme.Directory{URL: away + "/directory"},
 		Tokens:      acme.Tokens{Put: challenges.Put, Remove: challenges.Remove},
@@ -108,7 +114,7 @@ func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x5
 	must(err)
 	test := scripted.New(scripted.Config{Now: w.clock.Now})
 	w.Vault, err = vault.New(vault.Config{
-		Store: s, Seal: w.sealer.Seal, Open: w.sealer.Open,
+		Store: signing, Seal: w.sealer.Seal, Open: w.sealer.Open,
 		Providers: map[string]provider.Provider{
 			"self":     selfsigned.New(selfsigned.Config{Now: w.clock.Now}),
 			"test":     test,
@@ -254,6 +260,11 @@ type recorder struct {
 	opened map[string]bool
 }
 
+// adopting are the keys of an installation that adopts what 0.1.0 wrote.
+func adopting(t *testing.T) func(context.Context) (*rootkey.Keys, error) {
+	return rootkeytest.Fixed(t, "golden", func(cfg *rootkey.Config) { cfg.UnsignedUntil = time.Now().AddDate(100, 0, 0) })
+}
+
 func newRecorder(t *testing.T) *recorder {
 	t.Helper()
 	// The fixture holds the key as text: a file in version control is not 0600,
@@ -271,7 +282,7 @@ func newRecorder(t *testing.T) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := seal.New(seal.Config{VaultID: "golden", KEK: kek})
+	sealer, err := seal.New(seal.Config{VaultID: "golden", KEK: kek, Keys: adopting(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +292,7 @@ func newRecorder(t *testing.T) *recorder {
 var identifier = regexp.MustCompile(`[0-9a-f]{32}`)
 
 func sealing(kind, name, id string) string {
-	return kind + "|" + name + "|" + identifier.ReplaceAllString(id, "<id>")
+	return kind + "|" + identifier.ReplaceAllString(name+"|"+id, "<id>")
 }
 
 func (r *recorder) Seal(ctx context.Context, kind, name, id string, data []byte) ([]byte, error) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/keyring"
+	"github.com/certwright/certwright/handler/internal/rootkey/rootkeytest"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 )
@@ -26,7 +27,7 @@ func TestRing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := seal.New(seal.Config{VaultID: "v1", KEK: kek})
+	sealer, err := seal.New(seal.Config{VaultID: "v1", KEK: kek, Keys: rootkeytest.Fixed(t, "v1", nil)})
 	if err != nil {
 		t.Fatal(err)
 	}

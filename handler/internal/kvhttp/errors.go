@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -117,10 +118,14 @@ func panicked(p any) *failure {
 }
 
 func unavailable(cause error) *failure {
+	message := "The service is temporarily unavailable. Please retry the request."
+	if e, ok := errors.AsType[*store.NotReadyError](cause); ok {
+		message = e.Advice
+	}
 	return &failure{
 		status:  http.StatusServiceUnavailable,
 		code:    "ServiceUnavailable",
-		message: "The service is temporarily unavailable. Please retry the request.",
+		message: message,
 		header:  http.Header{"Retry-After": {"2"}},
 		cause:   cause,
 	}

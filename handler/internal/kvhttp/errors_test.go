@@ -286,9 +286,10 @@ func TestUnavailable(t *testing.T) {
 		retryAfter string
 		level      string
 	}{
-		"storage is away":     {options{store: failsWith(fmt.Errorf("%w: %w", store.ErrUnavailable, cause))}, 503, unavailable, "2", "ERROR"},
-		"storage throttles":   {options{store: failsWith(fmt.Errorf("%w: %w", store.ErrThrottled, cause))}, 429, throttled, "5", "INFO"},
-		"token keys are away": {options{noKeys: true}, 503, unavailable, "2", "ERROR"},
+		"storage is away":      {options{store: failsWith(fmt.Errorf("%w: %w", store.ErrUnavailable, cause))}, 503, unavailable, "2", "ERROR"},
+		"storage throttles":    {options{store: failsWith(fmt.Errorf("%w: %w", store.ErrThrottled, cause))}, 429, throttled, "5", "INFO"},
+		"an operator must act": {options{store: failsWith(&store.NotReadyError{Advice: "Run handler migrate.", Err: cause})}, 503, refusal("ServiceUnavailable", "Run handler migrate.", ""), "2", "ERROR"},
+		"token keys are away":  {options{noKeys: true}, 503, unavailable, "2", "ERROR"},
 	} {
 		s := newService(t, tt.opts)
 		a := s.do("GET", "/certificates/a"+v74, "")

@@ -111,8 +111,9 @@ func newService(t testing.TB, opts options) *service {
 	}
 	maps.Copy(issuers, opts.issuers)
 	s.vault, err = vault.New(vault.Config{
-		Store: store,
-		Seal:  plainly, Open: plainly,
+		Store:      store,
+		RequestKey: func(context.Context) ([]byte, error) { return []byte("the key of requests"), nil },
+		Seal:       plainly, Open: plainly,
 		Providers:       issuers,
 		NameConstraints: opts.names,
 		Destinations:    opts.destinations,

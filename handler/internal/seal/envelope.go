@@ -2,17 +2,19 @@ package seal
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 )
 
 const (
 	formatV1   = 0x01
+	formatV2   = 0x02
 	maxKEKID   = 512  // a Key Vault key id is about 120 bytes
 	maxWrapped = 1024 // RSA 4096 gives 512 bytes
 )
 
-// An envelope is a sealed value taken apart. See the package comment for its
-// encoding.
+// An envelope is a sealed value of version 1 taken apart. See the package comment
+// for its encoding.
 type envelope struct {
 	kekID      string
 	wrapped    []byte
@@ -20,30 +22,35 @@ type envelope struct {
 	ciphertext []byte // with the GCM tag at its end
 }
 
-// encodeHeader encodes what precedes the ciphertext.
-func encodeHeader(kekID string, wrapped, nonce []byte) ([]byte, error) {
-	if n := len(kekID); n == 0 || n > maxKEKID {
-		return nil, fmt.Errorf("key encryption key id of %d bytes, want 1 to %d", n, maxKEKID)
-	}
-	if n := len(wrapped); n == 0 || n > maxWrapped {
-		return nil, fmt.Errorf("wrapped key of %d bytes, want 1 to %d", n, maxWrapped)
-	}
-	b := []byte{formatV1}
-	b = binary.BigEndian.AppendUint16(b, uint16(len(kekID))) //nolint:gosec // at most maxKEKID
-	b = append(b, kekID...)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(wrapped))) //nolint:gosec // at most maxWrapped
-	b = append(b, wrapped...)
-	return append(b, nonce...), nil
+// sealedV2 is a sealed value of version 2 taken apart.
+type sealedV2 struct {
+	root       string // id of the root secret
+	salt       []byte
+	nonce      []byte
+	header     []byte // all that precedes the ciphertext
+	ciphertext []byte // with the GCM tag at its end
 }
 
-// parse takes a sealed value apart; the result shares its memory.
-func parse(sealed []byte) (envelope, error) {
-	if len(sealed) == 0 {
-		return envelope{}, fmt.Errorf("empty value: %w", ErrFormat)
+const headerV2 = 1 + rootIDSize + saltSize + nonceSize
+
+// parseV2 takes a sealed value of version 2 apart; the result shares its memory.
+func parseV2(sealed []byte) (sealedV2, error) {
+	if n := len(sealed) - headerV2 - tagSize; n < 0 || n > MaxPlaintext {
+		return sealedV2{}, fmt.Errorf("%d bytes: %w", len(sealed), ErrFormat)
 	}
-	if v := sealed[0]; v != formatV1 {
-		return envelope{}, fmt.Errorf("format version %d: %w", v, ErrFormat)
-	}
+	header := sealed[:headerV2]
+	root, rest := header[1:1+rootIDSize], header[1+rootIDSize:]
+	return sealedV2{
+		root:       hex.EncodeToString(root),
+		salt:       rest[:saltSize],
+		nonce:      rest[saltSize:],
+		header:     header,
+		ciphertext: sealed[headerV2:],
+	}, nil
+}
+
+// parseV1 takes a sealed value of version 1 apart; the result shares its memory.
+func parseV1(sealed []byte) (envelope, error) {
 	kekID, rest, err := cutField(sealed[1:], "key encryption key id", maxKEKID)
 	if err != nil {
 		return envelope{}, err

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -19,11 +21,14 @@ const maxKEKFile = 128
 // development: the key lies beside the data that it protects.
 //
 // It wraps with AES-256-GCM: nonce (12 bytes), then ciphertext and tag, with the
-// KEK id as additional authenticated data. The id is "file:" and a fingerprint
-// of the key, so a replaced file is told apart from damaged data.
+// KEK id as additional authenticated data. It signs with HMAC-SHA256 under a key
+// that HKDF-SHA256 derives of the file's, with the info
+// "certwright/file-kek/sign/1". The id is "file:" and a fingerprint of the key, so a
+// replaced file is told apart from damaged data.
 type FileKEK struct {
 	id  string
 	gcm cipher.AEAD
+	mac []byte
 }
 
 // NewFileKEK reads a key of 32 bytes in standard base64 from the file at path. It
@@ -37,8 +42,12 @@ func NewFileKEK(path string) (*FileKEK, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading key encryption key %q: %w", path, err)
 	}
+	mac, err := hkdf.Key(sha256.New, key, nil, "certwright/file-kek/sign/1", sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("reading key encryption key %q: %w", path, err)
+	}
 	fingerprint := sha256.Sum256(append([]byte("certwright/file-kek/v1"), key...))
-	return &FileKEK{id: "file:" + hex.EncodeToString(fingerprint[:8]), gcm: gcm}, nil
+	return &FileKEK{id: "file:" + hex.EncodeToString(fingerprint[:8]), gcm: gcm, mac: mac}, nil
 }
 
 func readKeyFile(path string) ([]byte, error) {
@@ -81,8 +90,8 @@ func (k *FileKEK) Wrap(_ context.Context, random io.Reader, dek []byte) (id stri
 
 // Unwrap decrypts a DEK that a FileKEK with the same key wrapped.
 func (k *FileKEK) Unwrap(_ context.Context, id string, wrapped []byte) ([]byte, error) {
-	if id != k.id {
-		return nil, fmt.Errorf("sealed under %q, but the key at hand is %q: %w", id, k.id, ErrUnknownKEK)
+	if err := k.own(id); err != nil {
+		return nil, err
 	}
 	if len(wrapped) < nonceSize {
 		return nil, fmt.Errorf("unwrapping with %q: %w", k.id, ErrRefused)
@@ -92,4 +101,40 @@ func (k *FileKEK) Unwrap(_ context.Context, id string, wrapped []byte) ([]byte, 
 		return nil, fmt.Errorf("unwrapping with %q: %w", k.id, ErrRefused)
 	}
 	return dek, nil
+}
+
+// own refuses the id of any other key.
+func (k *FileKEK) own(id string) error {
+	if id != k.id {
+		return fmt.Errorf("sealed under %q, but the key at hand is %q: %w", id, k.id, ErrUnknownKEK)
+	}
+	return nil
+}
+
+// Check has nobody to ask: what it has in memory stays.
+func (k *FileKEK) Check(ctx context.Context, id string, wrapped []byte) error {
+	_, err := k.Unwrap(ctx, id, wrapped)
+	return err
+}
+
+// Sign returns the HMAC of a message.
+func (k *FileKEK) Sign(_ context.Context, id string, message []byte) ([]byte, error) {
+	if err := k.own(id); err != nil {
+		return nil, err
+	}
+	h := hmac.New(sha256.New, k.mac)
+	h.Write(message)
+	return h.Sum(nil), nil
+}
+
+// Verify compares the HMAC of a message.
+func (k *FileKEK) Verify(ctx context.Context, id string, message, signature []byte) error {
+	want, err := k.Sign(ctx, id, message)
+	if err != nil {
+		return err
+	}
+	if !hmac.Equal(want, signature) {
+		return fmt.Errorf("signature of %q: %w", k.id, ErrRefused)
+	}
+	return nil
 }

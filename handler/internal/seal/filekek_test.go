@@ -3,6 +3,7 @@ package seal_test
 // Key encryption keys in files.
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -62,5 +63,32 @@ func TestNewFileKEKCreatesNothing(t *testing.T) {
 	}
 	if _, err := seal.NewFileKEK(t.TempDir()); err == nil {
 		t.Error("NewFileKEK took a directory")
+	}
+}
+
+func TestFileKEKSigns(t *testing.T) {
+	t.Parallel()
+	kek := fileKEK(t, 1)
+	id, wrapped, err := kek.Wrap(t.Context(), rand.Reader, make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := kek.Sign(t.Context(), id, []byte("message"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(fileKEK(t, 1).Verify(t.Context(), id, []byte("message"), signature), kek.Check(t.Context(), id, wrapped)); err != nil {
+		t.Error(err)
+	}
+	signature[3] ^= 1
+	if err := kek.Verify(t.Context(), id, []byte("message"), signature); !errors.Is(err, seal.ErrRefused) {
+		t.Errorf("Verify of an altered signature = %v, want ErrRefused", err)
+	}
+	other := fileKEK(t, 2)
+	if _, err := other.Sign(t.Context(), id, []byte("message")); !errors.Is(err, seal.ErrUnknownKEK) {
+		t.Errorf("Sign with another key = %v, want ErrUnknownKEK", err)
+	}
+	if err := other.Verify(t.Context(), id, []byte("message"), signature); !errors.Is(err, seal.ErrUnknownKEK) {
+		t.Errorf("Verify with another key = %v, want ErrUnknownKEK", err)
 	}
 }

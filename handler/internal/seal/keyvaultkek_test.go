@@ -5,6 +5,7 @@ package seal_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"strings"
@@ -14,29 +15,12 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/seal/kektest"
 )
 
-// tokenExpiry lies far enough ahead for the SDK, which reads the real clock.
-var tokenExpiry = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+const masterKey = kektest.Key
 
-const masterKey = testVault + "/keys/master"
-
-// newKeyVaultKEK returns a KEK over v, as a fresh process has it.
-func newKeyVaultKEK(t testing.TB, v *keyVault, keyID string, now func() time.Time) *seal.KeyVaultKEK {
-	t.Helper()
-	kek, err := seal.NewKeyVaultKEK(seal.KeyVaultConfig{
-		KeyID:      keyID,
-		Credential: scopeCredential{},
-		HTTPClient: v.client(),
-		Now:        now,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kek
-}
-
-func mustSeal(t testing.TB, s *seal.Sealer) []byte {
+func mustSeal(t testing.TB, s *v1Sealer) []byte {
 	t.Helper()
 	sealed, err := s.Seal(t.Context(), "key", "web", "1", []byte("secret"))
 	if err != nil {
@@ -45,7 +29,7 @@ func mustSeal(t testing.TB, s *seal.Sealer) []byte {
 	return sealed
 }
 
-func open(t testing.TB, s *seal.Sealer, sealed []byte) error {
+func open(t testing.TB, s *v1Sealer, sealed []byte) error {
 	t.Helper()
 	got, err := s.Open(t.Context(), "key", "web", "1", sealed)
 	if err == nil && string(got) != "secret" {
@@ -56,17 +40,17 @@ func open(t testing.TB, s *seal.Sealer, sealed []byte) error {
 
 func TestKeyVaultKEK(t *testing.T) {
 	t.Parallel()
-	v := newKeyVault(t)
-	s := newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, nil), nil)
-	if got := v.count(""); got != 0 {
+	v := kektest.New(t)
+	s := newV1Sealer(t, vaultID, v.KEK(t, masterKey, nil), nil)
+	if got := v.Count(""); got != 0 {
 		t.Errorf("construction made %d requests", got)
 	}
 
 	first, second := mustSeal(t, s), mustSeal(t, s)
-	if !bytes.Contains(first, []byte(masterKey+"/"+version1)) {
+	if !bytes.Contains(first, []byte(masterKey+"/"+kektest.Version1)) {
 		t.Error("sealed value does not hold the full key id")
 	}
-	if got := v.count("get"); got != 1 {
+	if got := v.Count("get"); got != 1 {
 		t.Errorf("two seals fetched the public key %d times, want once", got)
 	}
 	for _, sealed := range [][]byte{first, second, first, second} {
@@ -74,11 +58,11 @@ func TestKeyVaultKEK(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := v.count("unwrapkey"); got != 2 {
+	if got := v.Count("unwrapkey"); got != 2 {
 		t.Errorf("two values opened twice took %d unwraps, want 2", got)
 	}
 
-	another := newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, nil), nil)
+	another := newV1Sealer(t, vaultID, v.KEK(t, masterKey, nil), nil)
 	if err := open(t, another, first); err != nil {
 		t.Errorf("Open in another process: %v", err)
 	}
@@ -86,13 +70,13 @@ func TestKeyVaultKEK(t *testing.T) {
 
 func TestKeyVaultKEKRotation(t *testing.T) {
 	t.Parallel()
-	v := newKeyVault(t)
-	old := mustSeal(t, newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, nil), nil))
-	v.set(func() { v.versions[version2], v.current = testKeys()[1], version2 })
+	v := kektest.New(t)
+	old := mustSeal(t, newV1Sealer(t, vaultID, v.KEK(t, masterKey, nil), nil))
+	v.Set(func() { v.Versions[kektest.Version2], v.Current = kektest.Keys()[1], kektest.Version2 })
 
-	s := newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, nil), nil)
+	s := newV1Sealer(t, vaultID, v.KEK(t, masterKey, nil), nil)
 	sealed := mustSeal(t, s)
-	if !bytes.Contains(sealed, []byte(version2)) {
+	if !bytes.Contains(sealed, []byte(kektest.Version2)) {
 		t.Error("value sealed after the rotation does not name the new version")
 	}
 	for _, sealed := range [][]byte{old, sealed} {
@@ -101,25 +85,25 @@ func TestKeyVaultKEKRotation(t *testing.T) {
 		}
 	}
 
-	pinned := newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey+"/"+version1, nil), nil)
-	if sealed := mustSeal(t, pinned); !bytes.Contains(sealed, []byte(version1)) {
+	pinned := newV1Sealer(t, vaultID, v.KEK(t, masterKey+"/"+kektest.Version1, nil), nil)
+	if sealed := mustSeal(t, pinned); !bytes.Contains(sealed, []byte(kektest.Version1)) {
 		t.Error("a pinned version is not the one that seals")
 	}
 	if err := open(t, pinned, sealed); err != nil {
 		t.Errorf("a pinned version does not open what another version sealed: %v", err)
 	}
 
-	v.set(func() { delete(v.versions, version1) })
-	err := open(t, newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, nil), nil), old)
-	if !errors.Is(err, seal.ErrUnknownKEK) || !strings.Contains(err.Error(), version1) {
+	v.Set(func() { delete(v.Versions, kektest.Version1) })
+	err := open(t, newV1Sealer(t, vaultID, v.KEK(t, masterKey, nil), nil), old)
+	if !errors.Is(err, seal.ErrUnknownKEK) || !strings.Contains(err.Error(), kektest.Version1) {
 		t.Errorf("Open under a deleted version = %v, want ErrUnknownKEK that names it", err)
 	}
 }
 
 func TestKeyVaultKEKRefusesEveryAlteration(t *testing.T) {
 	t.Parallel()
-	v := newKeyVault(t)
-	s := newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, nil), nil)
+	v := kektest.New(t)
+	s := newV1Sealer(t, vaultID, v.KEK(t, masterKey, nil), nil)
 	sealed := mustSeal(t, s)
 	if err := open(t, s, sealed); err != nil { // now the DEK is cached
 		t.Fatal(err)
@@ -135,8 +119,8 @@ func TestKeyVaultKEKRefusesEveryAlteration(t *testing.T) {
 			t.Fatalf("byte %d altered: error of no known kind: %v", i, err)
 		}
 	}
-	for _, kek := range []seal.KEK{fileKEK(t, 1), newKeyVaultKEK(t, v, testVault+"/keys/other", nil)} {
-		if err := open(t, newSealer(t, vaultID, kek, nil), sealed); !errors.Is(err, seal.ErrUnknownKEK) {
+	for _, kek := range []seal.KEK{fileKEK(t, 1), v.KEK(t, kektest.Vault+"/keys/other", nil)} {
+		if err := open(t, newV1Sealer(t, vaultID, kek, nil), sealed); !errors.Is(err, seal.ErrUnknownKEK) {
 			t.Errorf("Open with another KEK = %v, want ErrUnknownKEK", err)
 		}
 	}
@@ -144,19 +128,19 @@ func TestKeyVaultKEKRefusesEveryAlteration(t *testing.T) {
 
 func TestKeyVaultKEKUnavailable(t *testing.T) {
 	t.Parallel()
-	v := newKeyVault(t)
-	sealed := mustSeal(t, newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, nil), nil))
-	s := newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, nil), nil)
+	v := kektest.New(t)
+	sealed := mustSeal(t, newV1Sealer(t, vaultID, v.KEK(t, masterKey, nil), nil))
+	s := newV1Sealer(t, vaultID, v.KEK(t, masterKey, nil), nil)
 
 	for _, tt := range []struct {
 		why    string
 		change func()
 	}{
-		{"disabled", func() { v.disabled = true }},
-		{"access denied", func() { v.status = http.StatusForbidden }},
-		{"broken", func() { v.status = http.StatusNotImplemented }}, // a 5xx that the SDK does not retry
+		{"disabled", func() { v.Disabled = true }},
+		{"access denied", func() { v.Status = http.StatusForbidden }},
+		{"broken", func() { v.Status = http.StatusNotImplemented }}, // a 5xx that the SDK does not retry
 	} {
-		v.set(func() { v.disabled, v.status = false, 0; tt.change() })
+		v.Set(func() { v.Disabled, v.Status = false, 0; tt.change() })
 		if err := open(t, s, sealed); !errors.Is(err, seal.ErrUnavailable) {
 			t.Errorf("%s: Open = %v, want ErrUnavailable", tt.why, err)
 		} else if strings.Contains(err.Error(), "\n") {
@@ -167,13 +151,13 @@ func TestKeyVaultKEKUnavailable(t *testing.T) {
 		}
 	}
 
-	v.set(func() { v.disabled, v.status = false, 0 })
+	v.Set(func() { v.Disabled, v.Status = false, 0 })
 	if err := open(t, s, sealed); err != nil {
 		t.Errorf("Open after the vault came back: %v", err)
 	}
 	mustSeal(t, s)
 
-	v.server.Close()
+	v.Close()
 	if err := open(t, s, sealed); err != nil {
 		t.Errorf("Open of a cached key without the vault: %v", err)
 	}
@@ -181,16 +165,16 @@ func TestKeyVaultKEKUnavailable(t *testing.T) {
 
 func TestKeyVaultKEKForgetsAfterAnHour(t *testing.T) {
 	t.Parallel()
-	v := newKeyVault(t)
+	v := kektest.New(t)
 	var elapsed atomic.Int64
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	now := func() time.Time { return start.Add(time.Duration(elapsed.Load())) }
-	s := newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, now), nil)
+	s := newV1Sealer(t, vaultID, v.KEK(t, masterKey, now), nil)
 	sealed := mustSeal(t, s)
 	if err := open(t, s, sealed); err != nil {
 		t.Fatal(err)
 	}
-	v.set(func() { v.disabled = true })
+	v.Set(func() { v.Disabled = true })
 
 	elapsed.Store(int64(time.Hour - 1))
 	if err := open(t, s, sealed); err != nil {
@@ -204,22 +188,23 @@ func TestKeyVaultKEKForgetsAfterAnHour(t *testing.T) {
 
 func TestKeyVaultKEKRefusesUnsuitableKeys(t *testing.T) {
 	t.Parallel()
-	v := newKeyVault(t)
+	v := kektest.New(t)
 	for _, tt := range []struct {
 		why string
 		key map[string]any
 	}{
-		{"no unwrapKey", map[string]any{"key_ops": []string{"wrapKey"}}},
+		{"no unwrapKey", map[string]any{"key_ops": []string{"wrapKey", "sign"}}},
+		{"no sign", map[string]any{"key_ops": []string{"wrapKey", "unwrapKey"}}},
 		{"elliptic", map[string]any{"kty": "EC"}},
 		{"short", map[string]any{"n": strings.Repeat("_", 171)}}, // 1024 bits
 		{"exponent zero", map[string]any{"e": "AA"}},
-		{"another name", map[string]any{"kid": testVault + "/keys/other/" + version1}},
-		{"another vault", map[string]any{"kid": "https://other.example.com/keys/master/" + version1}},
+		{"another name", map[string]any{"kid": kektest.Vault + "/keys/other/" + kektest.Version1}},
+		{"another vault", map[string]any{"kid": "https://other.example.com/keys/master/" + kektest.Version1}},
 		{"no version", map[string]any{"kid": masterKey}},
-		{"another version than pinned", map[string]any{"kid": masterKey + "/" + version2}},
+		{"another version than pinned", map[string]any{"kid": masterKey + "/" + kektest.Version2}},
 	} {
-		v.set(func() { v.key = tt.key })
-		s := newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey+"/"+version1, nil), nil)
+		v.Set(func() { v.JWK = tt.key })
+		s := newV1Sealer(t, vaultID, v.KEK(t, masterKey+"/"+kektest.Version1, nil), nil)
 		if _, err := s.Seal(t.Context(), "key", "web", "1", nil); !errors.Is(err, seal.ErrUnavailable) {
 			t.Errorf("%s: Seal = %v, want ErrUnavailable", tt.why, err)
 		}
@@ -232,15 +217,15 @@ func TestNewKeyVaultKEKRefusesOddIDs(t *testing.T) {
 		"", "master", "http://kek.example.com/keys/master", "https://kek.example.com", "https://kek.example.com/keys/",
 		"https://kek.example.com/secrets/master", "https://kek.example.com/keys/master/1", "https:///keys/master",
 		"https://u:p@kek.example.com/keys/master", "https://kek.example.com/keys/master?x=1", "https://kek.example.com/keys/a%2Fb",
-		"https://kek.example.com/keys/master/" + version1 + "/x", "https://kek.example.com/keys/master#f",
+		"https://kek.example.com/keys/master/" + kektest.Version1 + "/x", "https://kek.example.com/keys/master#f",
 	} {
-		if _, err := seal.NewKeyVaultKEK(seal.KeyVaultConfig{KeyID: id, Credential: scopeCredential{}, HTTPClient: http.DefaultClient}); err == nil {
+		if _, err := seal.NewKeyVaultKEK(seal.KeyVaultConfig{KeyID: id, Credential: kektest.Credential{}, HTTPClient: http.DefaultClient}); err == nil {
 			t.Errorf("NewKeyVaultKEK(%q) succeeded", id)
 		}
 	}
 	for what, cfg := range map[string]seal.KeyVaultConfig{
 		"a credential":   {KeyID: masterKey, HTTPClient: http.DefaultClient},
-		"an HTTP client": {KeyID: masterKey, Credential: scopeCredential{}},
+		"an HTTP client": {KeyID: masterKey, Credential: kektest.Credential{}},
 	} {
 		if _, err := seal.NewKeyVaultKEK(cfg); err == nil {
 			t.Errorf("NewKeyVaultKEK succeeded without %s", what)
@@ -252,12 +237,12 @@ func TestNewKeyVaultKEKRefusesOddIDs(t *testing.T) {
 // while the first of them gives up.
 func TestKeyVaultKEKSingleFlight(t *testing.T) {
 	t.Parallel()
-	v := newKeyVault(t)
-	sealed := mustSeal(t, newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, nil), nil))
-	before := v.count("get")
-	s := newSealer(t, vaultID, newKeyVaultKEK(t, v, masterKey, nil), nil)
+	v := kektest.New(t)
+	sealed := mustSeal(t, newV1Sealer(t, vaultID, v.KEK(t, masterKey, nil), nil))
+	before := v.Count("get")
+	s := newV1Sealer(t, vaultID, v.KEK(t, masterKey, nil), nil)
 	hold := make(chan struct{})
-	v.set(func() { v.hold = hold })
+	v.Set(func() { v.Hold = hold })
 
 	hasty, giveUp := context.WithCancel(t.Context())
 	var gaveUp, patient sync.WaitGroup
@@ -266,7 +251,7 @@ func TestKeyVaultKEKSingleFlight(t *testing.T) {
 			t.Errorf("Open of a caller that gave up = %v, want context.Canceled", err)
 		}
 	})
-	waitFor(t, func() bool { return v.count("unwrapkey") == 1 })
+	waitFor(t, func() bool { return v.Count("unwrapkey") == 1 })
 	for range 20 {
 		patient.Go(func() {
 			if err := open(t, s, sealed); err != nil {
@@ -281,13 +266,13 @@ func TestKeyVaultKEKSingleFlight(t *testing.T) {
 	}
 	giveUp()
 	gaveUp.Wait()
-	waitFor(t, func() bool { return v.count("get") == before+1 })
+	waitFor(t, func() bool { return v.Count("get") == before+1 })
 	close(hold)
 	patient.Wait()
-	if got := v.count("unwrapkey"); got != 1 {
+	if got := v.Count("unwrapkey"); got != 1 {
 		t.Errorf("one value opened at once by many took %d unwraps, want 1", got)
 	}
-	if got := v.count("get") - before; got != 1 {
+	if got := v.Count("get") - before; got != 1 {
 		t.Errorf("many seals at once fetched the public key %d times, want 1", got)
 	}
 }
@@ -305,5 +290,91 @@ func waitFor(t testing.TB, condition func() bool) {
 			t.Fatal("condition never held")
 		case <-tick.C:
 		}
+	}
+}
+
+func TestKeyVaultKEKSigns(t *testing.T) {
+	t.Parallel()
+	v := kektest.New(t)
+	kek := v.KEK(t, masterKey, nil)
+	id := masterKey + "/" + kektest.Version1
+	signature, err := kek.Sign(t.Context(), id, []byte("message"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	another := v.KEK(t, masterKey, nil)
+	for range 3 {
+		if err := another.Verify(t.Context(), id, []byte("message"), signature); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := v.Count("get"); got != 1 {
+		t.Errorf("three verifications fetched the public key %d times, want once", got)
+	}
+
+	// The version that signed verifies, whichever is current.
+	v.Set(func() { v.Versions[kektest.Version2], v.Current = kektest.Keys()[1], kektest.Version2 })
+	if err := v.KEK(t, masterKey, nil).Verify(t.Context(), id, []byte("message"), signature); err != nil {
+		t.Errorf("after a rotation: %v", err)
+	}
+	altered := bytes.Clone(signature)
+	altered[7] ^= 1
+	for _, tt := range []struct {
+		why, id, message string
+		signature        []byte
+		want             error
+	}{
+		{"another message", id, "massage", signature, seal.ErrRefused},
+		{"an altered signature", id, "message", altered, seal.ErrRefused},
+		{"no signature", id, "message", nil, seal.ErrRefused},
+		{"another version", masterKey + "/" + kektest.Version2, "message", signature, seal.ErrRefused},
+		{"another key", kektest.Vault + "/keys/other/" + kektest.Version1, "message", signature, seal.ErrUnknownKEK},
+		{"another vault's key", "https://evil.example.com/keys/master/" + kektest.Version1, "message", signature, seal.ErrUnknownKEK},
+		{"no version", masterKey, "message", signature, seal.ErrUnknownKEK},
+		{"a version that is gone", masterKey + "/" + strings.Repeat("c", 32), "message", signature, seal.ErrUnknownKEK},
+	} {
+		if err := another.Verify(t.Context(), tt.id, []byte(tt.message), tt.signature); !errors.Is(err, tt.want) {
+			t.Errorf("%s: Verify = %v, want %v", tt.why, err, tt.want)
+		}
+	}
+}
+
+// TestKeyVaultKEKCheck asks the vault whatever is remembered, and tells its answers
+// from its silence.
+func TestKeyVaultKEKCheck(t *testing.T) {
+	t.Parallel()
+	v := kektest.New(t)
+	kek := v.KEK(t, masterKey, nil)
+	id, wrapped, err := kek.Wrap(t.Context(), rand.Reader, make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kek.Unwrap(t.Context(), id, wrapped); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		why    string
+		change func()
+		want   error
+		denied bool
+	}{
+		{"all is well", func() {}, nil, false},
+		{"disabled", func() { v.Disabled = true }, seal.ErrUnavailable, true},
+		{"access denied", func() { v.Status = http.StatusForbidden }, seal.ErrUnavailable, true},
+		{"gone", func() { v.Status = http.StatusNotFound }, seal.ErrUnknownKEK, false},
+		{"broken", func() { v.Status = http.StatusNotImplemented }, seal.ErrUnavailable, false},
+	} {
+		v.Set(func() { v.Disabled, v.Status = false, 0; tt.change() })
+		err := kek.Check(t.Context(), id, wrapped)
+		if !errors.Is(err, tt.want) || errors.Is(err, seal.ErrDenied) != tt.denied {
+			t.Errorf("%s: Check = %v, want %v, denied %v", tt.why, err, tt.want, tt.denied)
+		}
+		if _, err := kek.Unwrap(t.Context(), id, wrapped); err != nil {
+			t.Errorf("%s: Unwrap of what is remembered: %v", tt.why, err)
+		}
+	}
+	v.Close()
+	if err := kek.Check(t.Context(), id, wrapped); !errors.Is(err, seal.ErrUnavailable) || errors.Is(err, seal.ErrDenied) {
+		t.Errorf("without the vault: Check = %v, want ErrUnavailable that nobody answered", err)
 	}
 }

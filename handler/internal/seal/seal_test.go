@@ -4,6 +4,7 @@ package seal_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -13,9 +14,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/certwright/certwright/handler/internal/rootkey"
 	"github.com/certwright/certwright/handler/internal/seal"
 )
 
@@ -43,7 +46,35 @@ func fileKEK(t testing.TB, b byte) *seal.FileKEK {
 
 func newSealer(t testing.TB, vaultID string, kek seal.KEK, random io.Reader) *seal.Sealer {
 	t.Helper()
-	s, err := seal.New(seal.Config{VaultID: vaultID, KEK: kek, Rand: random})
+	return newSealerWith(t, vaultID, kek, random, func(cfg *rootkey.Config) { cfg.UnsignedUntil = now.Add(time.Hour) })
+}
+
+// now is the time of all sealers.
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+var (
+	rootA = strings.Repeat("0a", 16)
+	rootB = strings.Repeat("0b", 16)
+)
+
+// newSealerWith is newSealer with other keys than those of root A.
+func newSealerWith(t testing.TB, vaultID string, kek seal.KEK, random io.Reader, change func(*rootkey.Config)) *seal.Sealer {
+	t.Helper()
+	cfg := rootkey.Config{
+		Partition: vaultID, Installation: rootB,
+		Current: rootkey.Secret{ID: rootA, Value: bytes.Repeat([]byte{7}, 32)},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	keys, err := rootkey.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := seal.New(seal.Config{
+		VaultID: vaultID, KEK: kek, Rand: random, Now: func() time.Time { return now },
+		Keys: func(context.Context) (*rootkey.Keys, error) { return keys, nil },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,23 +102,152 @@ const sealedV1 = "01" + // version
 	"202122232425262728292a2b" + // nonce
 	"a15fc50209ec6eff50230d052021aa9a0ac4020f2a91" // ciphertext and tag
 
-func TestFormatIsStable(t *testing.T) {
+// sealedV2 is "secret", sealed by the second version with counting randomness and
+// the keys of root A. Another implementation, in Python, made the same bytes from the
+// package comments.
+const sealedV2 = "020a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2bdc293ab131e74d509a73fb4d16e88a98bce25f12286e"
+
+func TestFormatsAreStable(t *testing.T) {
 	t.Parallel()
-	s := newSealer(t, vaultID, fileKEK(t, 7), new(counter))
-	sealed, err := s.Seal(t.Context(), "key", "web", "0a1b", []byte("secret"))
+	kek := fileKEK(t, 7)
+	s := newSealer(t, vaultID, kek, new(counter))
+	for what, test := range map[string]struct {
+		seal func(ctx context.Context, kind, name, id string, plaintext []byte) ([]byte, error)
+		want string
+	}{
+		"version 1": {newV1Sealer(t, vaultID, kek, new(counter)).Seal, sealedV1},
+		"version 2": {s.Seal, sealedV2},
+	} {
+		sealed, err := test.seal(t.Context(), "key", "web", "0a1b", []byte("secret"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := hex.EncodeToString(sealed); got != test.want {
+			t.Errorf("%s:\n got %s\nwant %s", what, got, test.want)
+		}
+		stored, err := hex.DecodeString(test.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plaintext, err := s.Open(t.Context(), "key", "web", "0a1b", stored)
+		if err != nil || string(plaintext) != "secret" {
+			t.Errorf("%s: Open = %q, %v", what, plaintext, err)
+		}
+	}
+}
+
+// What 0.1.0 sealed, anybody can seal who knows the public half of a Key Vault key:
+// it counts as long as rows without a MAC do. A backup comes from a caller.
+func TestVersion1CountsForAWhile(t *testing.T) {
+	t.Parallel()
+	kek := fileKEK(t, 7)
+	old := newV1Sealer(t, vaultID, kek, nil)
+	for until, counts := range map[time.Duration]bool{time.Nanosecond: true, 0: false, -time.Hour: false} {
+		s := newSealerWith(t, vaultID, kek, nil, func(cfg *rootkey.Config) { cfg.UnsignedUntil = now.Add(until) })
+		for _, kind := range []string{"key", "credential", "account", seal.Backup} {
+			sealed, err := old.Seal(t.Context(), kind, "web", "1", []byte("secret"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = s.Open(t.Context(), kind, "web", "1", sealed)
+			if want := counts || kind == seal.Backup; (err == nil) != want || err != nil && !errors.Is(err, seal.ErrRefused) {
+				t.Errorf("a %s of version 1, which counts for %v more: %v", kind, until, err)
+			}
+		}
+	}
+}
+
+func TestRenew(t *testing.T) {
+	t.Parallel()
+	kek := fileKEK(t, 7)
+	second := func(cfg *rootkey.Config) {
+		cfg.Others = []rootkey.Secret{cfg.Current}
+		cfg.Current = rootkey.Secret{ID: rootB, Value: bytes.Repeat([]byte{8}, 32)}
+		cfg.UnsignedUntil = now.Add(time.Hour)
+	}
+	v1, err := newV1Sealer(t, vaultID, kek, nil).Seal(t.Context(), "key", "web", "1", []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := hex.EncodeToString(sealed); got != sealedV1 {
-		t.Errorf("Seal:\n got %s\nwant %s", got, sealedV1)
-	}
-	stored, err := hex.DecodeString(sealedV1)
+	first, err := newSealer(t, vaultID, kek, nil).Seal(t.Context(), "key", "web", "1", []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	plaintext, err := s.Open(t.Context(), "key", "web", "0a1b", stored)
-	if err != nil || string(plaintext) != "secret" {
-		t.Errorf("Open = %q, %v", plaintext, err)
+	s := newSealerWith(t, vaultID, kek, nil, second)
+	current, err := s.Seal(t.Context(), "key", "web", "1", []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	only := newSealerWith(t, vaultID, kek, nil, func(cfg *rootkey.Config) { second(cfg); cfg.Others = nil })
+	for what, sealed := range map[string][]byte{"version 1": v1, "an earlier root": first, "current": current} {
+		renewed, err := s.Renew(t.Context(), "key", "web", "1", sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same := bytes.Equal(renewed, sealed); same != (what == "current") {
+			t.Errorf("%s: the same value: %v", what, same)
+		}
+		if plain, err := only.Open(t.Context(), "key", "web", "1", renewed); err != nil || string(plain) != "secret" {
+			t.Errorf("%s, renewed: %q, %v", what, plain, err)
+		}
+	}
+	if _, err := s.Renew(t.Context(), "key", "web", "2", v1); !errors.Is(err, seal.ErrRefused) {
+		t.Errorf("Renew of another object's value = %v, want ErrRefused", err)
+	}
+	if _, err := only.Open(t.Context(), "key", "web", "1", first); !errors.Is(err, seal.ErrUnknownKEK) {
+		t.Errorf("Open under a root that is gone = %v, want ErrUnknownKEK", err)
+	}
+}
+
+// A backup opens in every vault of the installation, and in no other.
+func TestBackupsBelongToTheInstallation(t *testing.T) {
+	t.Parallel()
+	kek := fileKEK(t, 1)
+	sealed, err := newSealer(t, "v1", kek, nil).Seal(t.Context(), seal.Backup, "", "V2", []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := newSealer(t, "v2", kek, nil).Open(t.Context(), seal.Backup, "", "V2", sealed); err != nil || string(got) != "secret" {
+		t.Errorf("in another vault: %q, %v", got, err)
+	}
+	foreign := newSealerWith(t, "v1", kek, nil, func(cfg *rootkey.Config) { cfg.Installation = rootA })
+	if _, err := foreign.Open(t.Context(), seal.Backup, "", "V2", sealed); !errors.Is(err, seal.ErrRefused) {
+		t.Errorf("in another installation: %v, want ErrRefused", err)
+	}
+}
+
+func TestWithoutKeysNothingIsSealed(t *testing.T) {
+	t.Parallel()
+	away := errors.New("the keys are away")
+	s, err := seal.New(seal.Config{VaultID: vaultID, KEK: fileKEK(t, 1), Keys: func(context.Context) (*rootkey.Keys, error) { return nil, away }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sealing := s.Seal(t.Context(), "key", "web", "1", nil)
+	_, opening := s.Open(t.Context(), "key", "web", "1", []byte{1})
+	_, renewing := s.Renew(t.Context(), "key", "web", "1", []byte{1})
+	for what, err := range map[string]error{"Seal": sealing, "Open": opening, "Renew": renewing} {
+		if !errors.Is(err, away) {
+			t.Errorf("%s = %v", what, err)
+		}
+	}
+}
+
+func TestCheckV1(t *testing.T) {
+	t.Parallel()
+	sealed := mustSeal(t, newV1Sealer(t, vaultID, fileKEK(t, 1), nil))
+	v2, err := newSealer(t, vaultID, fileKEK(t, 1), nil).Seal(t.Context(), "key", "web", "1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		kek    byte
+		sealed []byte
+		want   error
+	}{{1, sealed, nil}, {2, sealed, seal.ErrUnknownKEK}, {2, v2, nil}, {1, sealed[:20], seal.ErrFormat}} {
+		if err := seal.CheckV1(t.Context(), fileKEK(t, tt.kek), tt.sealed); !errors.Is(err, tt.want) {
+			t.Errorf("CheckV1 of %d bytes = %v, want %v", len(tt.sealed), err, tt.want)
+		}
 	}
 }
 
@@ -120,8 +280,7 @@ func TestEveryObjectHasItsOwnKeyAndNonce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wrapped, rest := sealed[26:86], sealed[86:]
-		for what, part := range map[string][]byte{"wrapped key": wrapped, "nonce": rest[:12], "ciphertext": rest[12:]} {
+		for what, part := range map[string][]byte{"salt": sealed[17:49], "nonce": sealed[49:61], "ciphertext": sealed[61:]} {
 			if seen[what+string(part)] {
 				t.Fatalf("%s %x twice", what, part)
 			}
@@ -158,11 +317,18 @@ func TestOpenRefusesAnotherLabel(t *testing.T) {
 
 func TestOpenRefusesEveryAlteration(t *testing.T) {
 	t.Parallel()
-	s := newSealer(t, vaultID, fileKEK(t, 1), nil)
-	sealed, err := s.Seal(t.Context(), "key", "web", "1", []byte("secret"))
+	kek := fileKEK(t, 1)
+	s := newSealer(t, vaultID, kek, nil)
+	v2, err := s.Seal(t.Context(), "key", "web", "1", []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	refusesEveryAlteration(t, s, v2)
+	refusesEveryAlteration(t, s, mustSeal(t, newV1Sealer(t, vaultID, kek, nil)))
+}
+
+func refusesEveryAlteration(t *testing.T, s *seal.Sealer, sealed []byte) {
+	t.Helper()
 	refused := func(what string, altered []byte) {
 		t.Helper()
 		got, err := s.Open(t.Context(), "key", "web", "1", altered)
@@ -188,29 +354,25 @@ func TestOpenRefusesEveryAlteration(t *testing.T) {
 
 func TestOpenNamesWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	s := newSealer(t, vaultID, fileKEK(t, 1), nil)
-	sealed, err := s.Seal(t.Context(), "key", "web", "1", []byte("secret"))
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	_, err = newSealer(t, vaultID, fileKEK(t, 2), nil).Open(t.Context(), "key", "web", "1", sealed)
+	sealed := mustSeal(t, newV1Sealer(t, vaultID, fileKEK(t, 1), nil))
+	s := newSealer(t, vaultID, fileKEK(t, 2), nil)
+	_, err := s.Open(t.Context(), "key", "web", "1", sealed)
 	if !errors.Is(err, seal.ErrUnknownKEK) || !strings.Contains(err.Error(), string(sealed[3:24])) {
 		t.Errorf("Open with another key = %v, want ErrUnknownKEK that names %s", err, sealed[3:24])
 	}
 
 	newer := bytes.Clone(sealed)
-	newer[0] = 2
+	newer[0] = 3
 	_, err = s.Open(t.Context(), "key", "web", "1", newer)
-	if !errors.Is(err, seal.ErrFormat) || !strings.Contains(err.Error(), "format version 2") {
-		t.Errorf("Open of a newer format = %v, want ErrFormat that names version 2", err)
+	if !errors.Is(err, seal.ErrFormat) || !strings.Contains(err.Error(), "format version 3") {
+		t.Errorf("Open of a newer format = %v, want ErrFormat that names version 3", err)
 	}
 }
 
 func TestSealFailsWithoutRandomness(t *testing.T) {
 	t.Parallel()
-	// 44 bytes make the DEK and its nonce, 12 more wrap it.
-	for _, n := range []int{0, 43, 44, 55} {
+	// 44 bytes make salt and nonce.
+	for _, n := range []int{0, 31, 43} {
 		s := newSealer(t, vaultID, fileKEK(t, 1), bytes.NewReader(make([]byte, n)))
 		if sealed, err := s.Seal(t.Context(), "key", "web", "1", []byte("secret")); err == nil {
 			t.Errorf("with %d random bytes: Seal = %x, want an error", n, sealed)
@@ -226,9 +388,10 @@ func TestSealRefusesOversize(t *testing.T) {
 	}
 }
 
-func TestNewNeedsVaultAndKEK(t *testing.T) {
+func TestNewNeedsItsParts(t *testing.T) {
 	t.Parallel()
-	for _, cfg := range []seal.Config{{KEK: fileKEK(t, 1)}, {VaultID: vaultID}} {
+	keys := func(context.Context) (*rootkey.Keys, error) { return nil, nil }
+	for _, cfg := range []seal.Config{{KEK: fileKEK(t, 1), Keys: keys}, {VaultID: vaultID, Keys: keys}, {VaultID: vaultID, KEK: fileKEK(t, 1)}} {
 		if _, err := seal.New(cfg); err == nil {
 			t.Errorf("New(%+v) succeeded", cfg)
 		}
@@ -263,14 +426,20 @@ func FuzzOpen(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	second, err := hex.DecodeString(sealedV2)
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add(stored)
+	f.Add(second)
+	f.Add(second[:len(second)-1])
 	f.Add([]byte{})
 	f.Add([]byte{1, 0, 0})
 	f.Add([]byte{1, 0xff, 0xff})
 	f.Add(stored[:len(stored)-1])
 	f.Fuzz(func(t *testing.T, sealed []byte) {
 		got, err := s.Open(t.Context(), "key", "web", "0a1b", sealed)
-		if err == nil && !bytes.Equal(sealed, stored) {
+		if err == nil && !bytes.Equal(sealed, stored) && !bytes.Equal(sealed, second) {
 			t.Fatalf("Open accepted %x as %q", sealed, got)
 		}
 		if err != nil && got != nil {

@@ -12,21 +12,29 @@ import (
 	"github.com/certwright/certwright/handler/internal/azstore"
 	"github.com/certwright/certwright/handler/internal/keyring"
 	"github.com/certwright/certwright/handler/internal/provider/acme"
+	"github.com/certwright/certwright/handler/internal/root"
 	"github.com/certwright/certwright/handler/internal/seal"
+	"github.com/certwright/certwright/handler/internal/signed"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
 // A Backend is where the program keeps its state, and what it acts with.
 type Backend struct {
-	// Store keeps the vault's rows and blobs.
+	// Store keeps the vault's rows and blobs, and believes nobody else's rows.
 	Store store.Store
 
-	// CRLs keeps the CRLs of private CAs.
+	// Root keeps the secret of which all keys are derived.
+	Root *root.Keeper
+
+	// CRLs keeps the CRLs of private CAs, which their CAs sign.
 	CRLs store.CRLs
 
 	// Seal and Open are those of vault.Config.
 	Seal, Open func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error)
+
+	// RequestKey is that of vault.Config.
+	RequestKey func(ctx context.Context) ([]byte, error)
 
 	// LocalKEK: Open needs no network besides storage.
 	LocalKEK bool
@@ -52,7 +60,7 @@ func (s Settings) OpenBackend(log *slog.Logger) (Backend, error) {
 	if s.StorageConnectionString == "" { // which has a credential of its own
 		storage.Credential = credential
 	}
-	store, err := azstore.Open(storage)
+	rows, err := azstore.Open(storage)
 	if err != nil {
 		return Backend{}, err
 	}
@@ -60,15 +68,31 @@ func (s Settings) OpenBackend(log *slog.Logger) (Backend, error) {
 	if err != nil {
 		return Backend{}, err
 	}
-	sealer, err := seal.New(seal.Config{VaultID: s.VaultID, KEK: kek})
+	keeper, err := root.New(root.Config{Store: rows, KEK: kek, Partition: s.VaultID, Adopt: s.Development(), Log: log})
+	if err != nil {
+		return Backend{}, err
+	}
+	signing, err := signed.New(signed.Config{Store: rows, Partition: s.VaultID, Keys: keeper.Keys, Refresh: keeper.Refresh})
+	if err != nil {
+		return Backend{}, err
+	}
+	sealer, err := seal.New(seal.Config{VaultID: s.VaultID, KEK: kek, Keys: keeper.Keys})
 	if err != nil {
 		return Backend{}, err
 	}
 	return Backend{
-		Store:      store,
-		CRLs:       store,
-		Seal:       passing(sealer.Seal),
-		Open:       passing(sealer.Open),
+		Store: signing,
+		Root:  keeper,
+		CRLs:  rows,
+		Seal:  passing(sealer.Seal),
+		Open:  passing(sealer.Open),
+		RequestKey: func(ctx context.Context) ([]byte, error) {
+			keys, err := keeper.Keys(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return keys.Request(), nil
+		},
 		LocalKEK:   s.KEKFile != "",
 		Credential: credential,
 		Log:        log,
@@ -100,7 +124,7 @@ func (s Settings) azureCredential() (azcore.TokenCredential, error) {
 func passing(f sealing) sealing {
 	return func(ctx context.Context, kind, name, id string, data []byte) ([]byte, error) {
 		out, err := f(ctx, kind, name, id, data)
-		if errors.Is(err, seal.ErrUnavailable) {
+		if errors.Is(err, seal.ErrUnavailable) || errors.Is(err, store.ErrUnavailable) {
 			err = &vault.Error{Reason: vault.Unavailable, Err: err}
 		}
 		return out, err

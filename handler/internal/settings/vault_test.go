@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/rootkey/rootkeytest"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
@@ -26,7 +27,7 @@ func openVault(t *testing.T, changes map[string]string) (*vault.Vault, *memory.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := seal.New(seal.Config{VaultID: s.VaultID, KEK: kek})
+	sealer, err := seal.New(seal.Config{VaultID: s.VaultID, KEK: kek, Keys: rootkeytest.Fixed(t, s.VaultID, nil)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,12 +23,13 @@ import (
 // [ErrThrottled] or [ErrUnavailable].
 type Store interface {
 	// Get returns the row with this key, with its ETag. ErrNotFound when there
-	// is none.
+	// is none, ErrNotAuthentic when there is one that counts for nothing.
 	Get(ctx context.Context, key string) (Row, error)
 
 	// Scan returns the rows of a range in key order: r.Limit of them, fewer
 	// only when the range holds no more. No row counts twice, but rows that
-	// change meanwhile may be seen before or after the change.
+	// change meanwhile may be seen before or after the change. A row that counts
+	// for nothing fails no scan: it has an Err.
 	Scan(ctx context.Context, r Range) ([]Row, error)
 
 	// Commit applies all actions of tx or none. A ConflictError says that the
@@ -49,12 +50,22 @@ type Store interface {
 }
 
 // Row is one record of a vault's partition. Keys are described in the package
-// comment. Doc is JSON. Label is what Scan can select by.
+// comment. Doc is JSON. Label is what Scan can select by. Summary is JSON too, or
+// nothing: what a list shows of the document. Mac and SummaryMac are what package
+// signed adds; other code leaves them alone.
 type Row struct {
-	Key   string
-	ETag  ETag
-	Label string
-	Doc   []byte
+	Key        string
+	ETag       ETag
+	Label      string
+	Doc        []byte
+	Mac        string
+	Summary    []byte
+	SummaryMac string
+
+	// Err is set in a scanned row that counts for nothing, and wraps
+	// ErrNotAuthentic. Such a row has its Key and ETag; what else it has is
+	// nobody's word. It is never written.
+	Err error
 }
 
 // ETag is the storage service's opaque version of a row.
@@ -121,6 +132,8 @@ const (
 	MaxActions = 100
 	MaxTxBytes = 4 << 20 // body of the request
 	MaxDoc     = 256 << 10
+	MaxSummary = 16 << 10 // fits one column whatever its characters
+	MaxMac     = 256
 	MaxKey     = 512
 	MaxLabels  = 12 // a filter takes 15 comparisons; partition and range are three
 	MaxBlob    = 1 << 20
@@ -178,7 +191,25 @@ func (a Action) check() error {
 	if !utf8.Valid(a.Row.Doc) || !json.Valid(a.Row.Doc) {
 		return fmt.Errorf("row %q does not hold JSON", a.Row.Key)
 	}
-	return checkLabel(a.Row.Label)
+	return errors.Join(checkLabel(a.Row.Label), a.Row.checkSummary())
+}
+
+// checkSummary reports why a row's summary and MACs cannot be stored.
+func (r Row) checkSummary() error {
+	switch {
+	case r.Err != nil:
+		return fmt.Errorf("row %q is written as it was read, which is: %w", r.Key, r.Err)
+	case len(r.Summary) > MaxSummary:
+		return fmt.Errorf("row %q has a summary of %d bytes: must be at most %d", r.Key, len(r.Summary), MaxSummary)
+	case len(r.Summary) > 0 && (!utf8.Valid(r.Summary) || !json.Valid(r.Summary)):
+		return fmt.Errorf("row %q has a summary that is not JSON", r.Key)
+	}
+	for _, mac := range []string{r.Mac, r.SummaryMac} {
+		if len(mac) > MaxMac || !printable(mac) {
+			return fmt.Errorf("row %q has a MAC %q that cannot be stored", r.Key, mac)
+		}
+	}
+	return nil
 }
 
 // Writes reports whether the verb leaves a row behind.
@@ -190,7 +221,7 @@ func (a Action) WireSize() int {
 	if !a.Verb.Writes() {
 		return actionOverhead
 	}
-	text, _ := json.Marshal(string(a.Row.Doc)) // a string always marshals
+	text, _ := json.Marshal([]string{string(a.Row.Doc), string(a.Row.Summary)}) // strings always marshal
 	return len(text) + actionOverhead
 }
 

@@ -94,7 +94,7 @@ func (s *storage) client(worker int, certificate string) *client {
 	s.t.Helper()
 	store, sealer := s.open(), testSealer(s.t)
 	v, err := vault.New(vault.Config{
-		Store:      store,
+		Store:      trusted(s.t, store),
 		RequestKey: requestKey,
 		Seal:       sealer.Seal,
 		Open:       sealer.Open,

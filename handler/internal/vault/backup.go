@@ -20,12 +20,15 @@ import (
 //
 //	 0   1              1+n
 //	┌───┬──────────────┬──────────────────────────┐
-//	│ n │ backupFormat │ JSON of this type,       │
+//	│ n │ the format   │ JSON of this type,       │
 //	│   │ (n bytes)    │ sealed under the format  │
 //	└───┴──────────────┴──────────────────────────┘
 //
 // so that it names its format where Key Vault's own backups do. The private keys
-// are not sealed once more within: a restore seals them anew.
+// are not sealed once more within: a restore seals them anew. The second format is
+// that of backups which only this installation can have made; the first is that of
+// release 0.1.0, which anybody can make who knows the public half of the
+// key-encryption key.
 type backup struct {
 	Schema   int               `json:"schema"`
 	Name     string            `json:"name"` // as first written
@@ -43,7 +46,8 @@ type backupVersion struct {
 }
 
 const (
-	backupFormat = "CertwrightCertificateBackupV1"
+	backupFormat = "CertwrightCertificateBackupV2"
+	firstFormat  = "CertwrightCertificateBackupV1"
 	sealedBackup = "backup" // the kind under which backups are sealed
 )
 
@@ -54,7 +58,7 @@ const (
 )
 
 // Backup returns a certificate with its policy and all versions, keys included,
-// but without its operation, as a blob that only this vault can read.
+// but without its operation, as a blob that only this installation can read.
 //
 // REST page: Backup Certificate.
 func (v *Vault) Backup(ctx context.Context, n Name) ([]byte, error) {
@@ -150,7 +154,7 @@ func (v *Vault) newBackup(ctx context.Context, n Name, h *head, versions, keys [
 					return backupTooLarge(n)
 				}
 			}
-			bv.Version.Leaf, bv.Version.Thumbprint, bv.Version.Chain = nil, nil, ""
+			bv.Version.Leaf, bv.Version.Thumbprint, bv.Version.Chain, bv.Version.ChainSum = nil, nil, "", nil
 			return nil
 		})
 	}

@@ -5,12 +5,14 @@ package vault_test
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/certwright/certwright/handler/internal/policy"
+	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/rootkey"
+	"github.com/certwright/certwright/handler/internal/rootkey/rootkeytest"
 	"github.com/certwright/certwright/handler/internal/seal"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
@@ -392,21 +397,52 @@ func TestRestoreIncomplete(t *testing.T) {
 	type object = map[string]any
 	versions := func(b object) []any { return b["versions"].([]any) }
 	version := func(b object) object { return versions(b)[0].(object) }
+	in := func(o object, path ...string) object {
+		for _, member := range path {
+			o = o[member].(object)
+		}
+		return o
+	}
 	for what, change := range map[string]func(object){
-		"a newer schema":             func(b object) { b["schema"] = 99 },
-		"no name":                    func(b object) { b["name"] = "" },
-		"a name that is none":        func(b object) { b["name"] = "a/b" },
-		"no versions":                func(b object) { b["versions"] = nil },
-		"a latest that is not there": func(b object) { b["latest"] = strings.Repeat("0", 32) },
-		"no keys":                    func(b object) { b["keys"] = nil },
-		"a key too many":             func(b object) { b["keys"].(object)[strings.Repeat("0", 32)] = anyOf(b["keys"].(object)) },
-		"a key that is none":         func(b object) { b["keys"].(object)[strings.Repeat("0", 32)] = "AAAA" },
-		"a key id that is none":      func(b object) { b["keys"].(object)["a:b"] = anyOf(b["keys"].(object)) },
-		"a version id that is none":  func(b object) { version(b)["version"].(object)["id"] = "a:b" },
-		"a version twice":            func(b object) { b["versions"] = append(versions(b), version(b)) },
-		"too many versions":          func(b object) { b["versions"] = make([]object, 501) },
-		"no chain":                   func(b object) { version(b)["chain"] = nil },
-		"a chain that is none":       func(b object) { version(b)["chain"] = []string{"AAAA"} },
+		"a newer schema":                  func(b object) { b["schema"] = 99 },
+		"no name":                         func(b object) { b["name"] = "" },
+		"a name that is none":             func(b object) { b["name"] = "a/b" },
+		"no versions":                     func(b object) { b["versions"] = nil },
+		"a latest that is not there":      func(b object) { b["latest"] = strings.Repeat("0", 32) },
+		"no keys":                         func(b object) { b["keys"] = nil },
+		"a key too many":                  func(b object) { b["keys"].(object)[strings.Repeat("0", 32)] = anyOf(b["keys"].(object)) },
+		"a key that is none":              func(b object) { b["keys"].(object)[strings.Repeat("0", 32)] = "AAAA" },
+		"a key id that is none":           func(b object) { b["keys"].(object)["a:b"] = anyOf(b["keys"].(object)) },
+		"a version id that is none":       func(b object) { version(b)["version"].(object)["id"] = "a:b" },
+		"a version twice":                 func(b object) { b["versions"] = append(versions(b), version(b)) },
+		"too many versions":               func(b object) { b["versions"] = make([]object, 501) },
+		"no chain":                        func(b object) { version(b)["chain"] = nil },
+		"a chain that is none":            func(b object) { version(b)["chain"] = []string{"AAAA"} },
+		"a policy's key size":             func(b object) { in(b, "policy", "key")["size"] = 1024 },
+		"a policy's key type":             func(b object) { in(b, "policy", "key")["type"] = "oct" },
+		"a policy's subject":              func(b object) { in(b, "policy", "x509")["subject"] = "CN" },
+		"a policy's names":                func(b object) { in(b, "policy", "x509")["sans"] = object{"dnsNames": []string{"a b"}} },
+		"a policy's key usage":            func(b object) { in(b, "policy", "x509")["ekus"] = []string{"x"} },
+		"a policy's validity":             func(b object) { in(b, "policy", "x509")["validityMonths"] = 5000 },
+		"a policy's issuer":               func(b object) { in(b, "policy", "issuer")["name"] = "../ca" },
+		"a policy's product":              func(b object) { in(b, "policy", "issuer")["certificateType"] = strings.Repeat("x", 129) },
+		"a policy's content type":         func(b object) { in(b, "policy")["contentType"] = "text/html" },
+		"a policy's actions":              func(b object) { in(b, "policy")["lifetimeActions"] = []object{{"action": "Explode", "percentage": 80}} },
+		"a policy of the future":          func(b object) { in(b, "policy")["updated"] = "2126-01-01T00:00:00Z" },
+		"a date before there was a vault": func(b object) { b["created"] = "0001-01-01T00:00:00Z" },
+		"a version of the future":         func(b object) { in(version(b), "version")["created"] = "2126-01-01T00:00:00Z" },
+		"a version's content type":        func(b object) { in(version(b), "version")["contentType"] = "text/html" },
+		"another key's size":              func(b object) { in(version(b), "version", "key")["size"] = 4096 },
+		"another key's type":              func(b object) { in(version(b), "version", "key")["type"] = "oct" },
+		"a predecessor that is none":      func(b object) { in(version(b), "version")["previous"] = "a:b" },
+		"a long issuer":                   func(b object) { in(version(b), "version")["issuer"] = strings.Repeat("x", 2000) },
+		"too many tags": func(b object) {
+			tags := object{}
+			for i := range 16 {
+				tags[fmt.Sprint(i)] = "x"
+			}
+			in(version(b), "version")["tags"] = tags
+		},
 		"another key's chain": func(b object) {
 			version(b)["chain"] = versions(b)[1].(object)["chain"]
 		},
@@ -432,6 +468,47 @@ func TestRestoreIncomplete(t *testing.T) {
 	}
 }
 
+// TestRestoreOfTheFirstFormat: anybody who knows the public half of a Key Vault key
+// can make a backup of 0.1.0. Whose CA issued what is in it is not believed, or that CA
+// would be asked to revoke it.
+func TestRestoreOfTheFirstFormat(t *testing.T) {
+	t.Parallel()
+	h, p, version := newRevoking(t)
+	p.revoke = func(provider.Issuer, *x509.Certificate, int) error { return nil }
+	ctx, n, sealer := t.Context(), name(t, "web"), testSealer(t)
+	blob := h.mustBackup("web")
+	const first, second = "CertwrightCertificateBackupV1", "CertwrightCertificateBackupV2"
+	end := 1 + len(second)
+	if string(blob[1:end]) != second {
+		t.Fatalf("a backup begins with %q", blob[:end])
+	}
+	plain, err := sealer.Open(ctx, "backup", "", second, blob[end:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := sealer.Seal(ctx, "backup", "", first, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for format, restored := range map[string][]byte{second: blob, first: slices.Concat([]byte{byte(len(first))}, []byte(first), sealed)} {
+		h.mustDestroy("web")
+		if _, err := h.Restore(ctx, restored); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.Revoke(ctx, n, version, 1)
+		if believed := err == nil; believed != (format == second) {
+			t.Errorf("%s: revoking a version that was restored: %v", format, err)
+		}
+		if format == second {
+			h.mustTick()
+			h.mustTick()
+		}
+	}
+	if _, err := h.Restore(ctx, append([]byte{byte(len(second))}, append([]byte(second), sealed...)...)); reason(t, err) != vault.MalformedBackup {
+		t.Errorf("the first format under the name of the second: %v", err)
+	}
+}
+
 // foreignSealer belongs to another vault.
 func foreignSealer(t testing.TB) *seal.Sealer {
 	t.Helper()
@@ -443,7 +520,9 @@ func foreignSealer(t testing.TB) *seal.Sealer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := seal.New(seal.Config{VaultID: "another", KEK: kek})
+	sealer, err := seal.New(seal.Config{VaultID: "another", KEK: kek, Keys: rootkeytest.Fixed(t, "another", func(cfg *rootkey.Config) {
+		cfg.Installation = rootkeytest.Root
+	})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,10 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/scripted"
 	"github.com/certwright/certwright/handler/internal/provider/selfsigned"
+	"github.com/certwright/certwright/handler/internal/rootkey"
+	"github.com/certwright/certwright/handler/internal/rootkey/rootkeytest"
 	"github.com/certwright/certwright/handler/internal/seal"
+	signing "github.com/certwright/certwright/handler/internal/signed"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -54,7 +57,9 @@ func (c *clock) Advance(d time.Duration) {
 }
 
 // requestKey is the same for all instances of a vault, as it must be.
-var requestKey = []byte("the key of requests in all tests")
+func requestKey(context.Context) ([]byte, error) {
+	return []byte("the key of requests in all tests"), nil
+}
 
 // Sleep passes at once.
 func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
@@ -63,7 +68,7 @@ func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 }
 
 // open makes a vault on store; issuers are added to Self and Test.
-func open(t testing.TB, store store.Store, clock *clock, issuers map[string]provider.Provider, configure ...func(*vault.Config)) *vault.Vault {
+func open(t testing.TB, rows store.Store, clock *clock, issuers map[string]provider.Provider, configure ...func(*vault.Config)) *vault.Vault {
 	t.Helper()
 	sealer := testSealer(t)
 	all := map[string]provider.Provider{
@@ -74,7 +79,7 @@ func open(t testing.TB, store store.Store, clock *clock, issuers map[string]prov
 		all[provider] = issuer
 	}
 	cfg := vault.Config{
-		Store:      store,
+		Store:      trusted(t, rows),
 		RequestKey: requestKey,
 		Seal:       sealer.Seal,
 		Open:       sealer.Open,
@@ -112,6 +117,22 @@ func newHarnessWith(t testing.TB, clock *clock, issuers map[string]provider.Prov
 	return h
 }
 
+// trusted is a store as a vault has it: it signs and verifies the rows of another.
+func trusted(t testing.TB, rows store.Store) store.Store {
+	t.Helper()
+	s, err := signing.New(signing.Config{Store: rows, Partition: "test", Keys: testKeys(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// testKeys are the keys under which everything is signed and sealed.
+func testKeys(t testing.TB) func(context.Context) (*rootkey.Keys, error) {
+	t.Helper()
+	return rootkeytest.Fixed(t, "test", nil)
+}
+
 var testSealer = func() func(testing.TB) *seal.Sealer {
 	var once sync.Once
 	var sealer *seal.Sealer
@@ -132,7 +153,7 @@ var testSealer = func() func(testing.TB) *seal.Sealer {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if sealer, err = seal.New(seal.Config{VaultID: "test", KEK: kek}); err != nil {
+			if sealer, err = seal.New(seal.Config{VaultID: "test", KEK: kek, Keys: testKeys(t)}); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -51,10 +51,11 @@ type version struct {
 	NotBefore     time.Time            `json:"notBefore"`
 	Expires       time.Time            `json:"expires"`
 	Tags          map[string]string    `json:"tags,omitempty"`
-	Leaf          []byte               `json:"leaf"`       // DER
-	Thumbprint    []byte               `json:"thumbprint"` // SHA-1 of Leaf
-	Chain         string               `json:"chain"`      // blob of PEM certificates, leaf first
-	KeyID         string               `json:"keyId"`      // of the sealed private key
+	Leaf          []byte               `json:"leaf"`               // DER
+	Thumbprint    []byte               `json:"thumbprint"`         // SHA-1 of Leaf
+	Chain         string               `json:"chain"`              // blob of PEM certificates, leaf first
+	ChainSum      []byte               `json:"chainSum,omitempty"` // SHA-256 of the blob
+	KeyID         string               `json:"keyId"`              // of the sealed private key
 	Key           policy.KeyProperties `json:"key"`
 	ContentType   string               `json:"contentType"`
 	PreserveOrder bool                 `json:"preserveOrder,omitempty"`

@@ -23,7 +23,8 @@ type issuerRecord struct {
 	Provider   string                       `json:"provider"`
 	AccountID  *string                      `json:"accountId,omitempty"`
 	PasswordID string                       `json:"passwordId,omitempty"`
-	Password   []byte                       `json:"password,omitempty"` // sealed
+	Password   []byte                       `json:"password,omitempty"`      // sealed
+	Bound      bool                         `json:"passwordBound,omitempty"` // to ID and Provider; 0.1.0 sealed to the name alone
 	Org        provider.OrganizationDetails `json:"org"`
 	Enabled    bool                         `json:"enabled"`
 	Pause      *Pause                       `json:"pause,omitempty"`
@@ -77,11 +78,14 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerSta
 				r.ID = old.ID
 			}
 		}
-		return r, v.applyIssuer(ctx, n, r, set)
+		return r, v.applyIssuer(ctx, r, set)
 	})
 }
 
 // UpdateIssuer changes the parts of an issuer object that are sent.
+//
+// Another provider does not get the password that the one before had: it is dropped,
+// unless a new one is sent.
 //
 // REST page: Update Certificate Issuer.
 func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerState, error) {
@@ -92,12 +96,13 @@ func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (Issuer
 		r := *old
 		if set.Provider != nil && !strings.EqualFold(old.Provider, *set.Provider) {
 			r.ID = v.newID()
+			r.dropPassword() // whoever may name another provider need not know it
 		}
-		return &r, v.applyIssuer(ctx, n, &r, set)
+		return &r, v.applyIssuer(ctx, &r, set)
 	})
 }
 
-func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set IssuerSet) error {
+func (v *Vault) applyIssuer(ctx context.Context, r *issuerRecord, set IssuerSet) error {
 	if set.Provider != nil {
 		r.Provider = *set.Provider
 	}
@@ -117,12 +122,9 @@ func (v *Vault) applyIssuer(ctx context.Context, n Name, r *issuerRecord, set Is
 		if len(*set.Password) > maxPassword {
 			return field.Errorf("credentials.pwd", "must be at most %d bytes", maxPassword)
 		}
-		id := v.newID()
-		sealed, err := v.cfg.Seal(ctx, sealedCredential, n.key(), id, []byte(*set.Password))
-		if err != nil {
+		if err := v.sealPassword(ctx, r, []byte(*set.Password)); err != nil {
 			return err
 		}
-		r.PasswordID, r.Password = id, sealed
 	}
 	ca, ok := v.provider(r.Provider)
 	if !ok {
@@ -262,9 +264,6 @@ func (v *Vault) changeIssuer(ctx context.Context, n Name, decide func(*issuerRec
 	return r.state(), nil
 }
 
-// sealedCredential is the kind under which issuer passwords are sealed.
-const sealedCredential = "credential"
-
 // providerSelf is the provider of the issuer Self.
 const providerSelf = "self"
 
@@ -374,7 +373,7 @@ func (v *Vault) openIssuer(ctx context.Context, n Name) (IssuerState, string, er
 	}
 	state := r.state()
 	if r.PasswordID != "" {
-		password, err := v.cfg.Open(ctx, sealedCredential, n.key(), r.PasswordID, r.Password)
+		password, err := v.openPassword(ctx, n, r)
 		if err != nil {
 			return IssuerState{}, "", err
 		}

@@ -57,13 +57,18 @@ type done struct {
 	Operation *Operation `json:"operation,omitempty"`
 }
 
-// mac recognises the request of ctx; nil when there is none, or it has no id.
+// mac recognises the request of ctx; nil when there is none, it has no id, or there
+// is no key.
 func (v *Vault) mac(ctx context.Context) []byte {
 	r, _ := ctx.Value(requestKey{}).(*Request)
-	if r == nil || r.ID == "" {
+	if r == nil || r.ID == "" || v.cfg.RequestKey == nil {
 		return nil
 	}
-	h := hmac.New(sha256.New, v.cfg.RequestKey)
+	key, err := v.cfg.RequestKey(ctx)
+	if err != nil { // nothing that is signed can be read now: the change will say so
+		return nil
+	}
+	h := hmac.New(sha256.New, key)
 	for _, part := range []string{"certwright/request/1", r.Tenant, r.ObjectID, r.AppID, r.Method, r.Path, r.ID, string(r.Content)} {
 		var length [4]byte
 		binary.BigEndian.PutUint32(length[:], uint32(len(part))) //nolint:gosec // parts are bounded by the size of a request

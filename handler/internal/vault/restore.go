@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -45,12 +46,12 @@ const (
 func (v *Vault) Restore(ctx context.Context, blob []byte) (Certificate, error) {
 	ctx, cancel := context.WithTimeout(ctx, restoreTime)
 	defer cancel()
-	b, err := v.openBackup(ctx, blob)
+	b, own, err := v.openBackup(ctx, blob)
 	if err != nil {
 		return Certificate{}, err
 	}
 	defer b.clearKeys()
-	hist, err := b.history()
+	hist, err := b.history(own, v.now())
 	if err != nil {
 		return Certificate{}, malformedBackup(corruptBackup, err)
 	}
@@ -65,8 +66,9 @@ func (v *Vault) Restore(ctx context.Context, blob []byte) (Certificate, error) {
 		return Certificate{}, err
 	}
 	id := v.newID()
-	for _, ver := range hist.versions {
+	for i, ver := range hist.versions {
 		ver.Chain = chainBlob(hist.name, ver.ID+"-"+id)
+		ver.ChainSum = sumOf(chain.EncodePEM(hist.chains[i]))
 	}
 	if h, err = v.writeHistory(ctx, h, id, hist); err != nil {
 		v.abandonRestore(ctx, hist.name, id)
@@ -85,34 +87,38 @@ func malformedBackup(detail string, cause error) error {
 	return &Error{Reason: MalformedBackup, Detail: detail, Err: cause}
 }
 
-// openBackup reads a blob that Backup made.
-func (v *Vault) openBackup(ctx context.Context, blob []byte) (*backup, error) {
+// openBackup reads a blob that Backup made. own reports whether nobody else can have
+// made it.
+func (v *Vault) openBackup(ctx context.Context, blob []byte) (b *backup, own bool, err error) {
 	if len(blob) == 0 || len(blob) <= int(blob[0]) {
-		return nil, malformedBackup(corruptBackup, nil)
+		return nil, false, malformedBackup(corruptBackup, nil)
 	}
 	end := 1 + int(blob[0])
 	format, sealed := string(blob[1:end]), blob[end:]
-	if format != backupFormat {
-		return nil, malformedBackup(unknownBackupVersion, nil)
+	if format != backupFormat && format != firstFormat {
+		return nil, false, malformedBackup(unknownBackupVersion, nil)
 	}
-	plain, err := v.cfg.Open(ctx, sealedBackup, "", backupFormat, sealed)
+	plain, err := v.cfg.Open(ctx, sealedBackup, "", format, sealed)
 	switch {
 	case reasonOf(err).uncertain():
-		return nil, err
+		return nil, false, err
 	case ctx.Err() != nil:
-		return nil, unavailable(ctx.Err())
+		return nil, false, unavailable(ctx.Err())
 	case err != nil:
-		return nil, malformedBackup(corruptBackup, err)
+		return nil, false, malformedBackup(corruptBackup, err)
 	}
 	defer clear(plain)
-	b := new(backup)
+	if len(plain) > maxBackup {
+		return nil, false, malformedBackup(corruptBackup, fmt.Errorf("%d bytes of JSON: must be at most %d", len(plain), maxBackup))
+	}
+	b = new(backup)
 	if err := json.Unmarshal(plain, b); err != nil {
-		return nil, malformedBackup(corruptBackup, err)
+		return nil, false, malformedBackup(corruptBackup, err)
 	}
 	if b.Schema > store.Schema {
-		return nil, malformedBackup(unknownBackupVersion, nil)
+		return nil, false, malformedBackup(unknownBackupVersion, nil)
 	}
-	return b, nil
+	return b, format == backupFormat, nil
 }
 
 // history is a backup that was checked.
@@ -126,9 +132,15 @@ type history struct {
 	keys     map[string]crypto.Signer
 }
 
-// history checks that a backup is complete. That it was sealed does not say by
-// whom, see package seal.
-func (b *backup) history() (*history, error) {
+// maxCertificate is how large a certificate may be, in bytes of DER, as in an import.
+const maxCertificate = 32 << 10
+
+// history checks that a backup is complete, and all that is in it as if a caller had
+// sent it: the sealing of the first format does not say by whom, and a caller may
+// have had a certificate of this vault made to be backed up. own says that the
+// backup is this installation's; of another the issuers of the versions are not
+// believed, or their CA would be asked to revoke whatever serial number is in there.
+func (b *backup) history(own bool, now time.Time) (*history, error) {
 	name, err := ParseName(b.Name)
 	if err != nil {
 		return nil, err
@@ -136,7 +148,7 @@ func (b *backup) history() (*history, error) {
 	if len(b.Versions) > maxBackupVersions {
 		return nil, fmt.Errorf("%d versions", len(b.Versions))
 	}
-	hist := &history{name: name, created: b.Created, policy: b.Policy, keys: make(map[string]crypto.Signer)}
+	hist := &history{name: name, created: b.Created, keys: make(map[string]crypto.Signer)}
 	for id, der := range b.Keys {
 		if _, ok := ParseVersion(id); !ok {
 			return nil, fmt.Errorf("key id %q", id)
@@ -153,20 +165,68 @@ func (b *backup) history() (*history, error) {
 			return nil, err
 		}
 		key := hist.keys[ver.KeyID]
-		if _, ok := ParseVersion(ver.ID); !ok || seen[ver.ID] || len(certs) > chain.MaxChain || key == nil || !policy.SamePublicKey(certs[0].PublicKey, key.Public()) {
+		if _, ok := ParseVersion(ver.ID); !ok || seen[ver.ID] || key == nil || !policy.SamePublicKey(certs[0].PublicKey, key.Public()) {
 			return nil, fmt.Errorf("version %q is incomplete", ver.ID)
+		}
+		if err := ver.checkRestored(certs, key, now); err != nil {
+			return nil, fmt.Errorf("version %q: %w", ver.ID, err)
+		}
+		if !own {
+			ver.Issuer, ver.Provider, ver.IssuerID = "", "", ""
 		}
 		seen[ver.ID], seen[ver.KeyID] = true, true
 		ver.setLeaf(name, certs[0])
 		hist.versions, hist.chains = append(hist.versions, ver), append(hist.chains, certs)
 		if ver.ID == b.Latest {
 			hist.latest = ver
+			if hist.policy, err = policy.Restored(b.Policy, certs[0]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if hist.latest == nil || len(seen) != len(hist.versions)+len(hist.keys) {
 		return nil, errors.New("versions and keys do not belong together")
 	}
-	return hist, nil
+	return hist, checkTimes(now, b.Created, b.Policy.Created, b.Policy.Updated)
+}
+
+// checkRestored checks what a backup says of a version.
+func (ver *version) checkRestored(certs []*x509.Certificate, key crypto.Signer, now time.Time) error {
+	if len(certs) > chain.MaxChain {
+		return fmt.Errorf("%d certificates: must be at most %d", len(certs), chain.MaxChain)
+	}
+	for _, c := range certs {
+		if len(c.Raw) > maxCertificate {
+			return fmt.Errorf("a certificate of %d bytes: must be at most %d", len(c.Raw), maxCertificate)
+		}
+	}
+	is, err := policy.KeyPropertiesOf(key.Public())
+	if err != nil {
+		return err
+	}
+	if said := ver.Key; strings.TrimSuffix(said.Type, "-HSM") != is.Type || said.Size != is.Size || said.Curve != is.Curve {
+		return fmt.Errorf("a key of the type %s, %d bits, is said to be %s of %d", is.Type, is.Size, said.Type, said.Size)
+	}
+	if ver.ContentType, err = policy.ParseContentType("contentType", ver.ContentType); err != nil {
+		return err
+	}
+	if _, ok := ParseVersion(ver.Previous); ver.Previous != "" && !ok {
+		return fmt.Errorf("%q is not the id of a version", ver.Previous)
+	}
+	if len(ver.Issuer) > maxIssuerText || len(ver.Provider) > maxIssuerText || len(ver.IssuerID) > maxIssuerText {
+		return fmt.Errorf("an issuer with a text of more than %d bytes", maxIssuerText)
+	}
+	return errors.Join(checkTags(ver.Tags), checkTimes(now, ver.Created, ver.Updated))
+}
+
+// checkTimes refuses times that no clock of this vault can have shown.
+func checkTimes(now time.Time, times ...time.Time) error {
+	for _, at := range times {
+		if at.Year() < 2000 || at.After(now.AddDate(0, 0, 1)) {
+			return fmt.Errorf("the time %v", at)
+		}
+	}
+	return nil
 }
 
 // checkAbsent refuses to restore over what is there in any form.

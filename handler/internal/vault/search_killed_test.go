@@ -22,7 +22,7 @@ func openWith(t testing.TB, store store.Store, clock *clock, edit func(*vault.Co
 	t.Helper()
 	sealer := testSealer(t)
 	cfg := vault.Config{
-		Store:      store,
+		Store:      trusted(t, store),
 		RequestKey: requestKey,
 		Seal:       sealer.Seal,
 		Open:       sealer.Open,

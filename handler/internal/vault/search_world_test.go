@@ -118,7 +118,7 @@ func (w *world) snapshot() snapshot {
 func (w *world) open(store store.Store, worker int) *client {
 	sealer := testSealer(w.t)
 	v, err := vault.New(vault.Config{
-		Store:      store,
+		Store:      trusted(w.t, store),
 		RequestKey: requestKey,
 		Seal:       sealer.Seal,
 		Open:       sealer.Open,

@@ -75,9 +75,9 @@ type Config struct {
 	// NewKey makes a key pair; policy.GenerateKey when nil.
 	NewKey func(policy.KeyProperties) (crypto.Signer, error)
 
-	// RequestKey is the key under which the vault recognises requests that are
-	// sent again. All instances must have the same one; a random one when nil.
-	RequestKey []byte
+	// RequestKey returns the key under which the vault recognises requests that
+	// are sent again, the same for all its instances; nil: it recognises none.
+	RequestKey func(ctx context.Context) ([]byte, error)
 
 	// Now is the clock, Sleep waits on it until ctx ends; the real ones when
 	// nil.
@@ -144,12 +144,6 @@ func New(cfg Config) (*Vault, error) {
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
-	}
-	if cfg.RequestKey == nil {
-		cfg.RequestKey = make([]byte, 32)
-		if _, err := io.ReadFull(cfg.Rand, cfg.RequestKey); err != nil {
-			return nil, err
-		}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -239,8 +239,8 @@ func (m *Store) DeleteBlob(ctx context.Context, name string) error {
 	return nil
 }
 
-// CloneRow copies a row with its document.
+// CloneRow copies a row with its document and summary.
 func CloneRow(row store.Row) store.Row {
-	row.Doc = bytes.Clone(row.Doc)
+	row.Doc, row.Summary = bytes.Clone(row.Doc), bytes.Clone(row.Summary)
 	return row
 }
