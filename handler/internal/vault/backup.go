@@ -150,7 +150,7 @@ func (v *Vault) newBackup(ctx context.Context, n Name, h *head, versions, keys [
 					return backupTooLarge(n)
 				}
 			}
-			bv.Version.Leaf, bv.Version.Thumbprint, bv.Version.Chain = nil, nil, ""
+			bv.Version.Leaf, bv.Version.Thumbprint, bv.Version.Chain, bv.Version.ChainSum = nil, nil, "", nil
 			return nil
 		})
 	}

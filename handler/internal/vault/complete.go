@@ -79,8 +79,8 @@ func (v *Vault) complete(ctx context.Context, n Name, h *head, chain []*x509.Cer
 // its own blob away again, once its transaction can no longer be applied.
 func (v *Vault) addVersion(ctx context.Context, n Name, h *head, certs []*x509.Certificate, decide func(*head, *store.Tx) (*version, error)) (*head, error) {
 	id := v.newID()
-	blob := chainBlob(n, id)
-	if err := v.cfg.Store.PutBlob(ctx, blob, chain.EncodePEM(certs)); err != nil {
+	blob, text := chainBlob(n, id), chain.EncodePEM(certs)
+	if err := v.cfg.Store.PutBlob(ctx, blob, text); err != nil {
 		return nil, unavailable(err)
 	}
 	next, err := v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
@@ -94,7 +94,8 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, certs []*x509.C
 			ver.Previous = h.Latest.ID
 		}
 		ver.setLeaf(n, certs[0])
-		tx.Add(store.NewRow(versionKey(n, id), "", ver))
+		ver.ChainSum = sumOf(text)
+		tx.Add(ver.row(n))
 		h.Latest, h.Renewal = ver, renewal{Version: id, Ask: v.firstAsk(ver)}
 		v.tell(tx, h.event(EventNewVersion))
 		return nil

@@ -14,7 +14,8 @@ import (
 // zero value.
 type head struct {
 	Schema      int           `json:"schema"`
-	Name        string        `json:"name"` // as first written
+	Write       int           `json:"write,omitempty"` // see store.Schema
+	Name        string        `json:"name"`            // as first written
 	Created     time.Time     `json:"created"`
 	Purging     bool          `json:"purging,omitempty"` // for good: rows are going away
 	Restore     *restore      `json:"restore,omitempty"` // rows are coming, and nobody may see them
@@ -26,6 +27,7 @@ type head struct {
 	Renewal     renewal       `json:"renewal,omitzero"`    // of Latest
 	Told        told          `json:"told,omitzero"`       // of what is to be told about Latest
 	Writes      []string      `json:"writes"`              // ids of the last writes, newest last
+	dueList
 
 	etag store.ETag // as read or written; empty: not stored, or not known
 	gone bool       // the row is to be deleted
@@ -48,10 +50,11 @@ type version struct {
 	NotBefore     time.Time            `json:"notBefore"`
 	Expires       time.Time            `json:"expires"`
 	Tags          map[string]string    `json:"tags,omitempty"`
-	Leaf          []byte               `json:"leaf"`       // DER
-	Thumbprint    []byte               `json:"thumbprint"` // SHA-1 of Leaf
-	Chain         string               `json:"chain"`      // blob of PEM certificates, leaf first
-	KeyID         string               `json:"keyId"`      // of the sealed private key
+	Leaf          []byte               `json:"leaf"`               // DER
+	Thumbprint    []byte               `json:"thumbprint"`         // SHA-1 of Leaf
+	Chain         string               `json:"chain"`              // blob of PEM certificates, leaf first
+	ChainSum      []byte               `json:"chainSum,omitempty"` // SHA-256 of the blob
+	KeyID         string               `json:"keyId"`              // of the sealed private key
 	Key           policy.KeyProperties `json:"key"`
 	ContentType   string               `json:"contentType"`
 	PreserveOrder bool                 `json:"preserveOrder,omitempty"`

@@ -62,8 +62,9 @@ func (v *Vault) Restore(ctx context.Context, blob []byte) (Certificate, error) {
 		return Certificate{}, err
 	}
 	id := v.newID()
-	for _, ver := range hist.versions {
+	for i, ver := range hist.versions {
 		ver.Chain = chainBlob(hist.name, ver.ID+"-"+id)
+		ver.ChainSum = sumOf(chain.EncodePEM(hist.chains[i]))
 	}
 	if h, err = v.writeHistory(ctx, h, id, hist); err != nil {
 		v.abandonRestore(ctx, hist.name, id)
@@ -247,7 +248,7 @@ func (v *Vault) historyRows(ctx context.Context, hist *history) ([]store.Row, er
 		return nil, err
 	}
 	for _, ver := range hist.versions {
-		rows = append(rows, store.NewRow(versionKey(hist.name, ver.ID), "", ver))
+		rows = append(rows, ver.row(hist.name))
 	}
 	return rows, nil
 }

@@ -15,8 +15,8 @@ import (
 func TestNewerSchemaIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	for what, edit := range map[string][2]string{
-		"the number first": {`{"schema":1,`, `{"schema":2,`},
-		"the number last":  {`{"schema":1,`, `{"name":7,"schema":11,`},
+		"the number first": {`{"schema":2,`, `{"schema":3,`},
+		"the number last":  {`{"schema":2,`, `{"name":7,"schema":11,`},
 	} {
 		h := newHarness(t, nil)
 		h.store.OnCommit(nil) // the invariants are this program's

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
-	"github.com/certwright/certwright/handler/internal/store"
 )
 
 // Undelivered is an event that a destination does not have yet, or will not get.
@@ -32,11 +31,7 @@ func (v *Vault) Undelivered(ctx context.Context, p Page) ([]Undelivered, string,
 		return nil, "", err
 	}
 	var list []Undelivered
-	for _, r := range rows {
-		d := new(delivery)
-		if err := store.Decode(r, d); err != nil {
-			return nil, "", err
-		}
+	for _, d := range readable[delivery](ctx, v, rows) {
 		list = append(list, d.undelivered())
 	}
 	return list, next, nil
