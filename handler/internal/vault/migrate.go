@@ -278,7 +278,7 @@ func (v *Vault) migrateHead(ctx context.Context, r store.Row) (found bool, err e
 	h.etag = r.ETag
 	n := Name{h.Name}
 	var sum []byte
-	if h.Latest != nil && h.Latest.ChainSum == nil {
+	if h.Latest != nil && h.Latest.ChainSum == nil && !h.Purging && h.Restore == nil { // else rows go or come
 		if sum, err = v.chainSum(ctx, h.Latest); err != nil {
 			return false, err
 		}
@@ -294,7 +294,7 @@ func (v *Vault) migrateHead(ctx context.Context, r store.Row) (found bool, err e
 			now.gone = true
 			return nil
 		}
-		if l := now.Latest; sum != nil && l != nil && l.ID == h.Latest.ID && !now.Purging {
+		if l := now.Latest; sum != nil && l != nil && l.ID == h.Latest.ID && !now.Purging && now.Restore == nil {
 			l.Schema, l.ChainSum = store.Schema, sum
 			tx.Put(l.row(n)) // the head is its lock
 		}
