@@ -16,7 +16,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{[]string{"ca"}, 0, "handler ca COMMAND"},
 		{[]string{"ops", "help"}, 0, "handler ops COMMAND"},
-		{[]string{"serve"}, 1, `unknown command "serve": there are ca, ops`},
+		{[]string{"serve"}, 1, `unknown command "serve": there are ca, migrate, ops`},
 		{[]string{"ca", "show"}, 1, "CERTWRIGHT_KEK_ID"},
 		{[]string{"ca", "revoke"}, 2, `unknown command "revoke"`},
 		{[]string{"ca", "show", "corp"}, 2, `unexpected argument "corp"`},

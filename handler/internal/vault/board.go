@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -118,9 +119,9 @@ func (v *Vault) Board(ctx context.Context, p Page, f BoardFilter) ([]BoardEntry,
 			}
 			for _, row := range rows {
 				e, err := v.boardEntry(row)
-				if err != nil {
-					v.reportUnreadable(ctx, &unreadableError{row, err})
-					e = unreadableEntry(row, err)
+				if bad, ok := errors.AsType[*unreadableError](err); ok {
+					v.reportUnreadable(ctx, bad)
+					e = unreadableEntry(bad)
 				}
 				if f.selects(e, now) {
 					if len(list) == p.Max {
@@ -180,9 +181,11 @@ func (v *Vault) boardEntry(r store.Row) (BoardEntry, error) {
 }
 
 // unreadableEntry is the entry of a row that cannot be read. Its name is the row's
-// key.
-func unreadableEntry(r store.Row, err error) BoardEntry {
-	return BoardEntry{Work: WorkUnreadable, Name: r.Key, Status: StatusFailed, Answer: field.Cut(err.Error(), maxAnswer)}
+// key, and nobody knows when it began.
+func unreadableEntry(e *unreadableError) BoardEntry {
+	return BoardEntry{
+		Work: WorkUnreadable, Name: e.row.Key, Status: StatusFailed, Answer: field.Cut(e.Error(), maxAnswer), Created: time.Unix(0, 0).UTC(),
+	}
 }
 
 func (v *Vault) operationEntry(h *head) BoardEntry {

@@ -68,6 +68,19 @@ func (v *Vault) Migration(ctx context.Context) (Migration, error) {
 	return m.state(v.now()), nil
 }
 
+// Migrating reports whether the migration goes on.
+func (v *Vault) Migrating(ctx context.Context) (bool, error) {
+	if v.upkeep.isMigrated() {
+		return false, nil
+	}
+	m, _, err := v.migration(ctx)
+	if err != nil || m.Ended.IsZero() {
+		return true, err
+	}
+	v.upkeep.setMigrated()
+	return false, nil
+}
+
 func (m *migration) state(now time.Time) Migration {
 	s := Migration{Schema: m.To, Began: m.Began, Pass: m.Pass, Found: m.Found, Total: m.Total, Ended: m.Ended}
 	switch {

@@ -40,6 +40,9 @@ func (v *Vault) row(ctx context.Context, key string) (store.Row, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Row{}, store.ErrNotFound
 	}
+	if errors.Is(err, store.ErrNotAuthentic) {
+		return store.Row{}, &unreadableError{store.Row{Key: key}, err}
+	}
 	if err != nil {
 		return store.Row{}, unavailable(err)
 	}

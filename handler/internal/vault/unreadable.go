@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -68,11 +69,14 @@ func readable[T any](ctx context.Context, v *Vault, rows []store.Row) (docs []*T
 	return docs
 }
 
-// unlessUnreadable logs an error that says that a row cannot be read, and returns any
-// other.
+// unlessUnreadable returns an error unless it says that a row cannot be read, which it
+// logs, or that only a newer program may rewrite it.
 func (v *Vault) unlessUnreadable(ctx context.Context, err error) error {
 	if bad, ok := errors.AsType[*unreadableError](err); ok {
 		v.reportUnreadable(ctx, bad)
+		return nil
+	}
+	if errors.Is(err, store.ErrNewer) {
 		return nil
 	}
 	return err
@@ -129,6 +133,39 @@ func (v *Vault) UnreadableRows(ctx context.Context, p Page) (list []Unreadable, 
 // IsRowKey reports whether key can be where a page of rows begins.
 func IsRowKey(key string) bool {
 	return store.CheckKey(key) == nil && len(key) >= 2 && slices.Contains(stored, key[:2])
+}
+
+// AdoptRow writes a row that is not authentic again as it is, so that it counts from
+// then on. Whoever calls it vouches for what the row says.
+func (v *Vault) AdoptRow(ctx context.Context, key string) error {
+	if !IsRowKey(key) || strings.HasPrefix(key, "d:") {
+		return field.Errorf("key", "%q: must be the key of a row", field.Cut(key, 128))
+	}
+	rows, err := v.cfg.Store.Scan(ctx, store.Range{From: key, To: key + "!", Limit: 1})
+	if err != nil {
+		return unavailable(err)
+	}
+	refused := func(text string) error { return &Error{Reason: ActionRefused, Name: key, Detail: text} }
+	if len(rows) == 0 {
+		return refused("There is no such row.")
+	}
+	r := rows[0]
+	if r.Err == nil {
+		return refused("The row is authentic: there is nothing to adopt.")
+	}
+	clean := store.Row{Key: r.Key, ETag: r.ETag, Label: r.Label, Doc: r.Doc}
+	if err := check(clean); err != nil {
+		return refused("Its document cannot be read: " + field.Cut(err.Error(), maxAnswer))
+	}
+	err = v.replace(ctx, []store.Row{clean})
+	if _, changed := errors.AsType[*store.ConflictError](err); changed {
+		return &Error{Reason: ConcurrentChange, Name: key, Err: err}
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	v.cfg.Log.WarnContext(ctx, "row adopted", "row", key, "was", r.Err)
+	return nil
 }
 
 // check reports why a row cannot be read.

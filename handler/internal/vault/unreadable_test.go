@@ -2,6 +2,8 @@ package vault_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -139,4 +141,72 @@ func TestBackupBesideUnreadableRows(t *testing.T) {
 	h.mustStore(store.Action{Verb: store.Add, Row: store.Row{Key: "c:wea", Label: "certificate", Doc: []byte(`[]`)}})
 	h.mustStore(store.Action{Verb: store.Add, Row: store.Row{Key: "v:wea:" + strings.Repeat("0", 32), Doc: []byte(`[]`)}})
 	h.mustBackup("web")
+}
+
+// doubtful is a store of which some rows are not authentic.
+type doubtful struct {
+	store.Store
+	doubts map[string]bool // by key
+}
+
+func (s *doubtful) Get(ctx context.Context, key string) (store.Row, error) {
+	if s.doubts[key] {
+		return store.Row{}, store.ErrNotAuthentic
+	}
+	return s.Store.Get(ctx, key)
+}
+
+func (s *doubtful) Scan(ctx context.Context, r store.Range) ([]store.Row, error) {
+	rows, err := s.Store.Scan(ctx, r)
+	for i := range rows {
+		if s.doubts[rows[i].Key] {
+			rows[i].Err = store.ErrNotAuthentic
+		}
+	}
+	return rows, err
+}
+
+func (s *doubtful) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
+	etag, err := s.Store.Commit(ctx, tx)
+	for _, a := range tx.Actions {
+		if err == nil && a.Verb.Writes() {
+			delete(s.doubts, a.Row.Key)
+		}
+	}
+	return etag, err
+}
+
+// TestAdoptRow: a row that is not authentic counts for nothing until it is adopted;
+// nothing else can be.
+func TestAdoptRow(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	h.mustSelf("web")
+	h.mustStore(store.Action{Verb: store.Put, Row: store.Row{Key: "c:bad", Doc: []byte(`[]`)}})
+	s := &doubtful{h.store, map[string]bool{"c:web": true, "c:bad": true}}
+	v := open(t, s, h.clock, nil)
+	ctx := t.Context()
+	if _, err := v.Certificate(ctx, name(t, "web")); !errors.Is(err, store.ErrNotAuthentic) {
+		t.Errorf("a certificate whose row is not authentic: %v", err)
+	}
+	if list, _, err := v.Certificates(ctx, vault.Page{Max: 25}, true); err != nil || len(list) != 0 {
+		t.Errorf("listed are %v (%v)", list, err)
+	}
+	for key, want := range map[string]vault.Reason{
+		"c:bad": vault.ActionRefused, "c:gone": vault.ActionRefused, "i:web": vault.ActionRefused,
+		"": vault.BadParameter, "q:web": vault.BadParameter, "d:0:0:web:advance": vault.BadParameter,
+	} {
+		if err := v.AdoptRow(ctx, key); reason(t, err) != want {
+			t.Errorf("adopting %q: %v", key, err)
+		}
+	}
+	if err := v.AdoptRow(ctx, "c:web"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Certificate(ctx, name(t, "web")); err != nil {
+		t.Errorf("an adopted certificate: %v", err)
+	}
+	if err := v.AdoptRow(ctx, "c:web"); reason(t, err) != vault.ActionRefused {
+		t.Errorf("adopting what is authentic: %v", err)
+	}
 }
