@@ -49,7 +49,10 @@ func (e usageError) Error() string { return string(e) }
 // commands are what the program does when its first argument says so. The
 // Functions host starts it without any: it serves.
 var commands = map[string]func(ctx context.Context, args []string, t terminal) error{
-	"ca":     runCA,
+	"ca": runCA,
+	"migrate": func(ctx context.Context, args []string, t terminal) error {
+		return runOps(ctx, append([]string{"migrate"}, args...), t)
+	},
 	"ops":    runOps,
 	"check":  runCheck,
 	"rewrap": runRewrap,

@@ -34,7 +34,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"ops", "list", "more"}, 2, `ops list takes no argument "more"`},
 		{[]string{"ops", "show"}, 2, "ops show takes CERTIFICATE"},
 		{[]string{"ops", "list", "-nonsense"}, 2, "not defined: -nonsense; `handler ops list -h`"},
-		{[]string{"serve"}, 2, `unknown command "serve": there are ca, check, help, ops, rewrap, version`},
+		{[]string{"serve"}, 2, `unknown command "serve": there are ca, check, help, migrate, ops, rewrap, version`},
 		{[]string{"check"}, 1, "CERTWRIGHT_VAULT_URLS is required"},
 		{[]string{"check", "all"}, 2, `check takes no argument "all"`},
 		{[]string{"ca", "show"}, 1, "CERTWRIGHT_KEK_ID"},

@@ -4,6 +4,7 @@
 // a tool for operators instead:
 //
 //	handler ca make|import|show   the private CAs of the settings
+//	handler migrate               how far what an earlier release stored is in this one's form
 //	handler ops COMMAND           what is stuck at CAs, and what to do about it
 //	handler check                 what is wrong with the settings
 //	handler version, handler help

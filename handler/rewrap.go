@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/certwright/certwright/handler/internal/settings"
@@ -21,18 +22,18 @@ stay enabled until that is 0.
 // runRewrap changes the root of all keys as its flags say.
 func runRewrap(ctx context.Context, args []string, t terminal) error {
 	flags := flag.NewFlagSet("rewrap", flag.ContinueOnError)
-	flags.SetOutput(t.out)
-	flags.Usage = func() {
-		fmt.Fprint(t.out, rewrapUsage)
-		flags.PrintDefaults()
-	}
+	flags.SetOutput(io.Discard) // what is wrong is said once, as the command's error
+	flags.Usage = func() {}
 	rotate := flags.Bool("rotate", false, "begin a new root first; what was written under the one before still counts")
 	forget := flags.String("forget", "", "remove the earlier root with this `id`: what is signed or sealed under it, backups too, counts no more")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(t.out, rewrapUsage)
+		flags.SetOutput(t.out)
+		flags.PrintDefaults()
 		return nil
 	case err != nil:
-		return usageError("rewrap: " + err.Error())
+		return usageError("rewrap: " + err.Error() + "; `handler rewrap -h` lists the flags")
 	case flags.NArg() > 0:
 		return usageError(fmt.Sprintf("rewrap: unexpected argument %q", flags.Arg(0)))
 	case *rotate && *forget != "":

@@ -7,12 +7,15 @@ import (
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
-// Tick does the work that is due: operations, renewals, events, CRLs. It is to be
+// Tick does the work that is due: operations, renewals, events, CRLs, upkeep. It is to be
 // called every minute or oftener, and any number of instances may run it at once;
 // ctx bounds it. The error says that due work could not be read: a single item
 // that fails is in the log, and a later tick tries it again.
 func (a *App) Tick(ctx context.Context) (vault.Tick, error) {
 	report, err := a.vault.Advance(ctx)
+	if err := a.vault.Maintain(ctx); err != nil {
+		a.log.Error("upkeep of what is stored is not done", "error", err)
+	}
 	a.refreshCRLs(ctx)
 	return report, err
 }

@@ -48,6 +48,7 @@ func TestWritingKeepsAll(t *testing.T) {
 		t.Errorf("documents that were written by kind of row: %v", written) // three versions are of certificates that are going, or coming
 	}
 	compare(t, before, w.store.Contents(),
+		" schema", " dues", "c: latest.schema", // what the second release adds
 		"c: writes", "c: policy.updated", "c: latest.updated", "v: updated", "i: updated",
 		"i:corp pause") // an update ends a pause that failures began
 
@@ -72,6 +73,7 @@ func TestWritingKeepsAll(t *testing.T) {
 		t.Errorf("documents that were written by kind of row: %v", written)
 	}
 	compare(t, before, w.store.Contents(),
+		" schema", " dues",
 		"d:", // they are due now
 		"e: began", "e: due", "e: attempts", "e: dead", "r: began", "r: due", "r: failures", "r: givenUp",
 		"w: requested", "w: due", "w: status", "w: attempts", "w: failures", "w: answer") // a revocation that was given up begins anew

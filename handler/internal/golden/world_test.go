@@ -3,6 +3,7 @@ package golden_test
 // A vault with every provider that runs without a network, and what it talks to.
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -215,6 +216,11 @@ type memoryStore struct {
 	noDelete bool // blobs cannot be deleted
 	noPut    bool // the next blob cannot be written, and nothing can after it
 	down     bool // nothing can be written
+
+	// life is at which call from now on the process that uses the store is killed, 0
+	// when it is not. lastApplies says whether that call comes to pass all the same.
+	life        int
+	lastApplies bool
 }
 
 var errDown = errors.New("the storage account is away")
@@ -225,13 +231,50 @@ func (s *memoryStore) set(change func()) {
 	change()
 }
 
-func (s *memoryStore) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
+// live counts a call of a process that may be killed.
+func (s *memoryStore) live(call func()) error {
+	applies := true
+	var err error
+	s.set(func() {
+		switch s.life {
+		case 0:
+		case 1:
+			s.life, applies, err = -1, s.lastApplies, errDown
+		case -1:
+			applies, err = false, errDown
+		default:
+			s.life--
+		}
+	})
+	if applies {
+		call()
+	}
+	return err
+}
+
+func (s *memoryStore) Get(ctx context.Context, key string) (r store.Row, err error) {
+	killed := s.live(func() { r, err = s.Store.Get(ctx, key) })
+	return r, cmp.Or(killed, err)
+}
+
+func (s *memoryStore) Scan(ctx context.Context, r store.Range) (rows []store.Row, err error) {
+	killed := s.live(func() { rows, err = s.Store.Scan(ctx, r) })
+	return rows, cmp.Or(killed, err)
+}
+
+func (s *memoryStore) GetBlob(ctx context.Context, name string) (data []byte, err error) {
+	killed := s.live(func() { data, err = s.Store.GetBlob(ctx, name) })
+	return data, cmp.Or(killed, err)
+}
+
+func (s *memoryStore) Commit(ctx context.Context, tx store.Tx) (etag store.ETag, err error) {
 	var down bool
 	s.set(func() { down = s.down })
 	if down {
 		return "", errDown
 	}
-	return s.Store.Commit(ctx, tx)
+	killed := s.live(func() { etag, err = s.Store.Commit(ctx, tx) })
+	return etag, cmp.Or(killed, err)
 }
 
 func (s *memoryStore) PutBlob(ctx context.Context, name string, data []byte) error {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/certwright/certwright/handler/internal/store"
 )
@@ -66,6 +67,26 @@ func (r Ring) Save(ctx context.Context, id string, key []byte) ([]byte, error) {
 		return r.Load(ctx, id) // another's, or our own first try
 	}
 	return key, err
+}
+
+// Reseal makes the row of a key anew: sealed as keys are today, and of today's
+// schema. Nothing is written.
+func (r Ring) Reseal(ctx context.Context, row store.Row) (store.Row, error) {
+	id := strings.TrimPrefix(row.Key, accountKey(""))
+	if err := checkAccountID(id); err != nil {
+		return store.Row{}, err
+	}
+	var stored record
+	if err := store.Decode(row, &stored); err != nil {
+		return store.Row{}, err
+	}
+	key, err := r.Open(ctx, sealedAccount, "", id, stored.Sealed)
+	if err != nil {
+		return store.Row{}, err
+	}
+	defer clear(key)
+	sealed, err := r.Seal(ctx, sealedAccount, "", id, key)
+	return store.NewRow(row.Key, row.Label, record{store.Schema, sealed}), err
 }
 
 var accountID = regexp.MustCompile(`^[0-9A-Fa-f]{32}$`)

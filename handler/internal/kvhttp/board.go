@@ -17,11 +17,20 @@ func listOperations(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	migrating, err := c.vault.Migrating(ctx)
+	if err != nil {
+		return reply{}, err
+	}
 	entries, after, err := c.vault.Board(ctx, p, filter)
 	if err != nil {
 		return reply{}, err
 	}
-	return showPage(c, "operations", p, entries, after, c.boardEntry), nil
+	all := pageOf(c, "operations", p, entries, after, c.boardEntry)
+	page := board{Value: all.Value, NextLink: all.NextLink}
+	if migrating {
+		page.Incomplete = "What an earlier release stored is still being migrated, and may be missing here."
+	}
+	return ok(page), nil
 }
 
 // boardAction is what a caller does about one entry of the board, which the name and

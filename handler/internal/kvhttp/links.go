@@ -36,6 +36,8 @@ func (l links) work(e vault.BoardEntry) string {
 		return l.revocation(e.Name, e.Version)
 	case vault.WorkRelease:
 		return string(l) + "/operations/" + e.Name + "?work=release&request_id=" + e.RequestID
+	case vault.WorkUnreadable:
+		return string(l) + "/operations/storage/unreadable"
 	default:
 		return string(l) + "/operations/" + e.Name
 	}

@@ -69,6 +69,11 @@ var pageFilters = []string{"includePending", "issuer", "status", "stuckFor"}
 // showPage shows a page of the collection at path; after is the key after which
 // the next one starts, empty on the last.
 func showPage[T, W any](c *call, path string, p vault.Page, all []T, after string, show func(T) W) reply {
+	return ok(pageOf(c, path, p, all, after, show))
+}
+
+// pageOf is the page that showPage shows.
+func pageOf[T, W any](c *call, path string, p vault.Page, all []T, after string, show func(T) W) list[W] {
 	out := list[W]{Value: make([]W, 0, len(all))}
 	for _, one := range all {
 		out.Value = append(out.Value, show(one))
@@ -84,5 +89,5 @@ func showPage[T, W any](c *call, path string, p vault.Page, all []T, after strin
 		}
 		out.NextLink = &next
 	}
-	return ok(out)
+	return out
 }

@@ -37,6 +37,13 @@ type boardEntry struct {
 	ClaimedUntil *int64 `json:"claimed_until,omitempty"` // while a worker has it
 }
 
+// board is a page of the operations board.
+type board struct {
+	Value      []boardEntry `json:"value"`
+	NextLink   *string      `json:"nextLink"`             // null on the last page
+	Incomplete string       `json:"incomplete,omitempty"` // why entries may be missing, on this page or another
+}
+
 func (v view) boardEntry(e vault.BoardEntry) boardEntry {
 	out := boardEntry{
 		ID:                    v.links.work(e),

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -175,32 +176,35 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// list reads all pages of a collection.
-func (c *client) list(ctx context.Context, path string, query url.Values) ([]json.RawMessage, error) {
-	all := []json.RawMessage{}
+// list reads all pages of a collection. incomplete is why the vault says that
+// entries may be missing, if it does.
+func (c *client) list(ctx context.Context, path string, query url.Values) (all []json.RawMessage, incomplete string, err error) {
+	all = []json.RawMessage{}
 	for range maxPages {
 		body, err := c.call(ctx, http.MethodGet, path, query, nil)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		var page struct {
-			Value    []json.RawMessage
-			NextLink string
+			Value      []json.RawMessage
+			NextLink   string
+			Incomplete string
 		}
 		if err := json.Unmarshal(body, &page); err != nil {
-			return nil, fmt.Errorf("reading the vault's answer: %w", err)
+			return nil, "", fmt.Errorf("reading the vault's answer: %w", err)
 		}
 		all = append(all, page.Value...)
+		incomplete = cmp.Or(incomplete, page.Incomplete)
 		if page.NextLink == "" {
-			return all, nil
+			return all, incomplete, nil
 		}
 		next, err := url.Parse(page.NextLink)
 		if err != nil || !sameHost(next, c.base) {
-			return nil, fmt.Errorf("the next page is at %q, and not in the vault", page.NextLink)
+			return nil, "", fmt.Errorf("the next page is at %q, and not in the vault", page.NextLink)
 		}
 		query = next.Query()
 	}
-	return nil, fmt.Errorf("%s has more than %d pages", path, maxPages)
+	return nil, "", fmt.Errorf("%s has more than %d pages", path, maxPages)
 }
 
 // sameHost compares hosts with their ports.

@@ -23,6 +23,8 @@ var commands = []command{
 	{"resume", "ISSUER", "go on with it", resume},
 	{"events", "", "events that a destination does not have yet, or would not take", events},
 	{"retry-event", "EVENT DESTINATION", "deliver an event now, and try for another day", retryEvent},
+	{"broken", "", "rows that cannot be read, and why", broken},
+	{"migrate", "", "how far what an earlier release stored is in this one's form", migrate},
 	{"revoke", "CERTIFICATE VERSION", "have the CA revoke a version", revoke},
 	{"revocation", "CERTIFICATE VERSION", "what has become of a revocation", revocation},
 }
@@ -45,11 +47,12 @@ func list(set *flag.FlagSet) func(context.Context, *run, []string) error {
 		if *stuckFor > 0 {
 			query.Set("stuckFor", fmt.Sprintf("PT%dS", int64(*stuckFor/time.Second)))
 		}
-		all, err := r.client.list(ctx, "operations", query)
+		filtered := len(query) > 0
+		all, incomplete, err := r.client.list(ctx, "operations", query)
 		if err != nil {
 			return err
 		}
-		return show(r, all, r.board)
+		return show(r, all, func(all []entry) { r.board(all, filtered, incomplete) })
 	}
 }
 
@@ -77,7 +80,7 @@ func onEntry(method, action string) func(*flag.FlagSet) func(context.Context, *r
 
 func issuers(*flag.FlagSet) func(context.Context, *run, []string) error {
 	return func(ctx context.Context, r *run, _ []string) error {
-		all, err := r.client.list(ctx, "operations/issuers", nil)
+		all, _, err := r.client.list(ctx, "operations/issuers", nil)
 		if err != nil {
 			return err
 		}
@@ -116,11 +119,47 @@ func onIssuer(ctx context.Context, r *run, issuer, action string, in any) error 
 
 func events(*flag.FlagSet) func(context.Context, *run, []string) error {
 	return func(ctx context.Context, r *run, _ []string) error {
-		all, err := r.client.list(ctx, "events", nil)
+		all, _, err := r.client.list(ctx, "events", nil)
 		if err != nil {
 			return err
 		}
 		return show(r, all, r.events)
+	}
+}
+
+func broken(*flag.FlagSet) func(context.Context, *run, []string) error {
+	return func(ctx context.Context, r *run, _ []string) error {
+		all, _, err := r.client.list(ctx, "operations/storage/unreadable", nil)
+		if err != nil {
+			return err
+		}
+		return show(r, all, r.broken)
+	}
+}
+
+func migrate(set *flag.FlagSet) func(context.Context, *run, []string) error {
+	finish := set.Bool("finish", false, "end the migration now, without the passes that wait for instances of an earlier release")
+	adopt := set.String("adopt", "", "have the row of this `key` count although it is not authentic; you vouch for what it says")
+	return func(ctx context.Context, r *run, _ []string) error {
+		if *finish && *adopt != "" {
+			return UsageError("-finish and -adopt exclude each other")
+		}
+		method, path := http.MethodGet, "operations/storage/migration"
+		switch {
+		case *finish:
+			method, path = http.MethodPost, path+"/finish"
+		case *adopt != "":
+			body, err := r.client.call(ctx, http.MethodPost, "operations/storage/adopt", nil, map[string]any{"key": *adopt})
+			if err != nil {
+				return err
+			}
+			return showOne(r, body, r.adopted)
+		}
+		body, err := r.client.call(ctx, method, path, nil, nil)
+		if err != nil {
+			return err
+		}
+		return showOne(r, body, r.migration)
 	}
 }
 

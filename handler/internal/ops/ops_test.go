@@ -45,6 +45,7 @@ type service struct {
 	url    string
 	client *http.Client
 	vault  *vault.Vault
+	store  *memory.Store
 	now    time.Time
 	roles  []string
 	siem   *endpoint
@@ -75,7 +76,7 @@ var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
 
 func newService(t *testing.T) *service {
 	t.Helper()
-	s := &service{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), roles: []string{"Key Vault Administrator"}, siem: new(endpoint)}
+	s := &service{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), roles: []string{"Key Vault Administrator"}, siem: new(endpoint), store: new(memory.Store)}
 	now := func() time.Time { return s.now }
 	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		pub := signingKey().PublicKey
@@ -92,7 +93,7 @@ func newService(t *testing.T) *service {
 	}
 	plainly := func(_ context.Context, _, _, _ string, data []byte) ([]byte, error) { return bytes.Clone(data), nil }
 	s.vault, err = vault.New(vault.Config{
-		Store: new(memory.Store), Seal: plainly, Open: plainly, Now: now,
+		Store: s.store, Seal: plainly, Open: plainly, Now: now,
 		Providers: map[string]provider.Provider{
 			"self": selfsigned.New(selfsigned.Config{Now: now}),
 			"test": scripted.New(scripted.Config{Now: now}),
@@ -116,6 +117,14 @@ func newService(t *testing.T) *service {
 	t.Cleanup(server.Close)
 	s.client = server.Client()
 	return s
+}
+
+// maintain does the upkeep of a tick.
+func (s *service) maintain() {
+	s.t.Helper()
+	if err := s.vault.Maintain(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // GetToken is of azcore.TokenCredential.
@@ -219,6 +228,7 @@ func want(t *testing.T, out string, want ...string) {
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
+	s.maintain()
 	want(t, s.run("list"), "Nothing is in progress, and nothing has failed.")
 	s.script("stuck", "hold")
 	s.script("refuser", "reject=No\x1b[31m.\nGo away, and do not come back before you own every name that you have asked for, please.")
@@ -236,7 +246,7 @@ func TestCommands(t *testing.T) {
 		"refused operation refuser failed 3h 0 - No [31m. Go away, and do not come back before you own every name that you have …",
 		web)
 	want(t, s.run("list -issuer STUCK -status=inProgress --stuck-for 1h"), head, web)
-	want(t, s.run("list -stuck-for 4h"), "Nothing is in progress, and nothing has failed.")
+	want(t, s.run("list -stuck-for 4h"), "Nothing that was asked for is in progress or has failed.")
 
 	want(t, s.run("show web"), "certificate: web", "work: operation", "request id: ID", "issuer: stuck", "provider: test", "order at the CA: ORDER",
 		"status: inProgress", "last answer: The script holds the request.", "attempts: 1", "failures in a row: 0",

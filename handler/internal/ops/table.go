@@ -92,8 +92,21 @@ func brief(answer string) string {
 	return string(said)
 }
 
-func (r *run) board(all []entry) {
-	if len(all) == 0 {
+// board prints the board. It says that nothing has failed only when it knows: not
+// when a filter left everything out, nor while entries may be missing.
+func (r *run) board(all []entry, filtered bool, incomplete string) {
+	if incomplete != "" {
+		fmt.Fprintln(r.Stdout, printable(incomplete)+" `handler migrate` says how far that is.")
+	}
+	switch {
+	case len(all) > 0:
+	case filtered:
+		fmt.Fprintln(r.Stdout, "Nothing that was asked for is in progress or has failed.")
+		return
+	case incomplete != "":
+		fmt.Fprintln(r.Stdout, "Nothing is known to be in progress or to have failed.")
+		return
+	default:
 		fmt.Fprintln(r.Stdout, "Nothing is in progress, and nothing has failed.")
 		return
 	}
@@ -176,6 +189,55 @@ func (r *run) events(all []eventState) {
 	w.Flush()
 }
 
+// unreadableRow is a row that counts for nothing.
+type unreadableRow struct{ Key, Problem string }
+
+func (r *run) broken(all []unreadableRow) {
+	if len(all) == 0 {
+		fmt.Fprintln(r.Stdout, "Every row can be read.")
+		return
+	}
+	w := r.table("ROW", "PROBLEM")
+	for _, u := range all {
+		row(w, u.Key, brief(u.Problem))
+	}
+	w.Flush()
+}
+
+// migrationState is how far a migration is. Times are Unix seconds.
+type migrationState struct {
+	Schema, Pass, Found, Total int
+	Kind                       string
+	Began, Next, Ended         int64
+}
+
+func (r *run) migration(m migrationState) {
+	state := "goes on"
+	switch {
+	case m.Ended != 0:
+		state = "has ended: everything that can be read is in this release's form"
+	case m.Began == 0:
+		state = "has not begun: the next tick begins it"
+	case m.Next != 0:
+		state = "waits for the next pass"
+	}
+	r.fields([][2]string{
+		{"migration to schema", fmt.Sprint(m.Schema)},
+		{"state", state},
+		{"pass", fmt.Sprint(m.Pass)},
+		{"at rows of the kind", m.Kind},
+		{"of an older form in this pass", fmt.Sprint(m.Found)},
+		{"in all passes", fmt.Sprint(m.Total)},
+		{"began", r.moment(m.Began)},
+		{"next pass", r.moment(m.Next)},
+		{"ended", r.moment(m.Ended)},
+	})
+}
+
+func (r *run) adopted(u unreadableRow) {
+	fmt.Fprintf(r.Stdout, "The row %s counts from now on.\n", printable(u.Key))
+}
+
 func (r *run) revocation(v revocationState) {
 	r.fields([][2]string{
 		{"status", v.Status},
@@ -225,7 +287,12 @@ func printable(s string) string {
 	}, s))
 }
 
-func (r *run) since(seconds int64) string { return short(r.Now().Sub(time.Unix(seconds, 0))) }
+func (r *run) since(seconds int64) string {
+	if seconds == 0 {
+		return "-"
+	}
+	return short(r.Now().Sub(time.Unix(seconds, 0)))
+}
 
 func (r *run) until(seconds int64) string {
 	switch left := time.Unix(seconds, 0).Sub(r.Now()); {

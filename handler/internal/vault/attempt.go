@@ -8,7 +8,7 @@ import (
 // claimable is the document of work that has a row of its own.
 type claimable[T any] interface {
 	*T
-	due() []due
+	worker
 	// claim takes the work for one attempt by making it due at until.
 	claim(until time.Time)
 	// claimed reports whether the work is still as that claim left it.
@@ -26,9 +26,8 @@ type claimable[T any] interface {
 // attempt returns the row as it was claimed, and what stayed; nil when it is gone.
 func attempt[T any, W claimable[T]](ctx context.Context, v *Vault, key string,
 	mayClaim func(W) (W, error), run func(W) error, settle func(W, error) W) (claimed, left W, err error) {
-	work := func(doc *T) []due { return W(doc).due() }
 	var until time.Time
-	claimed, err = changeRow(ctx, v, key, work, func(doc *T) (*T, error) {
+	claimed, err = changeRow(ctx, v, key, func(doc *T) (*T, error) {
 		w, err := mayClaim(doc)
 		if w != nil {
 			until = v.now().Add(lease)
@@ -40,7 +39,7 @@ func attempt[T any, W claimable[T]](ctx context.Context, v *Vault, key string,
 		return nil, nil, err
 	}
 	failure := run(claimed)
-	left, err = changeRow(ctx, v, key, work, func(doc *T) (*T, error) {
+	left, err = changeRow(ctx, v, key, func(doc *T) (*T, error) {
 		if doc == nil || !W(doc).claimed(until) {
 			return nil, errLost
 		}

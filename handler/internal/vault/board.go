@@ -2,9 +2,11 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -16,6 +18,7 @@ const (
 	WorkOperation  Work = "operation"  // a pending object
 	WorkRelease    Work = "release"    // taking back what an ended operation left at its CA
 	WorkRevocation Work = "revocation" // of a version
+	WorkUnreadable Work = "unreadable" // a row with such work that cannot be read: nobody works on it
 )
 
 // BoardEntry is work at a CA as an operator sees it: how far it is, and what the
@@ -54,6 +57,8 @@ type BoardFilter struct {
 
 func (f BoardFilter) selects(e BoardEntry, now time.Time) bool {
 	switch {
+	case e.Work == WorkUnreadable:
+		return true // nobody knows what it is about
 	case e.Status != StatusInProgress && e.Status != StatusFailed:
 		return false
 	case f.Status != "" && f.Status != e.Status:
@@ -114,8 +119,9 @@ func (v *Vault) Board(ctx context.Context, p Page, f BoardFilter) ([]BoardEntry,
 			}
 			for _, row := range rows {
 				e, err := v.boardEntry(row)
-				if err != nil {
-					return nil, "", err
+				if bad, ok := errors.AsType[*unreadableError](err); ok {
+					v.reportUnreadable(ctx, bad)
+					e = unreadableEntry(bad)
 				}
 				if f.selects(e, now) {
 					if len(list) == p.Max {
@@ -155,16 +161,30 @@ func (v *Vault) boardEntry(r store.Row) (BoardEntry, error) {
 	switch r.Key[:2] {
 	case "r:":
 		j := new(releaseJob)
-		err := store.Decode(r, j)
-		return v.releaseEntry(j), err
+		if err := decode(r, j); err != nil {
+			return BoardEntry{}, err
+		}
+		return v.releaseEntry(j), nil
 	case "w:":
-		rev := new(Revocation)
-		err := store.Decode(r, rev)
-		return rev.entry(), err
+		rev := new(revocationRow)
+		if err := decode(r, rev); err != nil {
+			return BoardEntry{}, err
+		}
+		return rev.entry(), nil
 	default:
-		h := &head{Operation: new(Operation)}
-		err := store.Decode(r, h)
-		return v.operationEntry(h), err
+		h := new(head)
+		if err := decode(r, h); err != nil || h.Operation == nil {
+			return BoardEntry{}, err // without an operation its label is wrong, and its entry never selected
+		}
+		return v.operationEntry(h), nil
+	}
+}
+
+// unreadableEntry is the entry of a row that cannot be read. Its name is the row's
+// key, and nobody knows when it began.
+func unreadableEntry(e *unreadableError) BoardEntry {
+	return BoardEntry{
+		Work: WorkUnreadable, Name: e.row.Key, Status: StatusFailed, Answer: field.Cut(e.Error(), maxAnswer), Created: time.Unix(0, 0).UTC(),
 	}
 }
 

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/store"
@@ -49,6 +50,7 @@ func (v *Vault) change(ctx context.Context, n Name, decide func(*head, *store.Tx
 func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*head, *store.Tx) error) (*head, error) {
 	write := v.random(8)
 	var lastErr error
+	var missing []string // due rows that the head has on its list only
 	for try := range maxTries {
 		v.pause(ctx, try)
 		if h == nil || h.stored() && h.etag == "" {
@@ -60,7 +62,7 @@ func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*he
 				return h, nil
 			}
 		}
-		next, err := v.commit(ctx, n, h, write, decide)
+		next, removed, err := v.commit(ctx, n, h, write, missing, decide)
 		if err == nil {
 			return next, nil
 		}
@@ -71,6 +73,7 @@ func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*he
 		if ctx.Err() != nil {
 			return nil, unavailable(err)
 		}
+		missing = append(missing, v.missing(ctx, removed, err)...)
 		lastErr, h = err, nil
 	}
 	var conflict *store.ConflictError
@@ -83,19 +86,26 @@ func (v *Vault) changeFrom(ctx context.Context, n Name, h *head, decide func(*he
 // refusal is an error of decide, as opposed to one of the store.
 type refusal struct{ error }
 
-func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, decide func(*head, *store.Tx) error) (*head, error) {
+// commit makes one try. removed are the due rows that its transaction was to
+// remove.
+func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, missing []string, decide func(*head, *store.Tx) error) (next *head, removed []string, err error) {
 	next, tx := h.clone(), store.Tx{}
 	if err := decide(next, &tx); err != nil {
-		return nil, refusal{err}
+		return nil, nil, refusal{err}
 	}
 	v.did(ctx, next)
 	if !h.stored() && next.gone {
-		return next, nil
+		return next, nil, nil
 	}
-	next.Schema = store.Schema
+	if h.Write > store.Schema {
+		return nil, nil, refusal{newer(fmt.Errorf("row %q: %w", headKey(n), store.ErrNewer))}
+	}
+	next.Schema, next.Write = store.Schema, 0
 	next.sign(write)
 	next.watch()
-	switch r := store.NewRow(headKey(n), next.label(), next); {
+	var dues store.Tx
+	removed = next.moveDue(&dues, next.due(n), missing)
+	switch r := next.row(n); {
 	case next.gone:
 		tx.Delete(r.Key, h.etag)
 	case !h.stored():
@@ -104,13 +114,12 @@ func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, decid
 		r.ETag = h.etag
 		tx.Replace(r)
 	}
-	moveDue(&tx, h.due(n), next.due(n))
+	tx.Actions = append(tx.Actions, dues.Actions...)
 	if err := tx.Check(); err != nil {
-		return nil, refusal{err}
+		return nil, nil, refusal{err}
 	}
-	etag, err := v.cfg.Store.Commit(ctx, tx)
-	next.etag = etag
-	return next, err
+	next.etag, err = v.cfg.Store.Commit(ctx, tx)
+	return next, removed, err
 }
 
 // clone copies what decide may alter in place.
@@ -131,56 +140,89 @@ func (h *head) clone() *head {
 	return &c
 }
 
-// changeRow is change for a document that has a row of its own, and due rows:
-// decide gets the document, which it may alter, or nil when there is none, and
-// returns what is to be there, nil when nothing is. Such documents name no
-// writers: when a commit got no clear answer, decide meets what it may have left
-// and must come to the same end.
-func changeRow[T any](ctx context.Context, v *Vault, key string, work func(*T) []due, decide func(*T) (*T, error)) (*T, error) {
+// changeRow is change for a document that has a row of its own, and due rows where
+// it is a worker: decide gets the document, which it may alter, or nil when there
+// is none, and returns what is to be there, nil when nothing is. Such documents
+// name no writers: when a commit got no clear answer, decide meets what it may have
+// left and must come to the same end.
+func changeRow[T any](ctx context.Context, v *Vault, key string, decide func(*T) (*T, error)) (*T, error) {
 	var lastErr error
+	var missing []string
 	for try := range maxTries {
 		v.pause(ctx, try)
-		doc := new(T)
-		etag, err := v.get(ctx, key, doc)
-		if errors.Is(err, store.ErrNotFound) {
-			doc = nil
-		} else if err != nil {
-			return nil, err
+		r, err := v.row(ctx, key)
+		var doc *T
+		if err == nil {
+			doc = new(T)
+			err = decode(r, doc)
 		}
-		var before, after []due
-		if doc != nil {
-			before = work(doc)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
 		}
 		next, err := decide(doc)
 		if err != nil {
 			return nil, err
 		}
-		var tx store.Tx
-		switch {
-		case next == nil && doc == nil:
-			return nil, nil
-		case next == nil:
-			tx.Delete(key, etag)
-			if gone, ok := any(doc).(remembered); ok {
-				v.rememberRemoval(ctx, &tx, gone.removal())
+		if doc != nil {
+			if err := checkWrite(r); err != nil {
+				return nil, err
 			}
-		default:
-			r := store.NewRow(key, "", next)
-			r.ETag = etag
-			if doc == nil {
-				tx.Add(r)
-			} else {
-				tx.Replace(r)
-			}
-			after = work(next)
 		}
-		moveDue(&tx, before, after)
+		if next == nil && doc == nil {
+			return nil, nil
+		}
+		tx, removed := rowChange(key, r.ETag, doc, next, missing)
+		if gone, ok := any(doc).(remembered); ok && next == nil {
+			v.rememberRemoval(ctx, &tx, gone.removal())
+		}
 		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil {
 			return next, nil
 		}
 		if ctx.Err() != nil {
 			break
 		}
+		missing = append(missing, v.missing(ctx, removed, lastErr)...)
 	}
 	return nil, unavailable(lastErr)
+}
+
+// worker is a document that has due rows.
+type worker interface {
+	due() []due
+	list() *dueList
+}
+
+// rowChange is the transaction of changeRow, and the due rows that it removes.
+func rowChange[T any](key string, etag store.ETag, doc, next *T, missing []string) (tx store.Tx, removed []string) {
+	var dues store.Tx
+	if w, ok := any(next).(worker); ok {
+		var wanted []due
+		if next == nil {
+			w = any(doc).(worker)
+		} else {
+			wanted = w.due()
+		}
+		if doc != nil {
+			*w.list() = *any(doc).(worker).list() // decide may have made another document
+		}
+		removed = w.list().moveDue(&dues, wanted, missing)
+	}
+	switch {
+	case next == nil:
+		tx.Delete(key, etag)
+	case doc == nil:
+		tx.Add(store.NewRow(key, "", next))
+	default:
+		r := store.NewRow(key, "", next)
+		r.ETag = etag
+		tx.Replace(r)
+	}
+	tx.Actions = append(tx.Actions, dues.Actions...)
+	return tx, removed
+}
+
+// addWork adds the row of a new document and its due rows.
+func addWork(tx *store.Tx, key string, doc worker) {
+	doc.list().moveDue(tx, doc.due(), nil)
+	tx.Add(store.NewRow(key, "", doc))
 }

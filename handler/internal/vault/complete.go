@@ -95,7 +95,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, certs []*x509.C
 		}
 		ver.setLeaf(n, certs[0])
 		ver.ChainSum = sumOf(text)
-		tx.Add(store.NewRow(versionKey(n, id), "", ver))
+		tx.Add(ver.row(n))
 		h.Latest, h.Renewal = ver, renewal{Version: id, Ask: v.firstAsk(ver)}
 		v.tell(tx, h.event(EventNewVersion))
 		return nil

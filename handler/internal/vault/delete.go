@@ -29,7 +29,9 @@ func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
 		now := v.now()
 		h.Deletion = &Deletion{At: now, PurgeAt: now.Add(time.Duration(v.cfg.RecoverableDays) * 24 * time.Hour)}
 		deleted = v.latest(h)
-		tx.Add(store.NewRow(markerKey(n), label, marker{store.Schema, h}))
+		m := marker{store.Schema, *h}
+		m.Head.Dues = nil // which the head has
+		tx.Add(m.row(n, label))
 		return nil
 	})
 	return deleted, notRepeated(err)
@@ -39,8 +41,8 @@ func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
 // range of their own. Nothing changes while a certificate is deleted, so the
 // marker can hold the head as it was; the head is still what counts.
 type marker struct {
-	Schema int   `json:"schema"`
-	Head   *head `json:"head"`
+	Schema int  `json:"schema"`
+	Head   head `json:"head"`
 }
 
 // Deleted returns a soft-deleted certificate.
@@ -73,12 +75,8 @@ func (v *Vault) DeletedCertificates(ctx context.Context, p Page, includePending 
 		return nil, "", err
 	}
 	var list []Certificate
-	for _, r := range rows {
-		var m marker
-		if err := store.Decode(r, &m); err != nil {
-			return nil, "", err
-		}
-		list = append(list, v.latest(m.Head))
+	for _, m := range readable[marker](ctx, v, rows) {
+		list = append(list, v.latest(&m.Head))
 	}
 	return list, next, nil
 }
@@ -232,7 +230,7 @@ func (v *Vault) purgeChains(ctx context.Context, n Name) error {
 		}
 		for _, row := range rows {
 			var ver version
-			if err := store.Decode(row, &ver); err != nil {
+			if err := decode(row, &ver); err != nil {
 				return err
 			}
 			if err := v.cfg.Store.DeleteBlob(ctx, ver.Chain); err != nil {

@@ -20,6 +20,7 @@ type delivery struct {
 	Attempts    int         `json:"attempts"`
 	Answer      string      `json:"answer,omitempty"` // what the last attempt came to
 	Dead        *deadLetter `json:"dead,omitempty"`
+	dueList
 }
 
 // deadLetter says when and why a delivery was given up.
@@ -163,5 +164,5 @@ func (v *Vault) discard(ctx context.Context, name string) error {
 
 // changeDelivery changes the row of a delivery.
 func (v *Vault) changeDelivery(ctx context.Context, name string, decide func(*delivery) (*delivery, error)) (*delivery, error) {
-	return changeRow(ctx, v, deliveryKey(name), (*delivery).due, decide)
+	return changeRow(ctx, v, deliveryKey(name), decide)
 }

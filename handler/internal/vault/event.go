@@ -117,8 +117,7 @@ func (v *Vault) tell(tx *store.Tx, e Event) {
 	for _, name := range slices.Sorted(maps.Keys(v.cfg.Destinations)) {
 		if v.cfg.Destinations[name].Wants(e) {
 			d := &delivery{Schema: store.Schema, Event: e, Destination: name, Began: e.Time, Due: e.Time}
-			tx.Add(store.NewRow(d.key(), "", d))
-			moveDue(tx, nil, d.due())
+			addWork(tx, d.key(), d)
 		}
 	}
 }

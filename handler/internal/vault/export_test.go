@@ -40,25 +40,21 @@ func Invariants(rows []store.Row, blobs map[string][]byte) error {
 				wrong("%v", err)
 				continue
 			}
-			for _, d := range j.due() {
-				expected[d.key()] = true
-			}
+			checkDues(r.Key, j, byKey, expected, wrong)
 		case strings.HasPrefix(r.Key, "w:"):
-			rev := new(Revocation)
+			rev := new(revocationRow)
 			if err := store.Decode(r, rev); err != nil {
 				wrong("%v", err)
 				continue
 			}
-			for _, d := range rev.due() {
-				expected[d.key()] = true
-			}
+			checkDues(r.Key, rev, byKey, expected, wrong)
 		case strings.HasPrefix(r.Key, "q:"):
 			q := new(removal)
 			if err := store.Decode(r, q); err != nil {
 				wrong("%v", err)
 				continue
 			}
-			expected[q.due()[0].key()] = true
+			checkDues(r.Key, q, byKey, expected, wrong)
 		case strings.HasPrefix(r.Key, "e:"):
 			d := new(delivery)
 			if err := store.Decode(r, d); err != nil {
@@ -68,7 +64,7 @@ func Invariants(rows []store.Row, blobs map[string][]byte) error {
 			if r.Key != d.key() || d.Event.ID == "" || d.Event.Certificate == "" || d.Event.Type == "" {
 				wrong("row %s is a delivery of %+v to %q", r.Key, d.Event, d.Destination)
 			}
-			expected[d.due()[0].key()] = true
+			checkDues(r.Key, d, byKey, expected, wrong)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(expected)) {
@@ -94,14 +90,31 @@ func under(rows []store.Row, prefix string) []store.Row {
 	return rows[first : first+n]
 }
 
+// checkDues checks the due rows of a document with a row of its own.
+func checkDues(key string, w worker, byKey map[string]store.Row, expected map[string]bool, wrong func(string, ...any)) {
+	checkList(key, w.due(), w.list(), byKey, expected, wrong)
+}
+
+// checkList checks that a document's list is of the due rows that it must have, and
+// that each is there with its label.
+func checkList(key string, wanted []due, list *dueList, byKey map[string]store.Row, expected map[string]bool, wrong func(string, ...any)) {
+	if !list.lists(wanted) {
+		wrong("row %s has the due rows %v on its list, and must have %v", key, list.Dues, wanted)
+	}
+	for _, d := range wanted {
+		expected[d.key()] = true
+		if r, ok := byKey[d.key()]; ok && r.Label != d.label {
+			wrong("row %s has the label %q, want %q", r.Key, r.Label, d.label)
+		}
+	}
+}
+
 func checkHead(h *head, r store.Row, rows []store.Row, byKey map[string]store.Row, blobs map[string][]byte, expected map[string]bool, wrong func(string, ...any)) {
 	n := Name{h.Name}
 	if r.Key != headKey(n) || r.Label != h.label() {
 		wrong("head %s has label %q and name %q", r.Key, r.Label, h.Name)
 	}
-	for _, d := range h.due(n) {
-		expected[d.key()] = true
-	}
+	checkList(r.Key, h.due(n), &h.dueList, byKey, expected, wrong)
 	if h.Deletion != nil && !h.Purging {
 		expected[markerKey(n)] = true
 	}

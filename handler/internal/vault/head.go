@@ -14,7 +14,8 @@ import (
 // zero value.
 type head struct {
 	Schema      int           `json:"schema"`
-	Name        string        `json:"name"` // as first written
+	Write       int           `json:"write,omitempty"` // see store.Schema
+	Name        string        `json:"name"`            // as first written
 	Created     time.Time     `json:"created"`
 	Purging     bool          `json:"purging,omitempty"` // for good: rows are going away
 	Restore     *restore      `json:"restore,omitempty"` // rows are coming, and nobody may see them
@@ -27,6 +28,7 @@ type head struct {
 	Told        told          `json:"told,omitzero"`       // of what is to be told about Latest
 	Done        *done         `json:"done,omitempty"`      // the request that changed the certificate last
 	Writes      []string      `json:"writes"`              // ids of the last writes, newest last
+	dueList
 
 	etag store.ETag // as read or written; empty: not stored, or not known
 	gone bool       // the row is to be deleted

@@ -188,11 +188,7 @@ func (v *Vault) Issuers(ctx context.Context, p Page) ([]IssuerState, string, err
 		return nil, "", err
 	}
 	var list []IssuerState
-	for _, row := range rows {
-		var r issuerRecord
-		if err := store.Decode(row, &r); err != nil {
-			return nil, "", err
-		}
+	for _, r := range readable[issuerRecord](ctx, v, rows) {
 		list = append(list, r.state())
 	}
 	return list, next, nil
@@ -256,8 +252,7 @@ func (v *Vault) issuerRecord(ctx context.Context, n Name) (*issuerRecord, error)
 
 // changeIssuer changes the row of an issuer object, which has no work to do.
 func (v *Vault) changeIssuer(ctx context.Context, n Name, decide func(*issuerRecord) (*issuerRecord, error)) (IssuerState, error) {
-	work := func(*issuerRecord) []due { return nil }
-	r, err := changeRow(ctx, v, issuerKey(n), work, decide)
+	r, err := changeRow(ctx, v, issuerKey(n), decide)
 	if r == nil || err != nil {
 		return IssuerState{}, err
 	}

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"crypto"
+	"strings"
 
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
@@ -43,4 +44,20 @@ func (v *Vault) privateKey(ctx context.Context, n Name, id string) (crypto.Signe
 	}
 	defer clear(der)
 	return policy.ParseKey(der)
+}
+
+// resealKey makes a key row anew: sealed as keys are today.
+func (v *Vault) resealKey(ctx context.Context, r store.Row) (store.Row, error) {
+	name, id, _ := strings.Cut(strings.TrimPrefix(r.Key, "k:"), ":")
+	var record keyRecord
+	if err := decode(r, &record); err != nil {
+		return store.Row{}, err
+	}
+	der, err := v.cfg.Open(ctx, sealedKey, name, id, record.Sealed)
+	if err != nil {
+		return store.Row{}, err
+	}
+	defer clear(der)
+	sealed, err := v.cfg.Seal(ctx, sealedKey, name, id, der)
+	return store.NewRow(r.Key, r.Label, keyRecord{store.Schema, sealed}), err
 }

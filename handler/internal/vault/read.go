@@ -107,11 +107,7 @@ func (v *Vault) Certificates(ctx context.Context, p Page, includePending bool) (
 		return nil, "", err
 	}
 	var list []Certificate
-	for _, r := range rows {
-		h := new(head)
-		if err := store.Decode(r, h); err != nil {
-			return nil, "", err
-		}
+	for _, h := range readable[head](ctx, v, rows) {
 		list = append(list, v.latest(h))
 	}
 	return list, next, nil
@@ -131,11 +127,7 @@ func (v *Vault) Versions(ctx context.Context, n Name, p Page) ([]Certificate, st
 		return nil, "", errors.Join(headErr, err)
 	}
 	var list []Certificate
-	for _, r := range rows {
-		ver := new(version)
-		if err := store.Decode(r, ver); err != nil {
-			return nil, "", err
-		}
+	for _, ver := range readable[version](ctx, v, rows) {
 		list = append(list, v.ofVersion(h, ver))
 	}
 	return list, next, nil

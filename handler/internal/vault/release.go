@@ -28,6 +28,7 @@ type releaseJob struct {
 	Failures     int       `json:"failures"`              // in a row
 	Answer       string    `json:"answer,omitempty"`      // what went wrong last
 	GivenUp      bool      `json:"givenUp,omitempty"`
+	dueList
 }
 
 // releaseLimit is how long a release is tried.
@@ -60,8 +61,7 @@ func (v *Vault) newRelease(n Name, op *Operation) *releaseJob {
 }
 
 func addRelease(tx *store.Tx, j *releaseJob) {
-	tx.Add(store.NewRow(j.key(), "", j))
-	moveDue(tx, nil, j.due())
+	addWork(tx, j.key(), j)
 }
 
 // releaseLost keeps what a step did whose result came too late: the operation was
@@ -188,6 +188,6 @@ func (v *Vault) runRelease(ctx context.Context, j *releaseJob, issuers *issuerCa
 
 // changeRelease changes the row of a release job.
 func (v *Vault) changeRelease(ctx context.Context, requestID string, decide func(*releaseJob) (*releaseJob, error)) error {
-	_, err := changeRow(ctx, v, releaseKey(requestID), (*releaseJob).due, decide)
+	_, err := changeRow(ctx, v, releaseKey(requestID), decide)
 	return err
 }

@@ -110,6 +110,7 @@ type removal struct {
 	Until    time.Time     `json:"until"`
 	Issuer   *issuerRecord `json:"issuer,omitempty"` // that was deleted, without its password
 	Contacts []Contact     `json:"contacts,omitempty"`
+	dueList
 }
 
 // remembered is a document whose removal by a request is remembered.
@@ -131,10 +132,8 @@ func (v *Vault) rememberRemoval(ctx context.Context, tx *store.Tx, r removal) {
 		return
 	}
 	r.Schema, r.Mac, r.Until = store.Schema, hex.EncodeToString(mac), v.now().Add(repeatWindow)
-	tx.Put(store.NewRow(removalKey(r.id()), "", r))
-	for _, d := range r.due() {
-		tx.Put(d.row())
-	}
+	r.moveDue(tx, r.due(), nil)
+	tx.Put(store.NewRow(removalKey(r.id()), "", &r))
 }
 
 // removed looks for what the request of ctx removed when it was sent before; nil
@@ -151,8 +150,8 @@ func (v *Vault) removed(ctx context.Context) (*removal, error) {
 	}
 	for _, row := range rows {
 		r := new(removal)
-		if err := store.Decode(row, r); err != nil {
-			return nil, err
+		if row.Err != nil || decode(row, r) != nil { // it counts for nothing
+			continue
 		}
 		if v.now().Before(r.Until) {
 			return r, nil
@@ -163,7 +162,7 @@ func (v *Vault) removed(ctx context.Context) (*removal, error) {
 
 // forget removes what remembers a request.
 func (v *Vault) forget(ctx context.Context, id string) error {
-	_, err := changeRow(ctx, v, removalKey(id), (*removal).due, func(r *removal) (*removal, error) {
+	_, err := changeRow(ctx, v, removalKey(id), func(r *removal) (*removal, error) {
 		if r == nil || v.now().Before(r.Until) {
 			return nil, errLost
 		}

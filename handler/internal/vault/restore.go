@@ -310,7 +310,7 @@ func (v *Vault) historyRows(ctx context.Context, hist *history) ([]store.Row, er
 		return nil, err
 	}
 	for _, ver := range hist.versions {
-		rows = append(rows, store.NewRow(versionKey(hist.name, ver.ID), "", ver))
+		rows = append(rows, ver.row(hist.name))
 	}
 	return rows, nil
 }

@@ -38,6 +38,12 @@ type Revocation struct {
 	Answer   string    `json:"answer,omitempty"`   // what went wrong last
 }
 
+// revocationRow is the document of a revocation's row.
+type revocationRow struct {
+	Revocation
+	dueList
+}
+
 // revokeLimit is how long a revocation is tried.
 const revokeLimit = 7 * 24 * time.Hour
 
@@ -79,15 +85,15 @@ func (v *Vault) Revoke(ctx context.Context, n Name, version string, reason int) 
 	if err != nil {
 		return Revocation{}, err
 	}
-	return v.changeRevocation(ctx, revocationID(n, version), func(r *Revocation) (*Revocation, error) {
+	return v.changeRevocation(ctx, revocationID(n, version), func(r *revocationRow) (*revocationRow, error) {
 		if r != nil && r.Status != StatusFailed {
 			return r, nil
 		}
-		return &Revocation{
+		return &revocationRow{Revocation: Revocation{
 			Schema: store.Schema, Name: h.Name, Version: ver.ID, Leaf: ver.Leaf,
 			Issuer: ver.Issuer, Provider: ver.Provider, IssuerID: issuerID,
 			Reason: reason, Status: StatusInProgress, Requested: now, Expires: ver.Expires, Due: now,
-		}, nil
+		}}, nil
 	})
 }
 
@@ -120,7 +126,7 @@ func (v *Vault) Revocation(ctx context.Context, n Name, version string) (Revocat
 // expired.
 func (v *Vault) revoke(ctx context.Context, id string, issuers *issuerCache) error {
 	_, _, err := attempt(ctx, v, revocationKey(id),
-		func(r *Revocation) (*Revocation, error) {
+		func(r *revocationRow) (*revocationRow, error) {
 			now := v.now()
 			switch {
 			case r == nil:
@@ -132,9 +138,9 @@ func (v *Vault) revoke(ctx context.Context, id string, issuers *issuerCache) err
 			}
 			return r, nil
 		},
-		func(r *Revocation) error { return v.runRevocation(ctx, r, issuers) },
-		func(r *Revocation, failure error) *Revocation {
-			v.revoked(ctx, r, failure)
+		func(r *revocationRow) error { return v.runRevocation(ctx, &r.Revocation, issuers) },
+		func(r *revocationRow, failure error) *revocationRow {
+			v.revoked(ctx, &r.Revocation, failure)
 			return r
 		})
 	return err
@@ -191,10 +197,10 @@ func (v *Vault) runRevocation(ctx context.Context, r *Revocation, issuers *issue
 
 // changeRevocation changes the row of a revocation and returns what it is then;
 // the zero value when it is gone.
-func (v *Vault) changeRevocation(ctx context.Context, id string, decide func(*Revocation) (*Revocation, error)) (Revocation, error) {
-	r, err := changeRow(ctx, v, revocationKey(id), (*Revocation).due, decide)
+func (v *Vault) changeRevocation(ctx context.Context, id string, decide func(*revocationRow) (*revocationRow, error)) (Revocation, error) {
+	r, err := changeRow(ctx, v, revocationKey(id), decide)
 	if r == nil || err != nil {
 		return Revocation{}, err
 	}
-	return *r, nil
+	return r.Revocation, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/certwright/certwright/handler/internal/provider"
+	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -81,7 +82,7 @@ func TestRevoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := vault.Revocation{
-		Schema: 1, Name: "Web", Version: version, Leaf: cert.Leaf, Issuer: "ca", Provider: "ca", Reason: 1,
+		Schema: store.Schema, Name: "Web", Version: version, Leaf: cert.Leaf, Issuer: "ca", Provider: "ca", Reason: 1,
 		Status: vault.StatusInProgress, Requested: h.clock.Now(), Expires: *cert.Attributes.Expires, Due: h.clock.Now(),
 	}
 	if diff := cmp.Diff(want, asked, cmpopts.IgnoreFields(vault.Revocation{}, "IssuerID")); diff != "" {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -17,8 +18,8 @@ import (
 func TestNewerSchemaIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	for what, edit := range map[string][2]string{
-		"the number first": {`{"schema":1,`, `{"schema":2,`},
-		"the number last":  {`{"schema":1,`, `{"name":7,"schema":11,`},
+		"the number first": {`{"schema":2,`, `{"schema":3,`},
+		"the number last":  {`{"schema":2,`, `{"name":7,"schema":11,`},
 	} {
 		h := newHarness(t, nil)
 		h.store.OnCommit(nil) // the invariants are this program's
@@ -47,6 +48,82 @@ func TestNewerSchemaIsLeftAlone(t *testing.T) {
 		}
 		if op := h.mustOperation("ours"); op.Status != vault.StatusCompleted {
 			t.Errorf("%s: our own operation is %s", what, op.Status)
+		}
+	}
+}
+
+// TestNewerWriteIsServed: what only a newer program may rewrite is served, and left as
+// it is by every change and by ticks.
+func TestNewerWriteIsServed(t *testing.T) {
+	t.Parallel()
+	h, w := newSwept(t)
+	ctx, n := t.Context(), name(t, "web")
+	version := h.mustCertificate("web").Version
+	var release string
+	for _, e := range h.all(10, vault.BoardFilter{}) {
+		if e.Work == vault.WorkRelease {
+			release = e.RequestID
+		}
+	}
+	var kept []store.Row
+	for _, r := range h.store.Contents().Rows {
+		if !strings.ContainsAny(r.Key[:1], "cvirwe") {
+			continue
+		}
+		r.Doc = bytes.Replace(r.Doc, []byte(`{"schema":2,`), []byte(`{"schema":2,"write":3,"more":"of it",`), 1)
+		h.mustStore(store.Action{Verb: store.Put, Row: r})
+		kept = append(kept, h.mustRow(r.Key))
+	}
+	for what, read := range map[string]func() error{
+		"get":        func() error { return second(h.Certificate(ctx, n)) },
+		"version":    func() error { return second(h.CertificateVersion(ctx, n, version)) },
+		"secret":     func() error { return second(h.Secret(ctx, n, "", nil)) },
+		"operation":  func() error { return second(h.OperationEntry(ctx, name(t, "waiting"), "")) },
+		"issuer":     func() error { return second(h.Issuer(ctx, issuerName(t, "holder"))) },
+		"revocation": func() error { return second(h.Revocation(ctx, n, version)) },
+		"release":    func() error { return second(h.ReleaseEntry(ctx, name(t, "left"), release)) },
+		"backup":     func() error { return second(h.Backup(ctx, n)) },
+	} {
+		if err := read(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	events := h.undelivered()
+	off := false
+	for what, change := range map[string]func() error{
+		"update":  func() error { return second(h.UpdateVersion(ctx, n, "", vault.UpdateParams{})) },
+		"policy":  func() error { return second(h.UpdatePolicy(ctx, n, policy.Params{})) },
+		"create":  func() error { return second(h.Create(ctx, n, vault.CreateParams{})) },
+		"delete":  func() error { return second(h.Delete(ctx, n)) },
+		"cancel":  func() error { return second(h.Cancel(ctx, name(t, "waiting"), "", true)) },
+		"recover": func() error { return second(h.Recover(ctx, name(t, "gone"))) },
+		"purge":   func() error { return h.Purge(ctx, name(t, "gone")) },
+		"give up": func() error { return second(h.GiveUpRelease(ctx, name(t, "left"), release)) },
+		"issuer": func() error {
+			return second(h.UpdateIssuer(ctx, issuerName(t, "holder"), vault.IssuerSet{Enabled: &off}))
+		},
+		"pause":          func() error { return second(h.PauseIssuer(ctx, issuerName(t, "holder"), time.Time{}, "")) },
+		"deleted issuer": func() error { return second(h.DeleteIssuer(ctx, issuerName(t, "holder"))) },
+		"revoke":         func() error { return second(h.Revoke(ctx, n, version, 4)) },
+		"event": func() error {
+			return second(h.RetryEvent(ctx, vault.Delivery{EventID: events[0].Event.ID, Destination: events[0].Destination}))
+		},
+	} {
+		if err := change(); reason(t, err) != vault.Unavailable {
+			t.Errorf("%s: %v, want what is 503", what, err)
+		}
+	}
+	h.clock.Advance(2 * time.Hour)
+	v := open(t, h.store, h.clock, w.providers, w.configure)
+	if report, err := v.Advance(ctx); err != nil || report.Failed == 0 {
+		t.Errorf("the tick reports %+v (%v)", report, err)
+	}
+	if err := v.Maintain(ctx); err != nil {
+		t.Error(err)
+	}
+	for _, r := range kept {
+		if got := h.mustRow(r.Key); got.ETag != r.ETag {
+			t.Errorf("%s was rewritten", r.Key)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -116,16 +115,19 @@ func (t *tick) read(ctx context.Context, class int) (items []due, soon time.Time
 			return nil, time.Time{}, unavailable(err)
 		}
 		for _, row := range rows {
-			// Most of a backlog is left alone, for which its keys and labels will do.
-			known := due{kind: row.Key[strings.LastIndexByte(row.Key, ':')+1:], label: row.Label}
-			mine := lot{known.gate(), known.kind}
-			if taken[mine] == share || t.passedOver(row.Key, known) {
-				continue
-			}
-			d, err := parseDue(class, row)
+			d, err := parseDue(row)
+			mine := lot{d.gate(), d.kind}
 			switch {
 			case err != nil:
-				t.v.cfg.Log.ErrorContext(ctx, "due row left alone", "row", row.Key, "error", err)
+				t.v.reportUnreadable(ctx, &unreadableError{row, err})
+				continue
+			case taken[mine] == share || t.passedOver(row.Key, d):
+				continue
+			}
+			d, err = d.refine(row)
+			switch {
+			case err != nil:
+				t.v.reportUnreadable(ctx, &unreadableError{row, err})
 			case d.at.After(now):
 				return begunFirst(items), d.at, nil
 			default:
@@ -205,16 +207,36 @@ func (t *tick) finish(ctx context.Context, d due, err error) {
 		return
 	}
 	t.aside[d.key()] = true
-	if !errors.Is(err, errLost) {
-		t.advanced++
-		t.failed++
-		t.v.cfg.Log.ErrorContext(ctx, "due work failed", "row", d.key(), "error", err)
+	if errors.Is(err, errLost) {
+		return
 	}
+	t.advanced++
+	t.failed++
+	if bad, ok := errors.AsType[*unreadableError](err); ok {
+		t.v.reportUnreadable(ctx, bad)
+		return
+	}
+	t.v.cfg.Log.ErrorContext(ctx, "due work failed", "row", d.key(), "error", err)
 }
 
 // item does one piece of work. A due row whose work has changed since it was
-// read is lost to whoever changed it.
-func (t *tick) item(ctx context.Context, d due) (err error) {
+// read is lost to whoever changed it; one that stays all the same is repaired.
+func (t *tick) item(ctx context.Context, d due) error {
+	err := t.do(ctx, d)
+	if errors.Is(err, errLost) && t.v.now().Sub(d.at) > strayAge {
+		if err := t.v.repairDue(ctx, d); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// strayAge is how long a due row must be overdue for a tick that could do nothing
+// about it to ask whether it belongs to anything: longer than another worker takes
+// to change it.
+const strayAge = 2 * time.Minute
+
+func (t *tick) do(ctx context.Context, d due) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.v.cfg.Log.ErrorContext(ctx, "due work panicked", "row", d.key(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))

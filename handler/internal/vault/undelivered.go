@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,12 +35,25 @@ func (v *Vault) Undelivered(ctx context.Context, p Page) ([]Undelivered, string,
 	var list []Undelivered
 	for _, r := range rows {
 		d := new(delivery)
-		if err := store.Decode(r, d); err != nil {
-			return nil, "", err
+		if err := decode(r, d); err != nil {
+			v.reportUnreadable(ctx, &unreadableError{r, err})
+			list = append(list, unreadableEvent(r))
+			continue
 		}
 		list = append(list, d.undelivered())
 	}
 	return list, next, nil
+}
+
+// unreadableEvent is the entry of an event whose row cannot be read: nobody delivers
+// it. What it says is in the row's key.
+func unreadableEvent(r store.Row) Undelivered {
+	id, destination, _ := strings.Cut(strings.TrimPrefix(r.Key, deliveryKey("")), ":")
+	u := Undelivered{Event: Event{ID: id}, Destination: destination, Answer: "The row cannot be read."}
+	if ms, err := strconv.ParseInt(id[:min(len(id), 12)], 16, 64); err == nil {
+		u.Event.Time = time.UnixMilli(ms).UTC()
+	}
+	return u
 }
 
 func (d *delivery) undelivered() Undelivered {

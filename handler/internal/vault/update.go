@@ -58,7 +58,7 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 			ver.Tags = p.Tags
 		}
 		ver.Updated = later(v.now(), ver.Updated)
-		tx.Put(store.NewRow(versionKey(n, ver.ID), "", ver)) // the head is its lock
+		tx.Put(ver.row(n)) // the head is its lock
 		updated = v.withPolicy(v.ofVersion(h, ver), h)
 		return nil
 	})
@@ -82,10 +82,16 @@ func (v *Vault) versionToUpdate(ctx context.Context, n Name, h *head, id string)
 	if h.Latest != nil && (id == "" || id == h.Latest.ID) {
 		return h.Latest, nil
 	}
-	ver := new(version)
-	_, err := v.get(ctx, versionKey(n, id), ver)
+	r, err := v.row(ctx, versionKey(n, id))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, &Error{Reason: CertificateNotFound, Name: n.text + "/" + id}
+	}
+	ver := new(version)
+	if err == nil {
+		err = decode(r, ver)
+	}
+	if err == nil {
+		err = checkWrite(r)
 	}
 	return ver, err
 }

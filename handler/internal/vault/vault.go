@@ -23,6 +23,8 @@ import (
 type Vault struct {
 	cfg      Config
 	checkers map[string]*names.Checker // by provider; without one names are not limited
+	reported reports
+	upkeep   upkeep
 }
 
 // Config is what a Vault is made of. Store, Seal, Open and Providers are required.
@@ -148,7 +150,7 @@ func New(cfg Config) (*Vault, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Vault{cfg, checkers}, nil
+	return &Vault{cfg: cfg, checkers: checkers}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
