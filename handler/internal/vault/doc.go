@@ -63,6 +63,7 @@
 //	t:<token>                      HTTP-01 challenge that a CA is about to ask for
 //	s:contacts                     people to tell
 //	s:heartbeat                    the last tick
+//	s:root                         the secret of which all keys are derived, wrapped and signed (package root)
 //
 // and one blob per version, <name>/<version>.pem, the chain, leaf first; a restore
 // writes <name>/<version>-<attempt>.pem. A blob means nothing without its

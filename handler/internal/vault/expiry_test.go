@@ -245,7 +245,7 @@ func TestHeadOfAnEarlierProgram(t *testing.T) {
 			tx.Actions = append(tx.Actions, store.Action{Verb: store.Remove, Row: store.Row{Key: r.Key}})
 		}
 	}
-	if _, err := h.store.Commit(t.Context(), tx); err != nil || len(tx.Actions) != 4 {
+	if _, err := trusted(t, h.store).Commit(t.Context(), tx); err != nil || len(tx.Actions) != 4 {
 		t.Fatal(len(tx.Actions), err)
 	}
 	if _, err := h.UpdateVersion(t.Context(), name(t, "web"), "", vault.UpdateParams{Tags: map[string]string{"a": "b"}}); err != nil {

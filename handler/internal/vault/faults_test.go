@@ -297,7 +297,7 @@ func normalKey(key string) string {
 
 // volatile are the fields that differ in each run, or tell of tries.
 var volatile = []string{"writes", "claim", "answer", "failures", "id", "requestId", "keyId", "csr", "leaf", "thumbprint",
-	"chain", "sealed", "provisional", "password", "passwordId", "state", "version"}
+	"chain", "chainSum", "sealed", "provisional", "password", "passwordId", "state", "version"}
 
 func normalValue(v any) any {
 	switch v := v.(type) {
