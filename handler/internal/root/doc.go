@@ -7,8 +7,8 @@
 //
 //	{"schema":2, "id", "installation", "kek", "wrapped", "created", "unsignedUntil", "signature"}
 //
-// Whoever writes to storage and knows the public half of the key-encryption key can
-// wrap a secret of his own, but not sign it. The signature is over the text
+// A writer of storage who knows the public half of the key-encryption key can wrap
+// another secret, but not sign it. The signature is over the text
 // "certwright/root/1", then partition, id, installation, KEK id, wrapped secret, and
 // the two times in Unix milliseconds in decimal, each of the eight preceded by its
 // length (u32). It is verified before anything derived of the secret is believed.
@@ -35,7 +35,6 @@
 // A new version of the key-encryption key wraps and signs the one secret again
 // ([Keeper.Rewrap]). A new secret ([Keeper.Rotate]) takes the row s:root; the one
 // before moves to s:root:<id> and counts until it is forgotten ([Keeper.Forget]).
-// The row of a root that was replaced can be put back by whoever writes to storage,
-// as long as the version of the key-encryption key that signed it is enabled: after a
+// A writer of storage can put back the row of a root that was replaced, as long as the version of the key-encryption key that signed it is enabled: after a
 // leak, rotate, rewrap under a new version, and disable the old one.
 package root

@@ -181,8 +181,8 @@ func alter(t testing.TB, row store.Row, change func(map[string]any)) store.Row {
 	return row
 }
 
-// TestForgedRoots: whoever writes storage and knows the public half of the KEK has
-// no root of his own believed.
+// TestForgedRoots: a root that a writer of storage makes with the public half of the
+// KEK is not believed.
 func TestForgedRoots(t *testing.T) {
 	t.Parallel()
 	v := kektest.New(t)
@@ -199,13 +199,13 @@ func TestForgedRoots(t *testing.T) {
 	}
 	genuine := get(t, rows, "s:root")
 	for what, change := range map[string]func(map[string]any){
-		"a secret of his own":             func(m map[string]any) { m["wrapped"], m["kek"] = wrapped, kid },
+		"another secret":                  func(m map[string]any) { m["wrapped"], m["kek"] = wrapped, kid },
 		"without a signature":             func(m map[string]any) { m["wrapped"] = wrapped; delete(m, "signature") },
 		"a later end of unsigned rows":    func(m map[string]any) { m["unsignedUntil"] = "2099-01-01T00:00:00Z" },
 		"another id":                      func(m map[string]any) { m["id"] = strings.Repeat("a", 32) },
 		"another installation":            func(m map[string]any) { m["installation"] = strings.Repeat("a", 32) },
 		"another time":                    func(m map[string]any) { m["created"] = "2020-01-01T00:00:00Z" },
-		"a key of his own":                func(m map[string]any) { m["kek"] = "https://evil.example.com/keys/master/" + kektest.Version1 },
+		"another key":                     func(m map[string]any) { m["kek"] = "https://evil.example.com/keys/master/" + kektest.Version1 },
 		"an id that is not one":           func(m map[string]any) { m["id"] = "../x" },
 		"a schema that nobody knows":      func(m map[string]any) { m["schema"] = 3 },
 		"another installation's, whole":   nil,

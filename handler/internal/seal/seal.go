@@ -17,8 +17,8 @@
 // "certwright/seal/v2", then vault id, kind, name and id, each preceded by its length
 // (u32); of a backup the vault id is empty, since every vault of the installation
 // may open it. The header and the label are the additional authenticated data. So a
-// sealed value that is moved to another row does not open, and nobody can make one
-// who only writes to storage.
+// sealed value that is moved to another row does not open, and a writer of storage
+// cannot make one.
 //
 // The root secret is wrapped and signed by a key encryption key ([KEK]) that never
 // touches storage: a file on a developer's machine ([FileKEK]) or a key in Azure Key
@@ -35,8 +35,8 @@
 //	└──────┴───────┴───────────┴───────┴─────────────┴──────────┴─────────────────────┘
 //
 // with "certwright/seal/v1" and the vault's id in the label, which alone was
-// authenticated. A Key Vault KEK wraps with its public half: whoever may write to
-// storage and knows that half can make such a value. So they open only as long as
+// authenticated. A Key Vault KEK wraps with its public half: a writer of storage who
+// knows that half can make such a value. So they open only as long as
 // rows without a MAC count, but for backups, which come from callers: those open for
 // ever, and what is in them is believed no more than a caller is.
 package seal
@@ -182,24 +182,6 @@ func (s *Sealer) Open(ctx context.Context, kind, name, id string, sealed []byte)
 		return nil, fmt.Errorf("opening %s of %q: %w", kind, name, err)
 	}
 	return plaintext, nil
-}
-
-// Renew returns a sealed value as Seal makes them now: the same one, unless it is of
-// version 1 or was sealed under an earlier root.
-func (s *Sealer) Renew(ctx context.Context, kind, name, id string, sealed []byte) ([]byte, error) {
-	keys, err := s.cfg.Keys(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("renewing %s of %q: %w", kind, name, err)
-	}
-	if RootOf(sealed) == keys.Current() {
-		return sealed, nil
-	}
-	plaintext, err := s.Open(ctx, kind, name, id, sealed)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(plaintext)
-	return s.Seal(ctx, kind, name, id, plaintext)
 }
 
 func (s *Sealer) seal(ctx context.Context, kind, name, id string, plaintext []byte) ([]byte, error) {

@@ -157,18 +157,16 @@ func TestVersion1CountsForAWhile(t *testing.T) {
 	}
 }
 
-func TestRenew(t *testing.T) {
+// TestEarlierRoot: a value says under which root it was sealed.
+func TestEarlierRoot(t *testing.T) {
 	t.Parallel()
 	kek := fileKEK(t, 7)
 	second := func(cfg *rootkey.Config) {
 		cfg.Others = []rootkey.Secret{cfg.Current}
 		cfg.Current = rootkey.Secret{ID: rootB, Value: bytes.Repeat([]byte{8}, 32)}
-		cfg.UnsignedUntil = now.Add(time.Hour)
 	}
-	v1, err := newV1Sealer(t, vaultID, kek, nil).Seal(t.Context(), "key", "web", "1", []byte("secret"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	only := func(cfg *rootkey.Config) { second(cfg); cfg.Others = nil }
+	old := mustSeal(t, newV1Sealer(t, vaultID, kek, nil))
 	first, err := newSealer(t, vaultID, kek, nil).Seal(t.Context(), "key", "web", "1", []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
@@ -178,23 +176,15 @@ func TestRenew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	only := newSealerWith(t, vaultID, kek, nil, func(cfg *rootkey.Config) { second(cfg); cfg.Others = nil })
-	for what, sealed := range map[string][]byte{"version 1": v1, "an earlier root": first, "current": current} {
-		renewed, err := s.Renew(t.Context(), "key", "web", "1", sealed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if same := bytes.Equal(renewed, sealed); same != (what == "current") {
-			t.Errorf("%s: the same value: %v", what, same)
-		}
-		if plain, err := only.Open(t.Context(), "key", "web", "1", renewed); err != nil || string(plain) != "secret" {
-			t.Errorf("%s, renewed: %q, %v", what, plain, err)
+	for i, roots := range [][2]string{{seal.RootOf(old), ""}, {seal.RootOf(nil), ""}, {seal.RootOf(first[:20]), ""}, {seal.RootOf(first), rootA}, {seal.RootOf(current), rootB}} {
+		if roots[0] != roots[1] {
+			t.Errorf("%d: root %q, want %q", i, roots[0], roots[1])
 		}
 	}
-	if _, err := s.Renew(t.Context(), "key", "web", "2", v1); !errors.Is(err, seal.ErrRefused) {
-		t.Errorf("Renew of another object's value = %v, want ErrRefused", err)
+	if plain, err := s.Open(t.Context(), "key", "web", "1", first); err != nil || string(plain) != "secret" {
+		t.Errorf("under an earlier root: %q, %v", plain, err)
 	}
-	if _, err := only.Open(t.Context(), "key", "web", "1", first); !errors.Is(err, seal.ErrUnknownKEK) {
+	if _, err := newSealerWith(t, vaultID, kek, nil, only).Open(t.Context(), "key", "web", "1", first); !errors.Is(err, seal.ErrUnknownKEK) {
 		t.Errorf("Open under a root that is gone = %v, want ErrUnknownKEK", err)
 	}
 }
@@ -225,8 +215,7 @@ func TestWithoutKeysNothingIsSealed(t *testing.T) {
 	}
 	_, sealing := s.Seal(t.Context(), "key", "web", "1", nil)
 	_, opening := s.Open(t.Context(), "key", "web", "1", []byte{1})
-	_, renewing := s.Renew(t.Context(), "key", "web", "1", []byte{1})
-	for what, err := range map[string]error{"Seal": sealing, "Open": opening, "Renew": renewing} {
+	for what, err := range map[string]error{"Seal": sealing, "Open": opening} {
 		if !errors.Is(err, away) {
 			t.Errorf("%s = %v", what, err)
 		}

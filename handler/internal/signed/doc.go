@@ -1,7 +1,7 @@
 // Package signed is a store whose rows cannot be forged: it signs what is written
 // and verifies what is read, between the vault and the store that keeps the rows.
-// Whoever may write to storage, but has no key, can take rows away or put back what
-// was there before; a row of his own, or a changed or moved one, counts for nothing.
+// A writer of storage without a key can take rows away, or put back what was there
+// before; a new row, or a changed or moved one, counts for nothing.
 //
 // # What is signed
 //

@@ -31,8 +31,8 @@ import (
 )
 
 // These tests are of an attacker who may write every row and every blob, and has no
-// key. What she can do all the same, with rows taken away or put back, is in
-// docs/security.md: notRefused names it.
+// key. What is not refused, rows taken away or put back, is in docs/security.md, and
+// notRefused names it.
 
 // attacked is a vault with something of every kind that is stored.
 type attacked struct {
@@ -208,7 +208,7 @@ func TestAttackerOnEveryKindOfRow(t *testing.T) {
 			"forged without a MAC": func() store.Row {
 				return store.Row{Key: row.Key, Label: row.Label, Doc: spaced(row.Doc)}
 			},
-			"forged with a key of her own": func() store.Row {
+			"forged with another key": func() store.Row {
 				return resigned(t, a, own, store.Row{Key: row.Key, Label: row.Label, Doc: row.Doc})
 			},
 			"changed": func() store.Row {
@@ -337,7 +337,7 @@ func TestAttackerOnSealedValues(t *testing.T) {
 		"another certificate's key": other.Doc,
 		"garbage":                   []byte(`{"schema":1,"sealed":"AgAA"}`),
 		"nothing":                   []byte(`{"schema":1}`),
-		"a key of her own":          []byte(`{"schema":1,"sealed":"` + base64.StdEncoding.EncodeToString(sealedByHer(t, "key", "web", web.Key[len("k:web:"):])) + `"}`),
+		"a key of the attacker":     []byte(`{"schema":1,"sealed":"` + base64.StdEncoding.EncodeToString(sealedByAttacker(t, "key", "web", web.Key[len("k:web:"):])) + `"}`),
 	} {
 		r := web
 		r.Doc = doc
@@ -362,10 +362,10 @@ func TestAttackerOnSealedValues(t *testing.T) {
 	}
 }
 
-// sealedByHer is a value that is sealed under a secret of the attacker's.
-func sealedByHer(t *testing.T, kind, n, id string) []byte {
+// sealedByAttacker is a value that is sealed under a secret of the attacker's.
+func sealedByAttacker(t *testing.T, kind, n, id string) []byte {
 	t.Helper()
-	her, err := seal.New(seal.Config{VaultID: "test", KEK: new(seal.FileKEK), Keys: rootkeytest.Fixed(t, "test", func(cfg *rootkey.Config) {
+	attacker, err := seal.New(seal.Config{VaultID: "test", KEK: new(seal.FileKEK), Keys: rootkeytest.Fixed(t, "test", func(cfg *rootkey.Config) {
 		cfg.Current.Value = bytes.Repeat([]byte{66}, rootkey.Size)
 	})})
 	if err != nil {
@@ -379,7 +379,7 @@ func sealedByHer(t *testing.T, kind, n, id string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := her.Seal(t.Context(), kind, n, id, der)
+	sealed, err := attacker.Seal(t.Context(), kind, n, id, der)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -588,11 +588,11 @@ func TestAttackerAndChallenges(t *testing.T) {
 	t.Parallel()
 	a := newAttacked(t)
 	challenges := acme.Challenges{Store: trusted(t, a.store)}
-	a.write(store.Row{Key: "t:hers", Doc: []byte(`{"schema":1,"keyAuthorization":"hers.thumbprint"}`)})
+	a.write(store.Row{Key: "t:forged", Doc: []byte(`{"schema":1,"keyAuthorization":"forged.thumbprint"}`)})
 	moved := a.raw("t:token")
 	moved.Key = "t:moved"
 	a.write(moved)
-	for _, token := range []string{"hers", "moved"} {
+	for _, token := range []string{"forged", "moved"} {
 		if text, err := challenges.Get(t.Context(), token); err == nil {
 			t.Errorf("the challenge %s is answered: %s", token, text)
 		}

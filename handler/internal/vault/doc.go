@@ -72,6 +72,7 @@
 //	q:<request>:<until>            a request that removed something, for when it is sent again
 //	s:contacts                     people to tell
 //	s:heartbeat                    the last tick
+//	s:root                         the secret of which all keys are derived, wrapped and signed (package root)
 //
 // and one blob per version, <name>/<version>.pem, the chain, leaf first; a restore
 // writes <name>/<version>-<attempt>.pem. A blob means nothing without its

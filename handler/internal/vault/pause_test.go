@@ -86,7 +86,7 @@ func TestBreakerIsClosedByAChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		row.Doc = []byte(strings.Replace(string(row.Doc), `{`, `{"pause":{"since":"2026-03-01T12:00:00Z","by":"breaker","reason":"down"},`, 1))
-		if _, err := h.store.Commit(t.Context(), store.Tx{Actions: []store.Action{{Verb: store.Put, Row: row}}}); err != nil {
+		if _, err := trusted(t, h.store).Commit(t.Context(), store.Tx{Actions: []store.Action{{Verb: store.Put, Row: row}}}); err != nil {
 			t.Fatal(err)
 		}
 		if o, err := h.Issuer(t.Context(), issuerName(t, "ca")); err != nil || o.Pause == nil || o.Pause.By != vault.PausedByBreaker {

@@ -194,7 +194,7 @@ func TestAdoptRow(t *testing.T) {
 	}
 	for key, want := range map[string]vault.Reason{
 		"c:bad": vault.ActionRefused, "c:gone": vault.ActionRefused, "i:web": vault.ActionRefused,
-		"": vault.BadParameter, "q:web": vault.BadParameter, "d:0:0:web:advance": vault.BadParameter,
+		"": vault.BadParameter, "z:web": vault.BadParameter, "d:0:0:web:advance": vault.BadParameter,
 	} {
 		if err := v.AdoptRow(ctx, key); reason(t, err) != want {
 			t.Errorf("adopting %q: %v", key, err)
