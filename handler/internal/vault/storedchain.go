@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -25,4 +26,9 @@ func (v *Vault) chain(ctx context.Context, ver *version) ([]*x509.Certificate, e
 		der = append(der, block.Bytes)
 	}
 	return chain.Parse(der)
+}
+
+func sumOf(chain []byte) []byte {
+	sum := sha256.Sum256(chain)
+	return sum[:]
 }
