@@ -107,6 +107,13 @@ func TestTwoReleases(t *testing.T) {
 		}
 		return err
 	})
+	m.hosts[1].api.must(t, http.MethodPost, "/operations/storage/migration/finish"+apiVersion, "")
+	var unreadable struct {
+		Value []struct{ Key, Problem string }
+	}
+	if err := m.hosts[1].api.must(t, http.MethodGet, "/operations/storage/unreadable"+apiVersion, "").into(&unreadable); err != nil || len(unreadable.Value) > 0 {
+		t.Errorf("rows that cannot be read: %v (%v)", unreadable.Value, err)
+	}
 }
 
 // mixture is two releases at work on one vault.
