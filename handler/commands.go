@@ -26,6 +26,7 @@ tool of operators:
   ca       the private CAs of the settings: makes, imports and shows them
   ops      what is stuck at CAs, and what to do about it
   check    says what is wrong with the settings, and serves nothing
+  migrate  how far what an earlier release stored has been brought to this one's form
   rewrap   wraps the root of all keys anew, after its key-encryption key changed
   version  prints the version
   help     prints this
@@ -49,13 +50,11 @@ func (e usageError) Error() string { return string(e) }
 // commands are what the program does when its first argument says so. The
 // Functions host starts it without any: it serves.
 var commands = map[string]func(ctx context.Context, args []string, t terminal) error{
-	"ca": runCA,
-	"migrate": func(ctx context.Context, args []string, t terminal) error {
-		return runOps(ctx, append([]string{"migrate"}, args...), t)
-	},
-	"ops":    runOps,
-	"check":  runCheck,
-	"rewrap": runRewrap,
+	"ca":      runCA,
+	"migrate": runMigrate,
+	"ops":     runOps,
+	"check":   runCheck,
+	"rewrap":  runRewrap,
 	"version": func(_ context.Context, args []string, t terminal) error {
 		return printed("version", args, t, "certwright "+version+"\n")
 	},

@@ -35,6 +35,8 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"ops", "show"}, 2, "ops show takes CERTIFICATE"},
 		{[]string{"ops", "list", "-nonsense"}, 2, "not defined: -nonsense; `handler ops list -h`"},
 		{[]string{"serve"}, 2, `unknown command "serve": there are ca, check, help, migrate, ops, rewrap, version`},
+		{[]string{"migrate", "-accept-unsigned", "-finish"}, 2, "-accept-unsigned stands alone"},
+		{[]string{"migrate", "--accept-unsigned"}, 1, "settings: "},
 		{[]string{"check"}, 1, "CERTWRIGHT_VAULT_URLS is required"},
 		{[]string{"check", "all"}, 2, `check takes no argument "all"`},
 		{[]string{"ca", "show"}, 1, "CERTWRIGHT_KEK_ID"},

@@ -91,6 +91,7 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]provi
 		Store:           b.Store,
 		Seal:            b.Seal,
 		RequestKey:      b.RequestKey,
+		Migrated:        b.Root.EndAdoption,
 		Open:            b.Open,
 		Providers:       issuers,
 		NameConstraints: s.NameConstraints(),

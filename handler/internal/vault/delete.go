@@ -230,8 +230,11 @@ func (v *Vault) purgeChains(ctx context.Context, n Name) error {
 		}
 		for _, row := range rows {
 			var ver version
-			if err := decode(row, &ver); err != nil {
+			if err := decode(row, &ver); errors.Is(err, store.ErrNewer) {
 				return err
+			} else if err != nil { // nobody knows its blob, which stays
+				v.reportUnreadable(ctx, &unreadableError{row, err})
+				continue
 			}
 			if err := v.cfg.Store.DeleteBlob(ctx, ver.Chain); err != nil {
 				return unavailable(err)

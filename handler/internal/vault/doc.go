@@ -24,7 +24,10 @@
 //	deliver.go undelivered.go        ... until they have it
 //	board.go actions.go pause.go     what operators see, and what they do about it
 //	repeat.go                        requests that clients send again
-//	change.go rows.go                how all of this is written down
+//	change.go rows.go due.go         how all of this is written down
+//	summary.go unreadable.go         ... what lists need of a row; rows that cannot be read
+//	upkeep.go sweep.go repair.go     ... due rows that were lost, or belong to nothing
+//	migrate.go places.go             ... what older programs wrote
 //	keyrow.go storedchain.go         ... private keys, chains
 //	errors.go panic.go tags.go time.go
 //
@@ -73,6 +76,8 @@
 //	s:contacts                     people to tell
 //	s:heartbeat                    the last tick
 //	s:root                         the secret of which all keys are derived, wrapped and signed (package root)
+//	s:sweep                        where the search for lost due rows is
+//	s:migrate                      how far what older programs wrote has been brought to today's form
 //
 // and one blob per version, <name>/<version>.pem, the chain, leaf first; a restore
 // writes <name>/<version>-<attempt>.pem. A blob means nothing without its
@@ -82,8 +87,12 @@
 //
 //  1. Every change reads the head, decides, and commits one transaction that
 //     holds the head under its ETag. One certificate, one row, one lock.
-//  2. Due rows are a pure function of the head and are written in its
-//     transaction. Nothing that was acknowledged is ever without its next step.
+//  2. Due rows are a pure function of their owner (a head, release, revocation or
+//     delivery) and are written in its transaction. Nothing that was acknowledged
+//     is ever without its next step. The owner lists the due rows that it has, so
+//     that those can be taken away which another program worked out otherwise. A
+//     due row is a hint: its owner is asked before anything is done, and a row
+//     that it does not list is deleted.
 //  3. A conflict, or an answer that got lost, may have been our own write: the
 //     head names its last writers. Read again; ours means success; a step's
 //     result is applied to the fresh head as long as the step's claim holds.
@@ -95,6 +104,12 @@
 //     the transaction that ends it.
 //  7. An event is written in the transaction of the change that it tells of, one
 //     row for each destination, and goes when the destination has it.
+//  8. A document says which programs may read it and which may rewrite it
+//     (store.Schema). One that this program may not read, or that is malformed or
+//     not authentic, stops nothing but what is about it: lists and ticks pass over
+//     it, it is logged once, and operators see it.
+//  9. What older programs wrote is read as it is. Ticks bring it to today's form,
+//     one pass after the other, until nothing is left.
 //
 // # Where a crash leaves things
 //
@@ -116,4 +131,5 @@
 //	row is deleted
 //	after a delivery, before its   the event is delivered again after 90 s, under the same ID
 //	row is deleted
+//	in a page of a migration       it is gone through again; what is done already is not done again
 package vault

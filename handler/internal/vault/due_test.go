@@ -381,6 +381,46 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// TestSweepGoesOn: a sweep whose time is over, because storage is slow and much is
+// late, goes on where it stopped, and puts everything back in the end.
+func TestSweepGoesOn(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	h.mustScript("ca", "hold")
+	for i := range 12 {
+		h.mustCreate(fmt.Sprint("web", i), "ca")
+	}
+	if err := h.Maintain(t.Context()); err != nil { // the migration
+		t.Fatal(err)
+	}
+	want := h.dueRows()
+	h.mustLose("d:")
+	h.clock.Advance(2 * time.Hour)
+	v := open(t, &slow{h.store, h.clock}, h.clock, nil)
+	var back []int
+	for range 8 {
+		h.clock.Advance(5 * time.Minute)
+		if err := v.Maintain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		back = append(back, len(h.dueRows()))
+	}
+	if diff := cmp.Diff(want, h.dueRows()); diff != "" || !slices.ContainsFunc(back, func(n int) bool { return n > 0 && n < len(want) }) {
+		t.Errorf("%d due rows came back by and by; due rows (-want +got):\n%s", back, diff)
+	}
+}
+
+// slow is a store whose every transaction takes five seconds.
+type slow struct {
+	store.Store
+	clock *clock
+}
+
+func (s *slow) Commit(ctx context.Context, tx store.Tx) (store.ETag, error) {
+	s.clock.Advance(5 * time.Second)
+	return s.Store.Commit(ctx, tx)
+}
+
 // TestSweepLeavesAlone: what is not late is not written again, and a sweep is not done
 // oftener than every five minutes.
 func TestSweepLeavesAlone(t *testing.T) {

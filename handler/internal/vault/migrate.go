@@ -1,8 +1,10 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -102,7 +104,9 @@ func (v *Vault) FinishMigration(ctx context.Context) (Migration, error) {
 	case m.Ended.IsZero() && m.Pass < 2:
 		return Migration{}, &Error{Reason: ActionRefused, Detail: "The first pass through what is stored has not ended."}
 	case m.Ended.IsZero():
-		m.Ended = v.now()
+		if err := v.endMigration(ctx, m); err != nil {
+			return Migration{}, err
+		}
 		if _, err := v.saveMigration(ctx, m, etag); err != nil {
 			return Migration{}, err
 		}
@@ -162,7 +166,9 @@ func (v *Vault) migrate(ctx context.Context, end time.Time) error {
 			return err
 		}
 		if m.At == "" {
-			v.endPass(m)
+			if err := v.endPass(ctx, m); err != nil {
+				return err // the last page is gone through again
+			}
 		}
 		etag, err = v.saveMigration(ctx, m, etag)
 		if reasonOf(err) == ConcurrentChange {
@@ -182,15 +188,26 @@ func (v *Vault) migrate(ctx context.Context, end time.Time) error {
 }
 
 // endPass decides what follows a pass.
-func (v *Vault) endPass(m *migration) {
+func (v *Vault) endPass(ctx context.Context, m *migration) error {
 	now := v.now()
 	quiet := m.Last.IsZero() || !m.From.Before(m.Last.Add(migrationQuiet))
 	if m.Found == 0 && quiet || now.Sub(m.Began) > migrationLimit {
-		m.Ended = now
-		return
+		return v.endMigration(ctx, m)
 	}
 	m.Pass, m.Found, m.At = m.Pass+1, 0, migrated[0]
 	m.From = latestOf(now, m.Last.Add(migrationQuiet))
+	return nil
+}
+
+// endMigration ends m, which is not saved yet.
+func (v *Vault) endMigration(ctx context.Context, m *migration) error {
+	if v.cfg.Migrated != nil {
+		if err := v.cfg.Migrated(ctx); err != nil {
+			return fmt.Errorf("ending the migration: %w", err)
+		}
+	}
+	m.Ended = v.now()
+	return nil
 }
 
 // migratePage brings the next rows to this program's form.
@@ -338,7 +355,7 @@ func (v *Vault) renewedVersion(ctx context.Context, r store.Row) (store.Row, err
 }
 
 // chainSum hashes the chain blob of a version; nil when the blob is not there, as in
-// a restore or a purge that is on its way.
+// a restore or a purge that is on its way, or is that of another leaf.
 func (v *Vault) chainSum(ctx context.Context, ver *version) ([]byte, error) {
 	data, err := v.cfg.Store.GetBlob(ctx, ver.Chain)
 	if errors.Is(err, store.ErrNotFound) {
@@ -346,6 +363,10 @@ func (v *Vault) chainSum(ctx context.Context, ver *version) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, unavailable(err)
+	}
+	if leaf, _ := pem.Decode(data); leaf == nil || !bytes.Equal(leaf.Bytes, ver.Leaf) {
+		v.cfg.Log.ErrorContext(ctx, "blob is not the chain of its version", "blob", ver.Chain, "version", ver.ID)
+		return nil, nil
 	}
 	return sumOf(data), nil
 }

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -26,8 +27,9 @@ type sweepRecord struct {
 	At     string `json:"at"` // place among swept
 }
 
-// sweep looks through the next page of what has due rows.
-func (v *Vault) sweep(ctx context.Context) error {
+// sweep looks through the next page of what has due rows, as far as it comes until a
+// time.
+func (v *Vault) sweep(ctx context.Context, end time.Time) error {
 	if !v.upkeep.sweepIsDue(v.now()) {
 		return nil
 	}
@@ -40,15 +42,17 @@ func (v *Vault) sweep(ctx context.Context) error {
 	if err != nil {
 		return unavailable(err)
 	}
+	next := swept.after(r, rows)
 	for _, row := range rows {
 		if err := v.unlessUnreadable(ctx, v.sweepRow(ctx, row)); err != nil {
 			return err
 		}
+		if !v.now().Before(end) {
+			next = row.Key
+			break
+		}
 	}
-	cursor.Schema, cursor.At = store.Schema, swept.after(r, rows)
-	if cursor.At == "" {
-		cursor.At = swept[0]
-	}
+	cursor.Schema, cursor.At = store.Schema, cmp.Or(next, swept[0])
 	var tx store.Tx
 	tx.Put(store.NewRow(sweepKey, "", cursor))
 	if _, err := v.cfg.Store.Commit(ctx, tx); err != nil {

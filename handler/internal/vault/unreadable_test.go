@@ -143,6 +143,29 @@ func TestBackupBesideUnreadableRows(t *testing.T) {
 	h.mustBackup("web")
 }
 
+// TestPurgeOfUnreadableVersions: a version that cannot be read does not keep its
+// certificate from going; one that a newer program wrote does.
+func TestPurgeOfUnreadableVersions(t *testing.T) {
+	t.Parallel()
+	for doc, gone := range map[string]bool{`[]`: true, `{"schema":2,"id":7}`: true, `{"schema":9}`: false} {
+		h := newHarness(t, nil)
+		h.mustSelf("web")
+		h.mustStore(store.Action{Verb: store.Add, Row: store.Row{Key: "v:web:" + strings.Repeat("0", 32), Doc: []byte(doc)}})
+		if _, err := h.Delete(t.Context(), name(t, "web")); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Purge(t.Context(), name(t, "web")); err != nil {
+			t.Fatal(err)
+		}
+		for _, prefix := range []string{"c:", "v:", "k:"} {
+			left := slices.ContainsFunc(h.store.Contents().Rows, func(r store.Row) bool { return strings.HasPrefix(r.Key, prefix) })
+			if left == gone {
+				t.Errorf("with a version %s: rows %s are left: %t", doc, prefix, left)
+			}
+		}
+	}
+}
+
 // doubtful is a store of which some rows are not authentic.
 type doubtful struct {
 	store.Store

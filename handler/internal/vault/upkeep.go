@@ -45,5 +45,6 @@ func (u *upkeep) setMigrated() {
 // Advance; any number of instances may. It takes upkeepTime at most, and goes on
 // where it left off.
 func (v *Vault) Maintain(ctx context.Context) error {
-	return errors.Join(v.migrate(ctx, v.now().Add(upkeepTime)), v.sweep(ctx))
+	end := v.now().Add(upkeepTime)
+	return errors.Join(v.migrate(ctx, end), v.sweep(ctx, end))
 }

@@ -74,6 +74,11 @@ type Config struct {
 	// 3 days when zero.
 	MaxFailing time.Duration
 
+	// Migrated is called when everything stored is in this program's form, before
+	// that is recorded, and again when it fails: from then on nothing of another
+	// form need be accepted. Nil: nobody has to know.
+	Migrated func(ctx context.Context) error
+
 	// NewKey makes a key pair; policy.GenerateKey when nil.
 	NewKey func(policy.KeyProperties) (crypto.Signer, error)
 
