@@ -178,7 +178,7 @@ func (c *cloud) prepare(ctx context.Context) error {
 
 func (c *cloud) startStorage(ctx context.Context) error {
 	if _, err := os.Stat(c.place.tree.Local("azurite")); err != nil {
-		c.progress("installing Azurite, once for this working copy")
+		c.progress("installing Azurite, once for this working copy: 370 MB, about half a minute")
 	}
 	server, err := azurite.Start(ctx, azurite.Config{
 		Checkout:  c.place.tree,
@@ -232,6 +232,7 @@ func (c *cloud) stage(ctx context.Context) error {
 		return nil
 	}
 	c.app = c.place.state.Local("app")
+	c.progress("building the function app: at first a minute, then seconds")
 	if err := bundle.Build(ctx, c.place.tree.Root, c.app, bundle.Here); err != nil {
 		return err
 	}
