@@ -48,7 +48,7 @@ build: localcloud ## compile everything
 	$(GO) build -buildvcs=false ./...
 
 package: ## build dist/app and dist/certwright.zip for Azure
-	$(GO) run ./scripts/package
+	$(GO) run -buildvcs=false ./scripts/package
 
 run: localcloud ## run the whole local cloud until Ctrl-C; flags in UP, such as UP=-free-ports
 	@exec $(LOCALCLOUD) up $(UP)
