@@ -38,7 +38,7 @@ ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 tool        = $(TOOLS)/$(subst @,-,$(notdir $(1)))
 WORKFLOWS  := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 
-.PHONY: help build package run stop status token tick reset ca ops webhook webhook-check receiver check test quickstart quickstart-js quickstart-go examples \
+.PHONY: help build package run stop status token tick reset ca ops webhook webhook-check receiver check test test-short quickstart quickstart-js quickstart-go examples \
 	conformance bench fmt lint clean localcloud
 
 help: ## list the targets
@@ -92,6 +92,12 @@ TIMEOUT := -timeout 20m
 
 test: $(VENV) $(MODULES) ## run every test, from nothing
 	$(GO) test $(RACE) $(TIMEOUT) ./...
+
+# Their tests install and start other programs: Azurite, CAs, the official clients.
+OUTSIDE := %/handler %/app %/azstore %/acme %/stepca %/e2e %/localcloud %/azurite %/pebble %/webhook/conformance
+
+test-short: ## run the tests that start no other server, without the searches that take minutes
+	$(GO) test -short $(TIMEOUT) $(filter-out $(OUTSIDE),$(shell $(GO) list ./...))
 
 conformance: ## run the whole API with all official clients; writes docs/conformance.md
 	CERTWRIGHT_CONFORMANCE=1 $(GO) test -count=1 -timeout 30m -v -run '^TestConformance$$' ./scripts/e2e
