@@ -157,7 +157,11 @@ func (c *cloud) listen() error {
 		}
 	}
 	errs = append(errs, c.ports.host.probe())
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	if _, taken := errors.AsType[*loopback.PortTakenError](err); taken {
+		return errors.Join(err, errFreePorts)
+	}
+	return err
 }
 
 // prepare makes what the app needs, everything at the same time: storage, the
