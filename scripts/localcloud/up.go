@@ -281,7 +281,7 @@ func (c *cloud) serve() error {
 
 // checkSettings lets the handler say what is wrong with its settings, once: the
 // Functions host would start it again and again. A handler that was not packaged
-// here has no such command.
+// here, or is older (0.1.0), has no such command.
 func (c *cloud) checkSettings() error {
 	program := filepath.Join(c.app, bundle.Binary)
 	if _, err := os.Stat(program); errors.Is(err, fs.ErrNotExist) {
@@ -291,7 +291,7 @@ func (c *cloud) checkSettings() error {
 	cmd.Dir, cmd.Env = c.app, c.settings()
 	var message bytes.Buffer
 	cmd.Stderr = &message
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Run(); err != nil && !bytes.Contains(message.Bytes(), []byte(`unknown command "check"`)) {
 		return fmt.Errorf("the handler refuses its settings (%w):\n%s", err, bytes.TrimSpace(message.Bytes()))
 	}
 	return nil
