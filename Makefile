@@ -38,7 +38,7 @@ ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 tool        = $(TOOLS)/$(subst @,-,$(notdir $(1)))
 WORKFLOWS  := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 
-.PHONY: help build package run stop status token tick reset ca ops webhook webhook-check receiver check test quickstart quickstart-js quickstart-go examples \
+.PHONY: help build package run stop status token tick reset ca ops webhook webhook-check receiver check test test-short quickstart quickstart-js quickstart-go examples \
 	conformance bench fmt lint clean localcloud
 
 help: ## list the targets
@@ -48,7 +48,7 @@ build: localcloud ## compile everything
 	$(GO) build -buildvcs=false ./...
 
 package: ## build dist/app and dist/certwright.zip for Azure
-	$(GO) run ./scripts/package
+	$(GO) run -buildvcs=false ./scripts/package
 
 run: localcloud ## run the whole local cloud until Ctrl-C; flags in UP, such as UP=-free-ports
 	@exec $(LOCALCLOUD) up $(UP)
@@ -86,8 +86,18 @@ receiver: localcloud ## run the sample of an endpoint that takes events, until C
 
 check: lint ## run every check that is not a test
 
+# A test that hangs ends its package. One that passed is taken from Go's cache until
+# what it reads changes; no target but conformance runs anything again without need.
+TIMEOUT := -timeout 20m
+
 test: $(VENV) $(MODULES) ## run every test, from nothing
-	$(GO) test $(RACE) ./...
+	$(GO) test $(RACE) $(TIMEOUT) ./...
+
+# Their tests install and start other programs: Azurite, CAs, the official clients.
+OUTSIDE := %/handler %/app %/azstore %/acme %/stepca %/e2e %/localcloud %/azurite %/pebble %/webhook/conformance
+
+test-short: ## run the tests that start no other server, without the searches that take minutes
+	$(GO) test -short $(TIMEOUT) $(filter-out $(OUTSIDE),$(shell $(GO) list ./...))
 
 conformance: ## run the whole API with all official clients; writes docs/conformance.md
 	CERTWRIGHT_CONFORMANCE=1 $(GO) test -count=1 -timeout 30m -v -run '^TestConformance$$' ./scripts/e2e
@@ -123,6 +133,7 @@ clean: ## remove everything that was built or installed; keeps keys and data
 
 localcloud:
 	@mkdir -p -m 700 .local
+	@test -x $(LOCALCLOUD) || echo "compiling the local cloud: at first a minute, then a moment"
 	@$(GO) build -buildvcs=false -o $(LOCALCLOUD) ./scripts/localcloud
 
 # A tool's file name has its version, so that a new version is a new file.
@@ -141,10 +152,12 @@ define install
 endef
 
 $(VENV): $(EXAMPLES)/python/requirements.txt
+	@echo "installing the Python clients, once"
 	@$(PYTHON) -m venv .venv || { echo "python3 -m venv does not work; on Debian: apt-get install python3-venv"; exit 1; }
 	.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 $(MODULES): $(EXAMPLES)/js/package-lock.json
+	@echo "installing the JavaScript clients, once"
 	$(NPM) --prefix $(EXAMPLES)/js ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -123,13 +123,19 @@ func app(t *testing.T) string {
 	return dir
 }
 
-// start starts a local cloud, with more in its environment, and waits until it
-// is ready.
+// start starts a local cloud with the app of the tests and with more in its
+// environment, and waits until it is ready.
 func start(t *testing.T, environ ...string) *runningCloud {
+	t.Helper()
+	return startUp(t, []string{"-app", app(t)}, environ...)
+}
+
+// startUp is start with arguments.
+func startUp(t *testing.T, args []string, environ ...string) *runningCloud {
 	t.Helper()
 	state := checkout.Checkout{Root: t.TempDir()}
 	r := &runningCloud{
-		cmd: child(t, state, "up", "-free-ports", "-app", app(t)), state: state,
+		cmd: child(t, state, append([]string{"up", "-free-ports"}, args...)...), state: state,
 		ready: make(chan struct{}), output: &transcript{}, ended: make(chan struct{}),
 	}
 	r.cmd.Env = append(r.cmd.Env, environ...)

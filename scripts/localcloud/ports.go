@@ -79,8 +79,11 @@ func (p port) explain(err error) error {
 	if p.env == "" { // of a sample
 		return fmt.Errorf("%w: choose another with -%s (0: a free one)", err, p.flag)
 	}
-	return fmt.Errorf("%w: choose another with -%s or %s (0: a free one), or free ones for all with -free-ports (make run UP=-free-ports)", err, p.flag, p.env)
+	return fmt.Errorf("%w: choose another with -%s or %s (0: a free one)", err, p.flag, p.env)
 }
+
+// errFreePorts is the way out where several ports are taken.
+var errFreePorts = errors.New("or have free ports instead of all that are not chosen: make run UP=-free-ports")
 
 // probe reports whether a child can listen on the port, and chooses a free one
 // for 0. It is free again when probe returns; so that it still is when the child

@@ -157,7 +157,11 @@ func (c *cloud) listen() error {
 		}
 	}
 	errs = append(errs, c.ports.host.probe())
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	if _, taken := errors.AsType[*loopback.PortTakenError](err); taken {
+		return errors.Join(err, errFreePorts)
+	}
+	return err
 }
 
 // prepare makes what the app needs, everything at the same time: storage, the
@@ -181,7 +185,7 @@ func (c *cloud) prepare(ctx context.Context) error {
 
 func (c *cloud) startStorage(ctx context.Context) error {
 	if _, err := os.Stat(c.place.tree.Local("azurite")); err != nil {
-		c.progress("installing Azurite, once for this working copy")
+		c.progress("installing Azurite, once for this working copy: 370 MB, about half a minute")
 	}
 	server, err := azurite.Start(ctx, azurite.Config{
 		Checkout:  c.place.tree,
@@ -247,6 +251,7 @@ func (c *cloud) stage(ctx context.Context) error {
 		return nil
 	}
 	c.app = c.place.state.Local("app")
+	c.progress("building the function app: at first a minute, then seconds")
 	if err := bundle.Build(ctx, c.place.tree.Root, c.app, bundle.Here); err != nil {
 		return err
 	}
@@ -291,7 +296,7 @@ func (c *cloud) serve() error {
 
 // checkSettings lets the handler say what is wrong with its settings, once: the
 // Functions host would start it again and again. A handler that was not packaged
-// here has no such command.
+// here, or is older (0.1.0), has no such command.
 func (c *cloud) checkSettings() error {
 	program := filepath.Join(c.app, bundle.Binary)
 	if _, err := os.Stat(program); errors.Is(err, fs.ErrNotExist) {
@@ -301,7 +306,7 @@ func (c *cloud) checkSettings() error {
 	cmd.Dir, cmd.Env = c.app, c.settings()
 	var message bytes.Buffer
 	cmd.Stderr = &message
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Run(); err != nil && !bytes.Contains(message.Bytes(), []byte(`unknown command "check"`)) {
 		return fmt.Errorf("the handler refuses its settings (%w):\n%s", err, bytes.TrimSpace(message.Bytes()))
 	}
 	return nil

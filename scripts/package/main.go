@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -20,6 +21,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: package\n\nBuilds dist/app and dist/certwright.zip of the working copy.")
+	}
+	if flag.Parse(); flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "package:", err)
 		os.Exit(1)

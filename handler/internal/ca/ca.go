@@ -161,7 +161,10 @@ func ownCAs(provider string, cfg Config) ([]ownCA, error) {
 		}
 		cas = append(cas, ownCA{p, name, key, b})
 	}
-	if len(cas) == 0 {
+	switch {
+	case len(names) == 0:
+		return nil, errors.New("no private CA in CERTWRIGHT_PROVIDERS: name one there, as docs/issuers.md says")
+	case len(cas) == 0:
 		return nil, fmt.Errorf("no private CA %q in CERTWRIGHT_PROVIDERS, which has: %s", provider, strings.Join(names, ", "))
 	}
 	return cas, nil

@@ -267,7 +267,10 @@ func TestCommandsOfCA(t *testing.T) {
 	o.refuses([]string{"make", "-cn", "a"}, "-provider")
 	o.refuses([]string{"make", "-provider", "portal", "-cn", "a"}, `no private CA "portal"`, "corp")
 	o.refuses([]string{"show"}, `provider "corp": reading the chain`)
-	o.settings["CERTWRIGHT_KEK_FILE"] = ""
+	with := o.settings["CERTWRIGHT_PROVIDERS"]
+	o.settings["CERTWRIGHT_PROVIDERS"] = ""
+	o.refuses([]string{"show"}, "no private CA in CERTWRIGHT_PROVIDERS: name one there")
+	o.settings["CERTWRIGHT_PROVIDERS"], o.settings["CERTWRIGHT_KEK_FILE"] = with, ""
 	o.refuses([]string{"show"}, "CERTWRIGHT_KEK_ID")
 	// A key in a file is for development, here as in the app.
 	maps.Copy(o.settings, settingstest.Production)

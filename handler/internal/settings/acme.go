@@ -5,7 +5,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider/acme"
 )
 
-// acmeConfig is a CA that speaks ACME. Files are in the app's folder, PEM.
+// acmeConfig is a CA that speaks ACME. Files are PEM.
 type acmeConfig struct {
 	Directory       string       `json:"directory"`
 	Hosts           []string     `json:"hosts"`           // besides the directory's that its URLs may name

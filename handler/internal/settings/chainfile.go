@@ -60,7 +60,7 @@ func encodeChain(chain []*x509.Certificate) []byte {
 
 // writeNew writes a file that must not be there, in a folder that need not be.
 func writeNew(name string, content []byte, mode fs.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
@@ -74,7 +74,7 @@ func writeNew(name string, content []byte, mode fs.FileMode) error {
 // replaceFile writes a file beside the one that it takes the place of, so that
 // there is always one.
 func replaceFile(name string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 		return err
 	}
 	next, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")

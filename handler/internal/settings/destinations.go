@@ -30,8 +30,7 @@ type Destination struct {
 	SMTP  *mailConfig     `json:"smtp"`
 }
 
-// endpointConfig is an endpoint that takes CloudEvents. Files are in the app's
-// folder, PEM.
+// endpointConfig is an endpoint that takes CloudEvents. Files are PEM.
 type endpointConfig struct {
 	URL        string            `json:"url"`
 	URLSetting string            `json:"urlSetting"` // instead: app setting that holds the URL, when that is a secret

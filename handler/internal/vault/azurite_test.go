@@ -158,6 +158,9 @@ type flow struct {
 // TestOnAzurite runs what concerns several workers where it is to run: on Table
 // and Blob Storage as Azurite has them, with a clock that does not stop.
 func TestOnAzurite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
 	t.Parallel()
 	s := startStorage(t)
 	const rounds = 5

@@ -148,6 +148,9 @@ func search(t testing.TB, from snapshot, scripts ...script) {
 
 // TestInterleavings searches the schedules of every two calls from every state.
 func TestInterleavings(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
 	t.Parallel()
 	calls := []call{
 		create("one", issuing), create("two", ""), tick, poll, cancel,
@@ -173,6 +176,9 @@ func TestInterleavings(t *testing.T) {
 // TestInterleavingsOfThree searches where three workers meet: an effect at the
 // CA, an end, and a new beginning; and what comes back.
 func TestInterleavingsOfThree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
 	t.Parallel()
 	states := startingStates(t)
 	mergeOwn, restore := merge("new", 3, "C"), restore(states["purging"].backup)
@@ -226,6 +232,9 @@ func TestInterleavingsOfThree(t *testing.T) {
 // TestInterleavingsOfReleases searches what operators do about a release while
 // ticks run it. Nobody is killed: what was given up waits for an operator.
 func TestInterleavingsOfReleases(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
 	t.Parallel()
 	from := workStates(t)["release"]
 	for _, scripts := range [][]script{

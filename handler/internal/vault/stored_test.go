@@ -32,6 +32,9 @@ func newStoredHarness(t testing.TB) *harness {
 // TestTickIsFlat: what a tick costs follows from what is due, however many
 // certificates are stored.
 func TestTickIsFlat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
 	t.Parallel()
 	h := newStoredHarness(t)
 	const renewals, requests = 5, 20

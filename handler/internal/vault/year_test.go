@@ -73,6 +73,9 @@ type request struct {
 // undone, nobody waits for long, and no CA sees a storm. The race detector leaves
 // time for a smaller vault only.
 func TestYear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes minutes")
+	}
 	t.Parallel()
 	oneOf := 1
 	if raceDetector {

@@ -88,7 +88,7 @@ func TestOrdersOfIndependentCallsAreOne(t *testing.T) {
 		}
 	})
 	t.Logf("%d schedules instead of %d", fewer, all)
-	if fewer*2 > all {
+	if fewer*2 > all && !testing.Short() { // rapid then draws a fifth, too few for an average
 		t.Errorf("%d schedules of %d were enumerated; usually it is a third", fewer, all)
 	}
 }

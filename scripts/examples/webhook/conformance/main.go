@@ -5,7 +5,7 @@
 //	go run ./scripts/examples/webhook/conformance \
 //	    -url https://ca.example.com/certwright -domain example.com -key-id certwright -secret secret
 //
-// It exits with 1 when a check fails.
+// It exits with 1 when a check fails, and with 2 when the command line is wrong.
 package main
 
 import (
@@ -30,6 +30,10 @@ func main() {
 	roots := flag.String("roots", "", "file of the certificates (PEM) that verify the endpoint; the system's when empty")
 	wait := flag.Duration("wait", 2*time.Minute, "how long a certificate may take")
 	flag.Parse()
+	if *url == "" || flag.NArg() > 0 {
+		fmt.Fprintln(os.Stderr, "conformance: give the endpoint with -url, and no other arguments; -h lists the flags")
+		os.Exit(2)
+	}
 	text, err := os.ReadFile(*secret)
 	if err != nil {
 		log.Fatal(err)
