@@ -22,8 +22,10 @@
 //     one host per app.
 //   - On Linux the handler's port is held for it, and the handler is killed
 //     even if this program is.
-//   - A path with a malformed percent-escape is refused with 400; the real
-//     host takes it literally.
+//
+// What goes over the wire is compared with recordings of the real host's parts
+// (testdata/vectors). What differs there, because this is built on Go's HTTP
+// library, is listed in the tests, one by one.
 //
 // # What is not here
 //
