@@ -148,7 +148,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *logEntry) (rep
 	if err != nil {
 		return reply{}, err
 	}
-	path, err := segments(r.URL.EscapedPath())
+	path, err := segments(newestVersion(r.Method, r.URL.EscapedPath()))
 	if err != nil {
 		return reply{}, err
 	}
