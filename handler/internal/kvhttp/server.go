@@ -112,7 +112,6 @@ func (s *Server) send(w http.ResponseWriter, rep reply, e *logEntry) {
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Pragma", "no-cache")
 	h.Set("Expires", "-1")
-	h.Set("Strict-Transport-Security", "max-age=31536000;includeSubDomains")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("x-ms-keyvault-region", s.cfg.Region)
 	h.Set("x-ms-keyvault-service-version", s.cfg.Version)
