@@ -5,7 +5,8 @@
 // Functions host.
 //
 // app.go makes the parts from the settings and has the routes, wellknown.go the
-// files below /.well-known/, tick.go the work of a tick.
+// files below /.well-known/, tick.go the work of a tick, discard.go what becomes of
+// bodies that nobody reads.
 package app
 
 import (
@@ -31,6 +32,7 @@ type App struct {
 	challenges acme.Challenges
 	cas        map[string]*privateca.Issuer // by the name of their files
 	log        *slog.Logger
+	front      http.Handler // what requests go through first
 }
 
 // New makes an App of settings that settings.Parse has checked. version is what
@@ -66,7 +68,9 @@ func New(s settings.Settings, version string, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{vault: v, api: api, challenges: b.Challenges(), cas: privateCAs(issuers), log: log}, nil
+	a := &App{vault: v, api: api, challenges: b.Challenges(), cas: privateCAs(issuers), log: log}
+	a.front = newDiscarder(http.HandlerFunc(a.route))
+	return a, nil
 }
 
 // openVault makes the vault.
@@ -92,7 +96,9 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]provi
 }
 
 // ServeHTTP answers clients, CAs, and questions whether the process is up.
-func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.front.ServeHTTP(w, r) }
+
+func (a *App) route(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.EscapedPath(); {
 	case path == "/":
 		w.WriteHeader(http.StatusOK) // the host asks whether the process is ready

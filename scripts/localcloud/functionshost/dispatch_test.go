@@ -363,3 +363,20 @@ func TestFunctionTimeout(t *testing.T) {
 		})
 	}
 }
+
+// TestExpect checks a large body that the handler refuses before it has come,
+// while the host asks whether it wants it: the refusal arrives, and the body is
+// not sent.
+func TestExpect(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]functionshost.Mode{"proxying": functionshost.Proxying, "forwarding": functionshost.Forwarding} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			host := start(t, functionshost.Config{Mode: mode}).ready(t)
+			body := strings.NewReader(strings.Repeat("x", 8<<20))
+			if res, _ := host.do(t, "POST", "/echo?do=refuse", body, "Expect: 100-continue"); res.StatusCode != 401 {
+				t.Errorf("got %s, want the handler's 401", res.Status)
+			}
+		})
+	}
+}

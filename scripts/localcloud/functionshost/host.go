@@ -29,6 +29,9 @@ const (
 	// writeSize is how much of a request is written at once, in bytes: a short
 	// body goes out before a handler that answers early can close.
 	writeSize = 512 << 10
+	// expectTimeout is how long a handler is waited for that was asked whether
+	// it wants a body.
+	expectTimeout = time.Second
 	// maxIdleConns is how many idle connections to the handler are kept.
 	maxIdleConns = 64
 )
@@ -153,6 +156,7 @@ func (h *Host) setHandler(port int, environ settings, hostAddress string) {
 		// As .NET's client.
 		MaxResponseHeaderBytes: maxAnswerHeader,
 		WriteBufferSize:        writeSize,
+		ExpectContinueTimeout:  expectTimeout,
 		IdleConnTimeout:        time.Minute,
 	}
 	h.client = &http.Client{Transport: h.transport}

@@ -24,7 +24,10 @@ const (
 
 	// sends is how often a request without a body is sent if the handler ends
 	// the connection instead of answering.
-	sends             = 4
+	sends = 4
+	// expectThreshold is the length up to which a body is sent though the handler
+	// has answered "Expect: 100-continue" with an error, in bytes.
+	expectThreshold   = 1024
 	proxyAttempts     = 10
 	firstRetryDelay   = 50 * time.Millisecond
 	longestRetryDelay = 250 * time.Millisecond
@@ -121,6 +124,12 @@ func (h *Host) sendOnce(ctx context.Context, u *upstream) (*http.Response, error
 		}
 	} else if u.zeroLength && !slices.Contains(goSaysZero, u.method) {
 		req.Header["content-length"] = []string{"0"} // which Go would leave out by its usual name
+	}
+	// .NET's client sends a short body that the handler has refused all the
+	// same, so that it need not be waited for; Go does not know this name.
+	if expect, ok := req.Header["Expect"]; ok && u.length >= 0 && u.length <= expectThreshold {
+		delete(req.Header, "Expect")
+		req.Header["expect"] = expect
 	}
 	// Go would leave this out, too.
 	if names, ok := req.Header["Trailer"]; ok {
