@@ -32,7 +32,7 @@ type App struct {
 	challenges acme.Challenges
 	cas        map[string]*privateca.Issuer // by the name of their files
 	log        *slog.Logger
-	front      http.Handler // what requests go through first
+	discards   chan struct{} // holds one for each body that is being discarded
 }
 
 // New makes an App of settings that settings.Parse has checked. version is what
@@ -68,9 +68,10 @@ func New(s settings.Settings, version string, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{vault: v, api: api, challenges: b.Challenges(), cas: privateCAs(issuers), log: log}
-	a.front = newDiscarder(http.HandlerFunc(a.route))
-	return a, nil
+	return &App{
+		vault: v, api: api, challenges: b.Challenges(), cas: privateCAs(issuers), log: log,
+		discards: make(chan struct{}, discardsAtOnce),
+	}, nil
 }
 
 // openVault makes the vault.
@@ -96,7 +97,10 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]provi
 }
 
 // ServeHTTP answers clients, CAs, and questions whether the process is up.
-func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.front.ServeHTTP(w, r) }
+func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d := discarder{next: http.HandlerFunc(a.route), limit: discardLimit, time: discardTime, slots: a.discards}
+	d.ServeHTTP(w, r)
+}
 
 func (a *App) route(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.EscapedPath(); {

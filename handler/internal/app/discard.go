@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -27,11 +28,7 @@ type discarder struct {
 	next  http.Handler
 	limit int64
 	time  time.Duration
-	slots chan struct{}
-}
-
-func newDiscarder(next http.Handler) *discarder {
-	return &discarder{next, discardLimit, discardTime, make(chan struct{}, discardsAtOnce)}
+	slots chan struct{} // holds one for each request that is at it
 }
 
 func (d *discarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +62,7 @@ func (d *discarder) discard(w http.ResponseWriter, r *http.Request, body *readBo
 	if control.SetReadDeadline(time.Now().Add(d.time)) != nil {
 		return // it could not be ended
 	}
-	if _, err := io.CopyN(io.Discard, body, d.limit+1); err == io.EOF {
+	if _, err := io.CopyN(io.Discard, body, d.limit+1); errors.Is(err, io.EOF) {
 		// The connection goes on, with the server's own deadlines.
 		_ = control.SetReadDeadline(time.Time{})
 	}

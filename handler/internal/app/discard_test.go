@@ -65,7 +65,8 @@ func (w *wire) answer() (status int, body string, goesOn bool) {
 // the body as the path says, and answers 401, or 413 if there is more.
 func serveDiscarder(t *testing.T, change func(*discarder)) *httptest.Server {
 	t.Helper()
-	d := newDiscarder(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	d := &discarder{limit: discardLimit, time: discardTime, slots: make(chan struct{}, discardsAtOnce)}
+	d.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var limit int64
 		if _, err := fmt.Sscanf(r.URL.Path, "/%d", &limit); err != nil {
 			t.Error(err)
@@ -80,7 +81,7 @@ func serveDiscarder(t *testing.T, change func(*discarder)) *httptest.Server {
 		if r.Method != http.MethodGet {
 			http.Error(w, "who are you", http.StatusUnauthorized)
 		}
-	}))
+	})
 	if change != nil {
 		change(d)
 	}

@@ -318,7 +318,6 @@ type limitedBody struct {
 	mu  sync.Mutex
 	got int64
 	err error // but io.EOF
-	eof bool
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
@@ -329,10 +328,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	if b.got > b.limit {
 		n, err = 0, errBodySize
 	}
-	switch {
-	case err == io.EOF:
-		b.eof = true
-	case err != nil && b.err == nil:
+	if err != nil && err != io.EOF && b.err == nil {
 		b.err = err
 	}
 	return n, err

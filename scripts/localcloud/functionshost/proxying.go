@@ -45,7 +45,7 @@ func (h *Host) proxy(ctx context.Context, w *hostWriter, r *http.Request, c *cal
 	}
 	buffer := make([]byte, copyBuffer)
 	n, err := res.Body.Read(buffer)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading a proxied answer: %w", err)
 	}
 	for _, name := range hopHeaders {
