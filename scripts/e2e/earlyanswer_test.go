@@ -1,3 +1,5 @@
+// The host's ways with bodies, 100 Continue and empty versions.
+
 package e2e
 
 import (

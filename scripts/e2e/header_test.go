@@ -1,3 +1,5 @@
+// Headers that the host adds.
+
 package e2e
 
 import (

@@ -45,9 +45,9 @@ func (d *discarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // discard reads what is left of the body, if that can be done within bounds.
-// What is left then has the server close the connection.
+// Otherwise the server closes the connection.
 func (d *discarder) discard(w http.ResponseWriter, r *http.Request, body *readBody) {
-	// Who waits for "100 Continue" before the body need not send it at all.
+	// A client that waits for "100 Continue" need not send the body at all.
 	waits := strings.EqualFold(r.Header.Get("Expect"), "100-continue") && !body.begun.Load()
 	if waits || body.ended.Load() || r.ContentLength-body.got.Load() > d.limit {
 		return

@@ -1,3 +1,5 @@
+// Answers that come before the end of a body.
+
 package app
 
 import (

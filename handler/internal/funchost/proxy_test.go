@@ -1,3 +1,5 @@
+// Proxies among the app settings.
+
 package funchost_test
 
 import (

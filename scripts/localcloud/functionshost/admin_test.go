@@ -90,7 +90,7 @@ func TestAdmin(t *testing.T) {
 	if len(list) != 3 || list[0].Name != "All" || list[0].Template != host.URL()+"/{*path}" || len(list[2].Config) == 0 || list[2].Template != "" {
 		t.Errorf("functions = %s", text)
 	}
-	// What the host does not know there is not the functions' either.
+	// The functions do not get unknown paths there either.
 	for method, path := range map[string]string{"GET": "/admin/functions/Tick", "PUT": "/admin/host/ping", "PATCH": "/admin", "POST": "/admin/host/x/y"} {
 		if res, _ := host.do(t, method, path, nil); res.StatusCode != 404 {
 			t.Errorf("%s %s = %s, want 404", method, path, res.Status)

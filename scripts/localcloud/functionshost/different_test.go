@@ -1,3 +1,5 @@
+// The recordings that are answered differently.
+
 package functionshost_test
 
 const (

@@ -22,19 +22,19 @@
 //     one host per app.
 //   - On Linux the handler's port is held for it, and the handler is killed
 //     even if this program is.
-//   - HTTP_PROXY and ALL_PROXY among the settings put no proxy between host and
-//     handler, as they do in Azure unless NO_PROXY names 127.0.0.1: whoever works
-//     behind a proxy has them set. The handler warns of them.
+//   - HTTP_PROXY and ALL_PROXY among the settings are ignored. The real host sends
+//     its calls of the handler through that proxy unless NO_PROXY names 127.0.0.1.
+//     People who work behind a proxy have them set; the handler warns of them.
 //
-// What goes over the wire is compared with recordings of the real host's parts
-// (testdata/vectors). What differs there, because this is built on Go's HTTP
-// library, is listed in the tests, one by one.
+// The tests compare the bytes on the wire with recordings of the real host's parts
+// (testdata/vectors). They list every difference, which comes of Go's HTTP library,
+// with its reason.
 //
 // # What is not here
 //
 // Triggers other than HTTP and timer, retry policies, route segments that mix
 // text and parameters, and the constraints datetime, decimal, double, float, file
 // and nonfile: a function that needs one is dropped with an error, as the host
-// drops a broken one. CORS, HTTPS, extension bundles, drain, file
-// watching and customHandler.http.routes are ignored.
+// drops a broken one. CORS, HTTPS, extension bundles, drain, file watching and
+// customHandler.http.routes are ignored.
 package functionshost

@@ -1,3 +1,5 @@
+// A recorder in the handler's place, for the recordings.
+
 package functionshost_test
 
 import (

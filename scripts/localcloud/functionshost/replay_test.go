@@ -1,3 +1,5 @@
+// The recordings, replayed in both modes.
+
 package functionshost_test
 
 import (

@@ -1,3 +1,5 @@
+// Heads and bodies as Go's server gets them.
+
 package functionshost
 
 import (

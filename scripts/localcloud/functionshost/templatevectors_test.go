@@ -1,3 +1,5 @@
+// Route templates, as recorded.
+
 package functionshost
 
 import (

@@ -1,3 +1,5 @@
+// The recordings of the real host, and how they compare.
+
 package functionshost_test
 
 import (

@@ -1,3 +1,5 @@
+// Schedules, as recorded.
+
 package schedule_test
 
 import (
