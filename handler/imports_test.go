@@ -63,7 +63,7 @@ var exportedLimits = map[string]int{
 	"chain":               13,
 	"events":              6,
 	"field":               4,
-	"funchost":            9,
+	"funchost":            10,
 	"httpsig":             2,
 	"keyring":             1,
 	"keyvault":            6,

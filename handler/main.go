@@ -24,6 +24,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/funchost"
 	"github.com/certwright/certwright/handler/internal/settings"
 )
 
@@ -50,6 +51,7 @@ func serve(getenv func(string) string) error {
 	}
 	// Standard output: the host takes every line of standard error for an error.
 	log := newLog(cfg, os.Stdout)
+	warnOfProxy(getenv, log)
 	handler, err := newFunctions(cfg, log)
 	if err != nil {
 		return err
@@ -78,6 +80,15 @@ func readSettings(getenv func(string) string) (settings.Settings, error) {
 		return cfg, fmt.Errorf("settings: %w", err)
 	}
 	return cfg, nil
+}
+
+// warnOfProxy warns of an app setting with which the Functions host does not
+// call this process directly.
+func warnOfProxy(getenv func(string) string, log *slog.Logger) {
+	if setting, host, found := funchost.CallsThroughProxy(getenv); found {
+		log.Warn("the Functions host sends its calls of this handler, bearer tokens included, unencrypted through a proxy: remove the app setting, or set NO_PROXY=127.0.0.1",
+			"setting", setting, "proxy", host)
+	}
 }
 
 // Times of the HTTP server. The Functions host keeps idle connections for a

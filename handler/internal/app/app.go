@@ -5,7 +5,8 @@
 // Functions host.
 //
 // app.go makes the parts from the settings and has the routes, wellknown.go the
-// files below /.well-known/, tick.go the work of a tick.
+// files below /.well-known/, tick.go the work of a tick, discard.go what becomes of
+// bodies that nobody reads.
 package app
 
 import (
@@ -32,6 +33,7 @@ type App struct {
 	challenges acme.Challenges
 	issuers    map[string]provider.Provider
 	log        *slog.Logger
+	discards   chan struct{} // holds one for each body that is being discarded
 }
 
 // New makes an App of settings that settings.Parse has checked. version is what
@@ -67,7 +69,10 @@ func New(s settings.Settings, version string, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{vault: v, root: b.Root, api: api, challenges: b.Challenges(), issuers: issuers, log: log}, nil
+	return &App{
+		vault: v, root: b.Root, api: api, challenges: b.Challenges(), issuers: issuers, log: log,
+		discards: make(chan struct{}, discardsAtOnce),
+	}, nil
 }
 
 // Open opens what the keys of the vault are derived of: it is to be called once the
@@ -105,6 +110,11 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]provi
 
 // ServeHTTP answers clients, CAs, and questions whether the process is up.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d := discarder{next: http.HandlerFunc(a.route), limit: discardLimit, time: discardTime, slots: a.discards}
+	d.ServeHTTP(w, r)
+}
+
+func (a *App) route(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.EscapedPath(); {
 	case path == "/":
 		w.WriteHeader(http.StatusOK) // the host asks whether the process is ready

@@ -1,6 +1,7 @@
 package kvhttp
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,6 +23,27 @@ func parseQuery(raw string) (url.Values, error) {
 		}
 	}
 	return query, nil
+}
+
+// newestVersion takes away what stands for an empty version at the end of the
+// path of a version that is read or updated. C++'s clients send an escaped slash
+// there for the newest, /secrets/N/%2F, which a Functions host that proxies
+// escapes again (%252F) and a front end may decode (/secrets/N//). Only this one
+// segment is read so; nothing is decoded twice.
+func newestVersion(method, escaped string) string {
+	if method != http.MethodGet && method != http.MethodPatch {
+		return escaped
+	}
+	path := strings.TrimRight(escaped, "/")
+	end := strings.LastIndexByte(path, '/')
+	if end < 0 || !strings.EqualFold(path[end+1:], "%2F") && !strings.EqualFold(path[end+1:], "%252F") {
+		return escaped
+	}
+	object := strings.FieldsFunc(path[:end], func(r rune) bool { return r == '/' })
+	if len(object) != 2 || !slices.Contains([]string{"certificates", "secrets", "keys"}, strings.ToLower(object[0])) {
+		return escaped
+	}
+	return path[:end]
 }
 
 // segments splits a path as it came (url.URL.EscapedPath) and unescapes each

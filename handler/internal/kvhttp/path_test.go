@@ -43,6 +43,31 @@ func TestSegments(t *testing.T) {
 	}
 }
 
+func TestNewestVersion(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ method, path, want string }{
+		{"GET", "/secrets/n/%2F", "/secrets/n"},
+		{"GET", "/secrets/n/%2f/", "/secrets/n"},
+		{"GET", "/Keys/n/%252F", "/Keys/n"},
+		{"PATCH", "/certificates/n/%252f", "/certificates/n"},
+		{"GET", "//certificates//n//%2F", "//certificates//n/"},
+		{"GET", "/secrets/n//", "/secrets/n//"},
+		{"DELETE", "/certificates/n/%2F", "/certificates/n/%2F"}, // no version is deleted, and nothing in its place
+		{"POST", "/keys/n/%2F/sign", "/keys/n/%2F/sign"},
+		{"GET", "/secrets/n/%2F/versions", "/secrets/n/%2F/versions"},
+		{"GET", "/secrets/%2F", "/secrets/%2F"},
+		{"GET", "/secrets/n/v/%2F", "/secrets/n/v/%2F"},
+		{"GET", "/secrets/n/%25252F", "/secrets/n/%25252F"},
+		{"GET", "/secrets/n/%2F%2F", "/secrets/n/%2F%2F"},
+		{"GET", "/operations/n/%2F", "/operations/n/%2F"},
+		{"GET", "%2F", "%2F"},
+	} {
+		if got := newestVersion(test.method, test.path); got != test.want {
+			t.Errorf("%s %s: %q, want %q", test.method, test.path, got, test.want)
+		}
+	}
+}
+
 func FuzzSegments(f *testing.F) {
 	for _, s := range []string{"/certificates/a/pending", "//a//", "/..%2F", "/%2e%2e/x", `/\`, "/%", "/%252F"} {
 		f.Add(s)

@@ -112,7 +112,6 @@ func (s *Server) send(w http.ResponseWriter, rep reply, e *logEntry) {
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Pragma", "no-cache")
 	h.Set("Expires", "-1")
-	h.Set("Strict-Transport-Security", "max-age=31536000;includeSubDomains")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("x-ms-keyvault-region", s.cfg.Region)
 	h.Set("x-ms-keyvault-service-version", s.cfg.Version)
@@ -148,7 +147,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *logEntry) (rep
 	if err != nil {
 		return reply{}, err
 	}
-	path, err := segments(r.URL.EscapedPath())
+	path, err := segments(newestVersion(r.Method, r.URL.EscapedPath()))
 	if err != nil {
 		return reply{}, err
 	}

@@ -128,7 +128,6 @@ func TestHeaders(t *testing.T) {
 			"Pragma":                           "no-cache",
 			"Expires":                          "-1",
 			"Content-Type":                     "application/json; charset=utf-8",
-			"Strict-Transport-Security":        "max-age=31536000;includeSubDomains",
 			"X-Content-Type-Options":           "nosniff",
 			"x-ms-keyvault-region":             "westus",
 			"x-ms-keyvault-service-version":    "0",

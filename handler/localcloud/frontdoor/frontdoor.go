@@ -20,6 +20,8 @@ const (
 	answerTimeout = 230 * time.Second
 	dialTimeout   = 2 * time.Second
 	idleUpstream  = 32
+	// transportSecurity is for browsers only, but the live service sends it.
+	transportSecurity = "Strict-Transport-Security"
 )
 
 // ownPrefixes are the beginnings of header names that only App Service sets, such
@@ -48,6 +50,12 @@ func New(cfg Config) http.Handler {
 			IdleConnTimeout:       time.Minute,
 			ResponseHeaderTimeout: answerTimeout,
 		},
+		ModifyResponse: func(r *http.Response) error {
+			if r.Header.Get(transportSecurity) == "" { // of the Functions host, where there is one
+				r.Header.Set(transportSecurity, "max-age=31536000;includeSubDomains")
+			}
+			return nil
+		},
 		FlushInterval: -1,
 		ErrorLog:      slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -55,8 +63,24 @@ func New(cfg Config) http.Handler {
 			w.WriteHeader(statusOf(err))
 		},
 	}
-	return http.MaxBytesHandler(proxy, bodyLimit)
+	limited := http.MaxBytesHandler(proxy, bodyLimit)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limited.ServeHTTP(&finalWriter{w}, r)
+	})
 }
+
+// A finalWriter drops the "100 Continue" of the Functions host and the handler:
+// the front door's own server has asked the client for the body, and some
+// clients take a second one for the answer.
+type finalWriter struct{ http.ResponseWriter }
+
+func (w *finalWriter) WriteHeader(status int) {
+	if status != http.StatusContinue {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w *finalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func rewrite(r *httputil.ProxyRequest, upstream string) {
 	r.Out.URL.Scheme, r.Out.URL.Host = "http", upstream

@@ -210,3 +210,56 @@ func TestUnreachableHost(t *testing.T) {
 		}
 	}
 }
+
+// TestOneContinue checks that a client that waits for "100 Continue" gets one,
+// though those behind the front door say it too.
+func TestOneContinue(t *testing.T) {
+	t.Parallel()
+	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusContinue)
+		w.WriteHeader(http.StatusContinue)
+		body, err := io.ReadAll(r.Body) // by which the server says it once more
+		if err != nil {
+			t.Error(err)
+		}
+		w.Write(body)
+	})
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n")
+	in := bufio.NewReader(conn)
+	if line, err := in.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("the client got %q, %v, want 100 Continue", line, err)
+	}
+	fmt.Fprint(conn, "{}")
+	rest, err := io.ReadAll(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer := string(rest); strings.Contains(answer, "100 Continue") || !strings.HasPrefix(answer, "\r\nHTTP/1.1 200 OK\r\n") || !strings.HasSuffix(answer, "\r\n\r\n{}") {
+		t.Errorf("then the client got %q", answer)
+	}
+}
+
+// TestTransportSecurity checks that the front door adds the header where no
+// Functions host does.
+func TestTransportSecurity(t *testing.T) {
+	t.Parallel()
+	for _, upstream := range []string{"", "max-age=5"} {
+		address := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if upstream != "" {
+				w.Header().Set("Strict-Transport-Security", upstream)
+			}
+		})
+		want := upstream
+		if want == "" {
+			want = "max-age=31536000;includeSubDomains"
+		}
+		if got := exchange(t, address, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").Header.Values("Strict-Transport-Security"); len(got) != 1 || got[0] != want {
+			t.Errorf("the host says %q, the client gets %q, want %q", upstream, got, want)
+		}
+	}
+}

@@ -12,11 +12,16 @@ import (
 const maxAdminBody = 1 << 20
 
 // serveAdmin answers the host's own endpoints and reports whether the path is
-// one of them. Other paths under /admin are left to the functions.
-func (h *Host) serveAdmin(w http.ResponseWriter, r *http.Request, path string) bool {
+// one of them. What else is under /admin and /runtime is not found, whatever
+// routes the functions have.
+func (h *Host) serveAdmin(w *hostWriter, r *http.Request, path string) bool {
 	segments := strings.Split(strings.Trim(strings.ToLower(path), "/"), "/")
-	if segments[0] != "admin" || len(segments) < 2 || len(segments) > 3 {
+	if segments[0] != "admin" && segments[0] != "runtime" {
 		return false
+	}
+	if segments[0] == "runtime" || len(segments) < 2 || len(segments) > 3 {
+		w.fail(http.StatusNotFound)
+		return true
 	}
 	isGet := r.Method == http.MethodGet
 	switch what := strings.Join(segments[1:], "/"); {
@@ -30,7 +35,7 @@ func (h *Host) serveAdmin(w http.ResponseWriter, r *http.Request, path string) b
 	case segments[1] == "functions" && len(segments) == 3 && r.Method == http.MethodPost:
 		h.forAdmins(w, r, func(w http.ResponseWriter, r *http.Request) { h.serveTrigger(w, r, segments[2]) })
 	default:
-		return false
+		w.fail(http.StatusNotFound)
 	}
 	return true
 }

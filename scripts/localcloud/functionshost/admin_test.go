@@ -92,14 +92,30 @@ func TestAdmin(t *testing.T) {
 	if len(list) != 3 || list[0].Name != "All" || list[0].Template != host.URL()+"/{*path}" || len(list[2].Config) == 0 || list[2].Template != "" {
 		t.Errorf("functions = %s", text)
 	}
-	// What the host does not know is the functions'.
+	// The functions do not get unknown paths there either.
 	for method, path := range map[string]string{"GET": "/admin/functions/Tick", "PUT": "/admin/host/ping", "PATCH": "/admin", "POST": "/admin/host/x/y"} {
-		if got := host.echo(t, method, path, nil); got.RequestURI != path || got.Method != method {
-			t.Errorf("%s %s reached the handler as %s %s", method, path, got.Method, got.RequestURI)
+		if res, _ := host.do(t, method, path, nil); res.StatusCode != 404 {
+			t.Errorf("%s %s = %s, want 404", method, path, res.Status)
 		}
 	}
-	// So is the root, with a catch-all that matches it.
+	// The root is theirs, with a catch-all that matches it.
 	if got := host.echo(t, "GET", "/", nil); got.RequestURI != "/" || got.Header.Get("X-Azure-Functions-InvocationId") == "" {
 		t.Errorf("GET / reached the handler as %+v", got)
+	}
+}
+
+// TestReservedPaths checks that a function for every path gets none of the
+// host's own, known or not.
+func TestReservedPaths(t *testing.T) {
+	t.Parallel()
+	root := stage(t, map[string]string{"All/function.json": httpFunction("{*path}", "")})
+	host := start(t, functionshost.Config{Root: root}).ready(t)
+	for path, want := range map[string]int{
+		"/admin": 404, "/admin/": 404, "/admin/nothing": 404, "/Admin/a/b/c/d": 404, "/runtime": 404, "/runtime/webhooks/x": 404,
+		"/administrators": 200, "/runtimes/x": 200, "/x/admin": 200,
+	} {
+		if res, text := host.do(t, "GET", path, nil); res.StatusCode != want || want == 404 && text != "" {
+			t.Errorf("GET %s = %s %q, want %d", path, res.Status, text, want)
+		}
 	}
 }

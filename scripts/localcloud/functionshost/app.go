@@ -201,14 +201,20 @@ func (a *App) setRoute(fn *Function) error {
 			return fmt.Errorf("route %q conflicts with that of function %q", trigger.Route, other.Name)
 		}
 	}
-	full := trigger.Route
-	if prefix := a.host.routePrefix(); prefix != "" {
-		full = prefix + "/" + full
-	}
-	if fn.route, err = parseTemplate(strings.TrimPrefix(full, "/")); err != nil {
+	full := routeText(a.host.routePrefix(), trigger.Route)
+	if fn.route, err = parseTemplate(full); err != nil {
 		return fmt.Errorf("reading route %q: %w", full, err)
 	}
 	return nil
+}
+
+// routeText is the template of a route under a prefix. A slash or "~/" before
+// it does not count.
+func routeText(prefix, route string) string {
+	if prefix != "" {
+		route = prefix + "/" + route
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(route, "~"), "/")
 }
 
 // setSchedule gives a timer function its schedule, which may be the name of an

@@ -14,7 +14,7 @@ import (
 // reports whether it lets a value pass.
 type constraint func(value string) bool
 
-var onlyLetters = regexp.MustCompile(`^[A-Za-z]*$`)
+var onlyLetters = regexp.MustCompile(`^[A-Za-z]*\n?$`)
 
 // parseConstraint reads a constraint of ASP.NET Core. The expression of
 // "regex" is searched for without regard to case, as there, in Go's syntax.
@@ -25,14 +25,17 @@ func parseConstraint(text string) (constraint, error) {
 		if argument, ok = strings.CutSuffix(argument, ")"); !ok {
 			return nil, fmt.Errorf("constraint %q is not closed", text)
 		}
+		if argument == "" {
+			return nil, fmt.Errorf("constraint %q has no argument", text)
+		}
 	}
 	switch name := strings.ToLower(name); name {
 	case "required":
 		return func(v string) bool { return v != "" }, nil
 	case "int":
-		return func(v string) bool { _, err := strconv.ParseInt(v, 10, 32); return err == nil }, nil
+		return func(v string) bool { _, err := parseInt(v, 32); return err == nil }, nil
 	case "long":
-		return func(v string) bool { _, err := strconv.ParseInt(v, 10, 64); return err == nil }, nil
+		return func(v string) bool { _, err := parseInt(v, 64); return err == nil }, nil
 	case "bool":
 		return func(v string) bool { return strings.EqualFold(v, "true") || strings.EqualFold(v, "false") }, nil
 	case "guid":
@@ -40,7 +43,11 @@ func parseConstraint(text string) (constraint, error) {
 	case "alpha":
 		return onlyLetters.MatchString, nil
 	case "regex":
-		re, err := regexp.Compile("(?i)" + strings.NewReplacer("{{", "{", "}}", "}").Replace(argument))
+		argument = singleBraces.Replace(argument)
+		if inner, ok := strings.CutSuffix(argument, "$"); ok && !strings.HasSuffix(inner, `\`) { // .NET lets a newline follow
+			argument = inner + `\n?$`
+		}
+		re, err := regexp.Compile("(?i)" + argument)
 		if err != nil {
 			return nil, fmt.Errorf("constraint %q: %w", text, err)
 		}
@@ -49,6 +56,11 @@ func parseConstraint(text string) (constraint, error) {
 		return parseBounds(name, argument)
 	}
 	return nil, fmt.Errorf("constraint %q is not supported here", text)
+}
+
+// parseInt reads a number as .NET does, with spaces around it.
+func parseInt(text string, bits int) (int64, error) {
+	return strconv.ParseInt(strings.TrimSpace(text), 10, bits)
 }
 
 // parseBounds reads the constraints that compare a length or a number.
@@ -66,7 +78,7 @@ func parseBounds(name, argument string) (constraint, error) {
 		n := int64(utf8.RuneCountInString(value))
 		if name == "min" || name == "max" || name == "range" {
 			var err error
-			if n, err = strconv.ParseInt(value, 10, 64); err != nil {
+			if n, err = parseInt(value, 64); err != nil {
 				return false
 			}
 		}

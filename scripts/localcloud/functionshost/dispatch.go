@@ -1,15 +1,12 @@
 package functionshost
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 )
 
 const (
@@ -31,40 +28,72 @@ func (a *App) bodyLimit() int64 {
 type call struct {
 	id     string // of the invocation
 	fn     *Function
-	path   string // decoded
+	head   *requestHead
+	scheme string
 	params map[string]string
 	body   []byte // if the request has a Content-Length; nil if not
 }
 
-// ServeHTTP is the host's front: its own endpoints, then the functions' routes.
+// ServeHTTP answers what Go's server takes for a request: the one that the
+// client's connection has next.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	path := serverPath(requestPath(r))
-	if h.serveAdmin(w, r, path) {
+	conn := front(r)
+	head := conn.next(r)
+	body := &limitedBody{ReadCloser: r.Body, limit: h.bodyLimit}
+	r.Body = body
+	answer := &hostWriter{ResponseWriter: w, method: head.method, custom: h.app.host.Extensions.HTTP.CustomHeaders, body: body, conn: conn}
+	if head.refusal != 0 || head.http10 && !head.keepAlive {
+		w.Header().Set("Connection", "close")
+	}
+	control := http.NewResponseController(w)
+	if err := control.EnableFullDuplex(); err != nil { // only HTTP/1 is spoken here
+		h.cfg.Log.Debug("answering before the body has come", "error", err)
+	}
+	if head.refusal != 0 {
+		answer.fail(head.refusal)
 		return
 	}
-	fn, params, ok := h.app.match(r.Method, path)
-	switch {
-	case !ok && path == "/":
-		h.serveHomepage(w)
-	case !ok:
-		w.WriteHeader(http.StatusNotFound)
-	case !h.cfg.Keys.allow(r, fn.level, fn.Name):
-		w.WriteHeader(http.StatusUnauthorized)
-	default:
-		h.call(w, r, &call{id: h.cfg.NewID(), fn: fn, path: path, params: params})
+	h.serve(answer, r, head)
+	if r.ContentLength != 0 && !answer.hijacked {
+		if err := control.Flush(); err != nil {
+			h.cfg.Log.Debug("answering", "error", err)
+		}
+		conn.drain(body)
 	}
 }
 
-// requestPath is the path of the request line as the client wrote it.
-func requestPath(r *http.Request) string {
-	path, _, _ := strings.Cut(r.RequestURI, "?")
-	if strings.HasPrefix(path, "/") {
-		return path
+// serve answers from the host's own endpoints or by the functions' routes.
+func (h *Host) serve(w *hostWriter, r *http.Request, head *requestHead) {
+	if h.serveAdmin(w, r, head.path) {
+		return
 	}
-	if u, err := url.Parse(path); err == nil { // http://host/path
-		return u.EscapedPath()
+	fn, params, ok := h.app.match(r.Method, head.path)
+	switch {
+	case !ok && head.path == "/":
+		h.serveHomepage(w)
+	case !ok:
+		w.fail(http.StatusNotFound)
+	case !h.cfg.Keys.allow(r, fn.level, fn.Name):
+		w.fail(http.StatusUnauthorized)
+	default:
+		c := &call{id: h.cfg.NewID(), fn: fn, head: head, scheme: "http", params: params}
+		h.trustFrontEnd(r, c)
+		h.call(w, r, c)
 	}
-	return path
+}
+
+// trustFrontEnd takes the host and the scheme of the client's URL from what
+// the front end of Azure's Linux plans says. Elsewhere nobody has checked that.
+func (h *Host) trustFrontEnd(r *http.Request, c *call) {
+	if name, _ := h.app.settings.lookup("CONTAINER_NAME"); name == "" {
+		return
+	}
+	if host := r.Header.Get("Disguised-Host"); host != "" {
+		r.Host = host
+	}
+	if scheme := r.Header.Get("X-Forwarded-Proto"); scheme != "" {
+		c.scheme = scheme
+	}
 }
 
 func (h *Host) serveHomepage(w http.ResponseWriter) {
@@ -72,16 +101,31 @@ func (h *Host) serveHomepage(w http.ResponseWriter) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Type", "text/html")
 	io.WriteString(w, homepage)
+	if err := http.NewResponseController(w).Flush(); err != nil { // in chunks
+		h.cfg.Log.Debug("answering", "error", err)
+	}
 }
 
 // call passes the request on in the app's mode and writes the answer. Every
-// failure that is not the client's is an empty 500.
-func (h *Host) call(w http.ResponseWriter, r *http.Request, c *call) {
-	if status := h.readBody(w, r, c); status != 0 {
-		w.WriteHeader(status)
-		return
+// failure is an empty 500, the client's too.
+func (h *Host) call(w *hostWriter, r *http.Request, c *call) {
+	if err := h.pass(w, r, c); err != nil {
+		h.cfg.Log.Error("a request failed", "function", c.fn.Name, "invocation", c.id, "error", err)
+		w.fail(http.StatusInternalServerError)
+	}
+}
+
+func (h *Host) pass(w *hostWriter, r *http.Request, c *call) error {
+	if !isURIHost(r.Host) {
+		return fmt.Errorf("binding the trigger: Host %q does not make a URI", r.Host)
+	}
+	if r.Method == http.MethodConnect {
+		return errors.New("CONNECT cannot be passed on")
+	}
+	if err := h.readBody(r, c); err != nil {
+		return fmt.Errorf("reading the body: %w", err)
 	}
 	// The proxy gives up when its client does; the others do not notice.
 	ctx := h.ctx
@@ -94,24 +138,16 @@ func (h *Host) call(w http.ResponseWriter, r *http.Request, c *call) {
 	}
 	ctx, cancel, err := h.begin(ctx)
 	if err != nil {
-		h.cfg.Log.Error("a request failed", "function", c.fn.Name, "invocation", c.id, "error", err)
-		w.WriteHeader(http.StatusInternalServerError)
-		return
+		return err
 	}
 	defer cancel()
 	switch mode {
 	case Proxying:
-		h.proxy(w, r.WithContext(ctx), c)
-		return
+		return h.proxy(ctx, w, r, c)
 	case Forwarding:
-		err = h.forward(ctx, w, r, c)
-	default:
-		err = h.invokeHTTP(ctx, w, r, c)
+		return h.forward(ctx, w, r, c)
 	}
-	if err != nil {
-		h.cfg.Log.Error("a request failed", "function", c.fn.Name, "invocation", c.id, "error", err)
-		w.WriteHeader(http.StatusInternalServerError)
-	}
+	return h.invokeHTTP(ctx, w, r, c)
 }
 
 // mode is how requests for the function travel; ModeFromHostJSON here stands
@@ -132,22 +168,17 @@ func (h *Host) mode(fn *Function) Mode {
 }
 
 // readBody reads a body of known length as a whole, as the host does before it
-// calls anything, and limits one of unknown length. It returns the status to
-// refuse the request with, or 0.
-func (h *Host) readBody(w http.ResponseWriter, r *http.Request, c *call) int {
-	r.Body = http.MaxBytesReader(w, r.Body, h.bodyLimit)
-	if r.ContentLength > h.bodyLimit {
-		return http.StatusRequestEntityTooLarge
-	}
+// calls anything.
+func (h *Host) readBody(r *http.Request, c *call) error {
 	if r.ContentLength <= 0 {
-		return 0
+		return nil
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return http.StatusBadRequest
+		return err
 	}
-	c.body, r.Body = body, io.NopCloser(bytes.NewReader(body))
-	return 0
+	c.body = body
+	return nil
 }
 
 // begin waits for the handler and starts the clock of one invocation. When

@@ -4,7 +4,9 @@ package functionshost_test
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -37,7 +39,7 @@ func TestProxying(t *testing.T) {
 		Header: http.Header{
 			"User-Agent": {"test/1"}, "Content-Type": {"text/x"}, "Content-Encoding": {"zz"}, "Content-Length": {"5"},
 			"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"myvault.example"},
-			"Forwarded": {"for=x"}, "X-Azure-Functions-Invocationid": {id}, "X-Ms-Invocation-Id": {id},
+			"X-Azure-Functions-Invocationid": {id}, "X-Ms-Invocation-Id": {id}, "Traceparent": got.Header["Traceparent"],
 			"X-Azure-Functions-Hostversion": {"4.1052.200"}, "X-Twice": {"1, 2"}, "Cookie": {"a=1"},
 			"Authorization": {"Bearer t"}, "X-Functions-Key": {"k"},
 		},
@@ -111,11 +113,12 @@ func TestForwarding(t *testing.T) {
 		t.Errorf("invocation id = %q", got.Header.Get("X-Azure-Functions-InvocationId"))
 	}
 	want := received{
-		Method: "PATCH", RequestURI: "/ECHO/a%20b/%2F/A/%C3%BC/?x=1%2C%2F&=&y%20z=&plus=%2B",
+		Method: "PATCH", RequestURI: "/ECHO/a%20b/%2F/A/%C3%BC/?X=1,%2F&=&y%20z=&plus=%2B",
 		Host: "myvault.example", Length: 5, Body: "hello", PID: host.HandlerPID(),
 		Header: http.Header{
 			"User-Agent": {"test/1 Azure-Functions-Host/4.1052.200"}, "Content-Type": {"text/x"}, "Content-Length": {"5"},
 			"X-Forwarded-For": {"1.2.3.4"}, "X-Azure-Functions-Invocationid": {"mine, " + id}, "X-Ms-Invocation-Id": {"mine"},
+			"Traceparent":                   got.Header["Traceparent"],
 			"X-Azure-Functions-Hostversion": {"4.1052.200"}, "X-Twice": {"1, 2"}, "Cookie": {"a=1; b=2"},
 			"Authorization": {"Bearer t"}, "X-Functions-Key": {"k"}, "Connection": {"close"},
 		},
@@ -243,9 +246,9 @@ func TestBodyLimit(t *testing.T) {
 		want int
 	}{
 		{"at the limit", strings.NewReader("0123456789"), 200},
-		{"over", strings.NewReader("0123456789+"), 413},
+		{"over", strings.NewReader("0123456789+"), 500},
 		{"chunked at the limit", io.MultiReader(strings.NewReader("0123456789")), 200},
-		{"chunked over", io.MultiReader(strings.NewReader("0123456789+")), 413},
+		{"chunked over", io.MultiReader(strings.NewReader("0123456789+")), 500},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -257,13 +260,24 @@ func TestBodyLimit(t *testing.T) {
 }
 
 // TestTruncatedBody checks that an upload that breaks off never reaches the
-// handler, because the host reads a body of known length first.
+// handler, because the host reads a body of known length first, and that the
+// host then ends the connection without an answer.
 func TestTruncatedBody(t *testing.T) {
 	t.Parallel()
 	host := start(t, functionshost.Config{}).ready(t)
-	answer := host.raw(t, "POST /echo?do=hang HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello", true)
-	if !strings.HasPrefix(answer, "HTTP/1.1 400 ") {
-		t.Errorf("got %q, want 400", answer)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(host.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST /echo?do=hang HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhello"); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(conn); len(answer) > 0 || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("got %q, %v, want a reset", answer, err)
 	}
 	if host.lines.count("hanging") > 0 {
 		t.Error("the handler was called")
@@ -347,6 +361,23 @@ func TestFunctionTimeout(t *testing.T) {
 			}
 			if got := host.echo(t, "GET", "/echo", nil); got.PID == pid {
 				t.Error("the handler was not killed")
+			}
+		})
+	}
+}
+
+// TestExpect checks a large body that the handler refuses before it has come,
+// while the host asks whether it wants it: the refusal arrives, and the body is
+// not sent.
+func TestExpect(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]functionshost.Mode{"proxying": functionshost.Proxying, "forwarding": functionshost.Forwarding} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			host := start(t, functionshost.Config{Mode: mode}).ready(t)
+			body := strings.NewReader(strings.Repeat("x", 8<<20))
+			if res, _ := host.do(t, "POST", "/echo?do=refuse", body, "Expect: 100-continue"); res.StatusCode != 401 {
+				t.Errorf("got %s, want the handler's 401", res.Status)
 			}
 		})
 	}

@@ -22,13 +22,19 @@
 //     one host per app.
 //   - On Linux the handler's port is held for it, and the handler is killed
 //     even if this program is.
-//   - A path with a malformed percent-escape is refused with 400; the real
-//     host takes it literally.
+//   - HTTP_PROXY and ALL_PROXY among the settings are ignored. The real host sends
+//     its calls of the handler through that proxy unless NO_PROXY names 127.0.0.1.
+//     People who work behind a proxy have them set; the handler warns of them.
+//
+// The tests compare the bytes on the wire with recordings of the real host's parts
+// (testdata/vectors). They list every difference, which comes of Go's HTTP library,
+// with its reason.
 //
 // # What is not here
 //
-// Triggers other than HTTP and timer, retry policies and route segments that
-// mix text and parameters: a function that needs one is dropped with an error,
-// as the host drops a broken one. CORS, HTTPS, extension bundles, drain, file
-// watching and customHandler.http.routes are ignored.
+// Triggers other than HTTP and timer, retry policies, route segments that mix
+// text and parameters, and the constraints datetime, decimal, double, float, file
+// and nonfile: a function that needs one is dropped with an error, as the host
+// drops a broken one. CORS, HTTPS, extension bundles, drain, file watching and
+// customHandler.http.routes are ignored.
 package functionshost

@@ -74,7 +74,7 @@ func TestHomepageAndNotFound(t *testing.T) {
 	if answer := host.raw(t, "OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", false); !strings.HasPrefix(answer, "HTTP/1.1 404 ") {
 		t.Errorf("OPTIONS * = %q", answer)
 	}
-	if got := host.raw(t, "GET http://other.example/echo/x?q HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", false); !strings.Contains(got, `"RequestURI":"/echo/x?q"`) {
+	if got := host.raw(t, "GET http://other.example/echo/x?q HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n", false); !strings.Contains(got, `"RequestURI":"/echo/x?q"`) {
 		t.Errorf("a request line with a whole URL = %q", got)
 	}
 	if res, _ := host.do(t, "GET", "/echo", nil, "X-Large: "+strings.Repeat("x", 40<<10)); res.StatusCode != 431 {

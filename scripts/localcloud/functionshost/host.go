@@ -20,11 +20,18 @@ const (
 	hostVersion = "4.1052.200"
 	// stopTimeout is the longest that Stop waits for what is running.
 	stopTimeout = 10 * time.Second
-	// headerTimeout, idleTimeout and maxHeader are those of the host's web
-	// server (Kestrel): for sending a header, between requests, and in bytes.
+	// headerTimeout and idleTimeout are those of the host's web server
+	// (Kestrel): for sending a header, and between requests.
 	headerTimeout = 30 * time.Second
 	idleTimeout   = 130 * time.Second
-	maxHeader     = 32 << 10
+	// maxAnswerHeader is the largest header of an answer of the handler, in bytes.
+	maxAnswerHeader = 64 << 10
+	// writeSize is how much of a request is written at once, in bytes: a short
+	// body goes out before a handler that answers early can close.
+	writeSize = 512 << 10
+	// expectTimeout is how long a handler is waited for that was asked whether
+	// it wants a body.
+	expectTimeout = time.Second
 	// maxIdleConns is how many idle connections to the handler are kept.
 	maxIdleConns = 64
 )
@@ -103,10 +110,8 @@ func Start(ctx context.Context, cfg Config) (*Host, error) {
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		// OPTIONS * is the functions' as anything else.
-		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+		ConnContext:       withFront,
+		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}
 	h.ctx, h.cancel = context.WithCancel(ctx)
 	go h.run(listener)
@@ -148,7 +153,11 @@ func (h *Host) setHandler(port int, environ settings, hostAddress string) {
 	h.transport = &http.Transport{
 		DisableCompression:  true,
 		MaxIdleConnsPerHost: maxIdleConns,
-		IdleConnTimeout:     time.Minute,
+		// As .NET's client.
+		MaxResponseHeaderBytes: maxAnswerHeader,
+		WriteBufferSize:        writeSize,
+		ExpectContinueTimeout:  expectTimeout,
+		IdleConnTimeout:        time.Minute,
 	}
 	h.client = &http.Client{Transport: h.transport}
 	if h.app.host.CustomHandler.Forwarding {
@@ -176,6 +185,7 @@ func (h *Host) setHandler(port int, environ settings, hostAddress string) {
 		log:         h.cfg.Log,
 		client:      &http.Client{Transport: h.transport, CheckRedirect: keepRedirects},
 		ready:       make(chan struct{}),
+		cannotStart: make(chan struct{}),
 	}
 }
 
@@ -186,7 +196,7 @@ func (h *Host) run(listener net.Listener) {
 	defer close(h.done)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := h.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := h.server.Serve(frontListener{listener}); !errors.Is(err, http.ErrServerClosed) {
 			h.fail(fmt.Errorf("serving: %w", err))
 		}
 	})
@@ -236,12 +246,25 @@ func (h *Host) HandlerPort() int {
 // HandlerPID is the handler process that was started last, 0 before the first.
 func (h *Host) HandlerPID() int { return h.worker.pid() }
 
-// Ready waits until the handler answers.
+// Ready waits until the handler answers. It returns an error at once if the
+// handler cannot be started, though the host waits on, as the real one does.
 func (h *Host) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
+	go func() {
+		select {
+		case <-h.worker.cannotStart:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	if _, err := h.worker.await(ctx); err != nil {
+		select {
+		case <-h.worker.cannotStart:
+			return h.worker.startError
+		default:
+		}
 		if h.ctx.Err() != nil {
 			err = errors.Join(err, h.err())
 		}

@@ -21,7 +21,8 @@ type hostFile struct {
 	Functions       []string  `json:"functions"`       // if not empty, the only functions to load
 	Extensions      struct {
 		HTTP struct {
-			RoutePrefix *string `json:"routePrefix"` // "api" if absent
+			RoutePrefix   *string           `json:"routePrefix"`   // "api" if absent
+			CustomHeaders map[string]string `json:"customHeaders"` // added to answers without them
 		} `json:"http"`
 	} `json:"extensions"`
 	CustomHandler *customHandler `json:"customHandler"`

@@ -15,7 +15,7 @@ import (
 )
 
 // invokeHTTP turns a request into an invocation and its reply into a response.
-func (h *Host) invokeHTTP(ctx context.Context, w http.ResponseWriter, r *http.Request, c *call) error {
+func (h *Host) invokeHTTP(ctx context.Context, w *hostWriter, r *http.Request, c *call) error {
 	out, err := h.send(ctx, c.fn, c.id, invocation{
 		Data:     map[string]any{c.fn.trigger.Name: requestData(r, c)},
 		Metadata: h.requestMetadata(r, c),
@@ -43,9 +43,9 @@ func (h *Host) invokeHTTP(ctx context.Context, w http.ResponseWriter, r *http.Re
 // requestData is the request as the trigger's data.
 func requestData(r *http.Request, c *call) map[string]any {
 	data := map[string]any{
-		"Url":        "http://" + r.Host + proxiedPath(c.path) + rawQuery(r),
+		"Url":        c.scheme + "://" + r.Host + proxiedPath(c.head.path) + c.head.query,
 		"Method":     r.Method,
-		"Query":      parseQuery(r.URL.RawQuery).values(),
+		"Query":      parseQuery(c.head.query).values(),
 		"Headers":    headerLists(r),
 		"Params":     c.params,
 		"Identities": []any{},
@@ -57,13 +57,6 @@ func requestData(r *http.Request, c *call) map[string]any {
 		}
 	}
 	return data
-}
-
-func rawQuery(r *http.Request) string {
-	if r.URL.RawQuery == "" {
-		return ""
-	}
-	return "?" + r.URL.RawQuery
 }
 
 // headerLists is the header with the Host that Go keeps elsewhere.
@@ -90,7 +83,7 @@ func (h *Host) requestMetadata(r *http.Request, c *call) map[string]any {
 			}
 		}
 	}
-	query := parseQuery(r.URL.RawQuery).values()
+	query := parseQuery(c.head.query).values()
 	for _, pairs := range []map[string]string{query, c.params} {
 		for name, value := range pairs {
 			text, _ := json.Marshal(value) // a string always can be

@@ -119,6 +119,11 @@ func startExit() int {
 }
 
 func handle(w http.ResponseWriter, r *http.Request) {
+	if act(r) == "refuse" { // without reading
+		w.WriteHeader(http.StatusUnauthorized)
+		io.WriteString(w, "no")
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)

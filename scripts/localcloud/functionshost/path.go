@@ -91,11 +91,33 @@ func proxiedPath(path string) string {
 	return out.String()
 }
 
+// proxiedQuery is a query after the same proxy: as it came, but for what .NET
+// does to any URI.
+func proxiedQuery(query string) string {
+	var out strings.Builder
+	for i := 0; i < len(query); i++ {
+		c := query[i]
+		if c == '%' && len(query) > i+2 && isHex(query[i+1]) && isHex(query[i+2]) {
+			high, _ := hexDigit(query[i+1])
+			low, _ := hexDigit(query[i+2])
+			escapeByte(&out, high<<4|low, isUnreserved(high<<4|low))
+			i += 2
+			continue
+		}
+		escapeByte(&out, c, isPathByte(c) || strings.IndexByte("?[]", c) >= 0)
+	}
+	return out.String()
+}
+
 // forwardedPath is what is left of a decoded path after older hosts have put
 // it into a .NET Uri: cut at "?" or "#", backslashes turned into slashes,
 // escapes of unreserved characters undone, dot segments resolved again, other
-// escapes kept and the rest escaped.
-func forwardedPath(path string) string {
+// escapes kept and the rest escaped. If it is the last of the URI, without a
+// query, spaces at its end go.
+func forwardedPath(path string, last bool) string {
+	if last {
+		path = strings.TrimRight(path, " \t\r\n")
+	}
 	if i := strings.IndexAny(path, "?#"); i >= 0 {
 		path = path[:i]
 	}
@@ -114,7 +136,7 @@ func forwardedPath(path string) string {
 	var out strings.Builder
 	for i := range len(path) {
 		isEscape := path[i] == '%' && len(path) > i+2 && isHex(path[i+1]) && isHex(path[i+2])
-		escapeByte(&out, path[i], isEscape || isPathByte(path[i]))
+		escapeByte(&out, path[i], isEscape || isPathByte(path[i]) || path[i] == '[' || path[i] == ']')
 	}
 	return out.String()
 }

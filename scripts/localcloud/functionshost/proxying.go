@@ -1,92 +1,172 @@
 package functionshost
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"strings"
-	"time"
 )
 
-const (
-	versionHeader    = "X-Azure-Functions-HostVersion"
-	invocationHeader = "X-Azure-Functions-InvocationId"
-	// proxyHeader carries the invocation id in proxying mode only.
-	proxyHeader = "X-Ms-Invocation-Id"
-
-	proxyAttempts     = 10
-	firstRetryDelay   = 50 * time.Millisecond
-	longestRetryDelay = 250 * time.Millisecond
-)
-
-// hopHeaders are removed both ways, besides those that httputil.ReverseProxy
-// removes.
+// hopHeaders are passed on neither way. YARP 2.0.1, which the host has, counts
+// Strict-Transport-Security among them: host.json can add that, the handler
+// cannot.
 var hopHeaders = []string{
-	"Connection", "Upgrade", "Te", "Upgrade-Insecure-Requests", "Proxy-Authentication-Info", "Proxy-Features",
-	"Proxy-Instruction", "Security-Scheme", "Alpn", "Close", "Alt-Svc",
+	"Connection", "Transfer-Encoding", "Keep-Alive", "Upgrade", "Proxy-Connection", "Proxy-Authenticate",
+	"Proxy-Authentication-Info", "Proxy-Authorization", "Proxy-Features", "Proxy-Instruction", "Security-Scheme",
+	"Alpn", "Close", "Http2-Settings", "Upgrade-Insecure-Requests", "Te", "Alt-Svc", "Strict-Transport-Security",
 }
 
-// proxy streams the request to the handler and the response back.
-func (h *Host) proxy(w http.ResponseWriter, r *http.Request, c *call) {
-	proxy := &httputil.ReverseProxy{
-		Rewrite:       func(pr *httputil.ProxyRequest) { h.rewrite(pr, c) },
-		Transport:     &retrier{next: h.transport, log: h.cfg.Log},
-		FlushInterval: -1,
-		ErrorLog:      slog.NewLogLogger(h.cfg.Log.Handler(), slog.LevelWarn),
-		ModifyResponse: func(res *http.Response) error {
-			for _, name := range hopHeaders {
-				res.Header.Del(name)
+// copyBuffer is how much of an answer is copied at once, in bytes.
+const copyBuffer = 32 << 10
+
+// proxy streams the request to the handler and the answer back.
+func (h *Host) proxy(ctx context.Context, w *hostWriter, r *http.Request, c *call) error {
+	res, err := h.exchange(ctx, h.proxied(r, c), proxyAttempts)
+	if err != nil {
+		return fmt.Errorf("proxying: %w", err)
+	}
+	defer res.Body.Close()
+	if err := checkAnswer(res.Header); err != nil {
+		return fmt.Errorf("proxying: %w", err)
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		if !isUpgrade(r.Header) {
+			for _, name := range []string{"Connection", "Upgrade"} {
+				w.Header()[name] = res.Header[name]
 			}
-			return nil
-		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-				w.WriteHeader(http.StatusRequestEntityTooLarge)
+			w.conn.finished.Store(true)
+			return errors.New("proxying: the handler upgrades a connection that nobody asked to upgrade")
+		}
+		return h.tunnel(w, res)
+	}
+	buffer := make([]byte, copyBuffer)
+	n, err := res.Body.Read(buffer)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading a proxied answer: %w", err)
+	}
+	for _, name := range hopHeaders {
+		res.Header.Del(name)
+	}
+	for name, values := range res.Header {
+		w.Header()[name] = values
+	}
+	setTrailerNames(w.Header(), res)
+	w.WriteHeader(res.StatusCode)
+	h.copyAnswer(w, r, res.Body, buffer, n, err)
+	return nil
+}
+
+// copyAnswer writes what has been read of an answer and the rest, piece by
+// piece. The client sees by a reset that the handler has broken off.
+func (h *Host) copyAnswer(w *hostWriter, r *http.Request, body io.Reader, buffer []byte, n int, err error) {
+	control := http.NewResponseController(w.ResponseWriter)
+	for {
+		if n > 0 {
+			_, writeErr := w.Write(buffer[:n])
+			if writeErr != nil || control.Flush() != nil {
+				h.cfg.Log.Debug("the client has gone", "error", writeErr)
 				return
 			}
-			h.cfg.Log.Error("a request failed", "function", c.fn.Name, "invocation", c.id, "error", err)
-			w.WriteHeader(http.StatusInternalServerError)
-		},
+		}
+		switch err {
+		case nil:
+			n, err = body.Read(buffer)
+		case io.EOF:
+			return
+		default:
+			h.cfg.Log.Error("reading a proxied answer", "error", err)
+			front(r).aborts.Store(true)
+			panic(http.ErrAbortHandler)
+		}
 	}
-	proxy.ServeHTTP(w, r)
 }
 
-// rewrite makes the outgoing request: the handler's address as its Host, the
-// query as it came, and the headers that the host sets whatever the client sent.
-func (h *Host) rewrite(pr *httputil.ProxyRequest, c *call) {
-	out := pr.Out
-	setURL(out, h.worker.address, proxiedPath(c.path), pr.In.URL.RawQuery)
-	out.Host = h.worker.address
+// proxied is the request as YARP makes it: the handler's address as its Host,
+// and headers that the host sets whatever the client sent.
+func (h *Host) proxied(r *http.Request, c *call) *upstream {
+	header := r.Header.Clone()
+	upgrade := isUpgrade(header)
 	for _, name := range hopHeaders {
-		out.Header.Del(name)
+		header.Del(name)
 	}
-	if forwarded, ok := pr.In.Header["Forwarded"]; ok {
-		out.Header["Forwarded"] = forwarded
+	if upgrade {
+		header.Set("Connection", "Upgrade")
+		header.Set("Upgrade", "websocket")
 	}
-	client, _, err := net.SplitHostPort(pr.In.RemoteAddr)
+	for _, name := range []string{"Forwarded", "X-Forwarded-Prefix", "Content-Length"} {
+		header.Del(name)
+	}
+	client, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
-		client = pr.In.RemoteAddr
+		client = r.RemoteAddr
 	}
-	out.Header.Del("X-Forwarded-Prefix")
-	out.Header.Set("X-Forwarded-For", client)
-	out.Header.Set("X-Forwarded-Host", pr.In.Host)
-	out.Header.Set("X-Forwarded-Proto", "http")
-	out.Header.Set(versionHeader, hostVersion)
-	out.Header.Set(invocationHeader, c.id)
-	out.Header.Set(proxyHeader, c.id)
-	joinValues(out.Header)
+	h.trace(header)
+	header.Set("X-Forwarded-For", client)
+	header.Set("X-Forwarded-Host", r.Host)
+	header.Set("X-Forwarded-Proto", c.scheme)
+	header.Set(versionHeader, hostVersion)
+	header.Set(invocationHeader, c.id)
+	header.Set(proxyHeader, c.id)
+	joinValues(header)
+	u := &upstream{
+		method: knownMethod(r.Method), path: proxiedPath(c.head.path), query: proxiedQuery(c.head.query),
+		host: h.worker.address, header: header, length: r.ContentLength, zeroLength: c.head.length == 0 || needsLength(knownMethod(r.Method)),
+	}
+	if strings.HasPrefix(r.Host, "xn--") { // .NET's client keeps it
+		u.host = r.Host
+	}
+	switch {
+	case c.body != nil:
+		u.body = bytes.NewReader(c.body)
+	case r.ContentLength < 0:
+		u.body = r.Body
+	case hasContentHeaders(header):
+		u.zeroLength = true
+	}
+	return u
 }
 
-// setURL gives the request an escaped path and a query that are sent as they are.
-func setURL(r *http.Request, address, path, query string) {
-	r.URL = &url.URL{Scheme: "http", Host: address, Path: path, RawPath: path, RawQuery: query}
-	if plain, err := url.PathUnescape(path); err == nil { // proxiedPath and forwardedPath escape well
-		r.URL.Path = plain
+// needsLength reports whether .NET's client says of a request with the method
+// that it has no body.
+func needsLength(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions, http.MethodConnect:
+		return false
 	}
+	return true
+}
+
+// isUpgrade reports whether the client asks for a WebSocket.
+func isUpgrade(header http.Header) bool {
+	return strings.EqualFold(header.Get("Upgrade"), "websocket") && strings.Contains(strings.ToLower(header.Get("Connection")), "upgrade")
+}
+
+// tunnel makes the client's connection one to the handler.
+func (h *Host) tunnel(w *hostWriter, res *http.Response) error {
+	upstream, ok := res.Body.(io.ReadWriteCloser)
+	if !ok {
+		return errors.New("tunnelling: the handler's connection cannot be written to")
+	}
+	conn, in, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return fmt.Errorf("tunnelling: %w", err)
+	}
+	w.hijacked = true
+	defer conn.Close()
+	res.Body = nil
+	if err := res.Write(conn); err != nil {
+		return nil // the client has gone
+	}
+	go func() {
+		io.Copy(upstream, in) // either end ends both
+		upstream.Close()
+	}()
+	io.Copy(conn, upstream)
+	return nil
 }
 
 // joinValues puts the values of a repeated header on one line, as .NET does.
@@ -94,42 +174,40 @@ func joinValues(header http.Header) {
 	for name, values := range header {
 		if len(values) > 1 {
 			separator := ", "
-			if name == "Cookie" {
+			switch name {
+			case "Cookie":
 				separator = "; "
+			case "User-Agent":
+				separator = " "
 			}
 			header[name] = []string{strings.Join(values, separator)}
 		}
 	}
 }
 
-// A retrier repeats requests that failed without an answer, because the
-// handler may be restarting. One whose body may have been sent is only repeated
-// if there was no connection.
-type retrier struct {
-	next *http.Transport
-	log  *slog.Logger
+// setTrailerNames keeps the header that names trailers, which Go takes away;
+// trailers themselves are not passed on. Go's server does not know the name in
+// this case.
+func setTrailerNames(header http.Header, res *http.Response) {
+	names := make([]string, 0, len(res.Trailer))
+	for name := range res.Trailer {
+		names = append(names, name)
+	}
+	if len(names) > 0 {
+		header["trailer"] = []string{strings.Join(names, ", ")}
+	}
 }
 
-func (t *retrier) RoundTrip(r *http.Request) (*http.Response, error) {
-	body := r.Body
-	if body != nil {
-		defer body.Close()
-		r.Body = io.NopCloser(body)
-	}
-	delay := firstRetryDelay
-	for attempt := 1; ; attempt++ {
-		res, err := t.next.RoundTrip(r)
-		dial := (*net.OpError)(nil)
-		noConnection := errors.As(err, &dial) && dial.Op == "dial"
-		if err == nil || attempt == proxyAttempts || r.Context().Err() != nil || body != nil && !noConnection {
-			return res, err
+// checkAnswer refuses values that the host's web server does not write.
+func checkAnswer(header http.Header) error {
+	for name, values := range header {
+		for _, value := range values {
+			for i := range len(value) {
+				if c := value[i]; c < ' ' && c != '\t' || c > '~' {
+					return fmt.Errorf("header %q of the answer has the byte %#x", name, c)
+				}
+			}
 		}
-		t.log.Warn("retrying a proxied request", "attempt", attempt, "delay", delay, "error", err)
-		select {
-		case <-r.Context().Done():
-			return nil, r.Context().Err()
-		case <-time.After(delay):
-		}
-		delay = min(2*delay, longestRetryDelay)
 	}
+	return nil
 }

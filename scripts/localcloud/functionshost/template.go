@@ -55,15 +55,18 @@ func parseTemplate(text string) (*template, error) {
 // doubledBraces removes the braces that a constraint's argument may contain.
 var doubledBraces = strings.NewReplacer("{{", "", "}}", "")
 
+// singleBraces reads the braces of a literal.
+var singleBraces = strings.NewReplacer("{{", "{", "}}", "}")
+
 func parseSegment(text string) (segment, error) {
 	if text == "" {
 		return segment{}, errors.New("a segment is empty")
 	}
-	if !strings.ContainsAny(text, "{}") {
+	if !strings.ContainsAny(doubledBraces.Replace(text), "{}") {
 		if strings.Contains(text, "?") {
 			return segment{}, fmt.Errorf("segment %q contains a question mark", text)
 		}
-		return segment{literal: text}, nil
+		return segment{literal: singleBraces.Replace(text)}, nil
 	}
 	inner, ok := strings.CutPrefix(text, "{")
 	inner, closed := strings.CutSuffix(inner, "}")
@@ -88,6 +91,9 @@ func parseSegment(text string) (segment, error) {
 		return segment{}, fmt.Errorf("catch-all parameter %q cannot be optional", s.name)
 	}
 	for _, text := range parts[1:] {
+		if text == "" {
+			continue
+		}
 		c, err := parseConstraint(text)
 		if err != nil {
 			return segment{}, fmt.Errorf("parameter %q: %w", s.name, err)

@@ -42,6 +42,9 @@ type worker struct {
 	log         *slog.Logger
 	client      *http.Client // follows no redirects
 
+	cannotStart chan struct{} // closed when startError is set
+	startError  error
+
 	outputMu sync.Mutex // serialises output
 
 	mu    sync.Mutex
@@ -58,6 +61,7 @@ type process struct {
 }
 
 var (
+	errNoStart    = errors.New("the handler cannot be started")
 	errRecycled   = errors.New("the handler was killed because a function timed out")
 	errRequested  = errors.New("the handler asked for a restart")
 	errNotReady   = errors.New("the handler did not answer in its initialization timeout")
@@ -65,7 +69,9 @@ var (
 )
 
 // run starts the handler and restarts it until ctx is done, then kills it. It
-// returns an error if the handler has failed too often.
+// returns an error if the handler has failed too often. A handler that cannot
+// be started, because of its mode or its architecture, is not a failure to the
+// host: it is waited for in vain.
 func (w *worker) run(ctx context.Context) error {
 	// On Linux the process is killed when the thread that started it ends, so
 	// that it cannot outlive this program; the thread must stay.
@@ -76,6 +82,12 @@ func (w *worker) run(ctx context.Context) error {
 		err := w.runOnce(ctx)
 		switch {
 		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errNoStart):
+			w.log.Error("Failed to start Worker Channel: nothing will be tried again, and the first request waits until the host gives up", "error", err)
+			w.startError = err
+			close(w.cannotStart)
+			<-ctx.Done()
 			return nil
 		case errors.Is(err, errRecycled), errors.Is(err, errRequested):
 			w.log.Info("restarting the handler", "reason", err)
@@ -92,7 +104,7 @@ func (w *worker) run(ctx context.Context) error {
 func (w *worker) runOnce(ctx context.Context) error {
 	p, err := w.start()
 	if err != nil {
-		return fmt.Errorf("starting handler %q: %w", w.command[0], err)
+		return fmt.Errorf("%w %q: %w", errNoStart, w.command[0], err)
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- p.cmd.Wait() }()

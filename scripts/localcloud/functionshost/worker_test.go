@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/certwright/certwright/scripts/localcloud/functionshost"
 )
@@ -149,8 +150,8 @@ func TestNoFunctions(t *testing.T) {
 func TestNoExecutable(t *testing.T) {
 	t.Parallel()
 	root := stage(t, map[string]string{"host.json": hostJSON(t, "no-such-handler", "")})
-	if err := start(t, functionshost.Config{Root: root}).wait(t); err == nil || !strings.Contains(err.Error(), "no-such-handler") {
-		t.Errorf("Wait() = %v", err)
+	if err := start(t, functionshost.Config{Root: root}).Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "no-such-handler") {
+		t.Errorf("Ready() = %v", err)
 	}
 }
 
@@ -323,5 +324,31 @@ func TestFixedPort(t *testing.T) {
 	host := start(t, functionshost.Config{Root: stage(t, map[string]string{"host.json": hostJSON(t, exe, `"enableProxyingHttpRequest":true,"port":`+free)})})
 	if got := host.echo(t, "GET", "/echo", nil); got.Host != "127.0.0.1:"+free {
 		t.Errorf("the handler is at %q, want port %s", got.Host, free)
+	}
+}
+
+// TestCannotStart checks that a handler that is not executable stops nothing
+// until a request has waited for it in vain.
+func TestCannotStart(t *testing.T) {
+	t.Parallel()
+	root := stage(t, map[string]string{
+		"host.json": strings.Replace(hostJSON(t, "handler", ""), `"customHandler":{`, `"customHandler":{"initializationTimeout":"00:00:00.1",`, 1),
+		"handler":   "no program",
+	})
+	host := start(t, functionshost.Config{Root: root})
+	host.log.await(t, 0, "Failed to start Worker Channel")
+	if res, _ := host.do(t, "GET", "/nothing", nil); res.StatusCode != 404 {
+		t.Errorf("a request that needs no handler got %s", res.Status)
+	}
+	begin := time.Now()
+	host.try(t, "GET", "/echo", nil) // the host may end before it has answered
+	if waited := time.Since(begin); waited < 400*time.Millisecond {
+		t.Errorf("the request waited only %v", waited)
+	}
+	if err := host.wait(t); err == nil {
+		t.Error("the host has not stopped itself")
+	}
+	if n := host.log.count("Failed to start"); n != 1 {
+		t.Errorf("the handler was started %d times", n)
 	}
 }

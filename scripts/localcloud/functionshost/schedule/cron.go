@@ -57,7 +57,7 @@ func (s set) from(value int) int {
 type cron [positions]set
 
 func parseCron(text string) (*cron, error) {
-	tokens := strings.Fields(text)
+	tokens := strings.FieldsFunc(strings.TrimSpace(text), func(r rune) bool { return r == ' ' }) // a tab separates nothing
 	switch len(tokens) {
 	case positions:
 	case positions - 1:
@@ -84,9 +84,10 @@ func (f field) parse(item string) (set, error) {
 	step := 1
 	if stepped {
 		var err error
-		if step, err = strconv.Atoi(stepText); err != nil || step < 1 {
-			return 0, fmt.Errorf("step %q is not a whole number from 1", stepText)
+		if step, err = strconv.Atoi(stepText); err != nil {
+			return 0, fmt.Errorf("step %q is not a whole number", stepText)
 		}
+		step = max(step, 1) // as NCrontab reads it
 	}
 	first, last := f.min, f.max
 	if span != "*" {
@@ -160,41 +161,36 @@ func (c *cron) repeats() bool {
 	return false
 }
 
+// next is computed on the wall clock and then put right where clocks change,
+// step by step as the host does it, oddities included.
 func (c *cron) next(base time.Time) time.Time {
-	if c.repeats() {
-		return c.nextRepeat(base)
-	}
 	loc := base.Location()
-	for wall := c.nextWall(wallClock(base)); !wall.IsZero(); wall = c.nextWall(wall) {
-		if t := instant(wall, loc); t.After(base) {
-			return t
+	wall := c.nextWall(wallClock(base))
+	if wall.IsZero() {
+		return time.Time{}
+	}
+	next, twice := instant(wall, loc)
+	_, nowTwice := instant(wallClock(base), loc)
+	_, offset := base.Zone()
+	_, nextOffset := next.Zone()
+	change := time.Duration(nextOffset-offset) * time.Second
+	switch {
+	case change != 0 && (twice || nowTwice && c.repeats()):
+		// The first of two equal times, or for what repeats the one that
+		// keeps the rhythm.
+		return next.Add(change)
+	case change == 0 && twice && !c.repeats():
+		// The second of two equal times: what names points of the day has
+		// run at the first.
+		for twice && !wall.IsZero() {
+			wall = c.nextWall(wall)
+			next, twice = instant(wall, loc)
 		}
-	}
-	return time.Time{}
-}
-
-// nextRepeat keeps to the offset of base, and starts again at the change of
-// clocks if the next occurrence is not before it.
-func (c *cron) nextRepeat(base time.Time) time.Time {
-	loc := base.Location()
-	for from := base; ; {
-		_, offset := from.Zone()
-		_, end := from.ZoneBounds()
-		wall := c.nextWall(wallClock(from))
 		if wall.IsZero() {
 			return time.Time{}
 		}
-		t := wall.Add(-time.Duration(offset) * time.Second).In(loc)
-		if end.IsZero() || t.Before(end) {
-			return t
-		}
-		// The moment of the change itself may match on its new wall clock.
-		wall = c.nextWall(wallClock(end).Add(-time.Second))
-		if wall.Equal(wallClock(end)) {
-			return end.In(loc)
-		}
-		from = end
 	}
+	return next
 }
 
 // horizon is how many years ahead an occurrence is looked for. A 29 February
@@ -253,23 +249,32 @@ func wallClock(t time.Time) time.Time {
 	return t.UTC().Add(time.Duration(offset) * time.Second)
 }
 
-// instant is when clocks in loc show wall: the first time if they do so twice,
-// the end of the gap if they never do.
-func instant(wall time.Time, loc *time.Location) time.Time {
+// instant is when clocks in loc show wall, and whether they do so twice: it is
+// the second time then. If they never do, because they are put forward, it is
+// when they would have without that.
+func instant(wall time.Time, loc *time.Location) (t time.Time, twice bool) {
 	y, mon, d := wall.Date()
-	t := time.Date(y, mon, d, wall.Hour(), wall.Minute(), wall.Second(), 0, loc)
+	t = time.Date(y, mon, d, wall.Hour(), wall.Minute(), wall.Second(), 0, loc)
 	start, end := t.ZoneBounds()
-	if shown := wallClock(t); !shown.Equal(wall) {
-		if shown.Before(wall) {
-			return end
+	at := func(moment time.Time) time.Time { // in the offset that is in force at moment
+		_, offset := moment.Zone()
+		return wall.Add(-time.Duration(offset) * time.Second).In(loc)
+	}
+	if !wallClock(t).Equal(wall) { // Go takes the offset of one of both sides
+		if wallClock(t).Before(wall) {
+			return at(end.Add(-time.Second)), false
 		}
-		return start
+		return at(start.Add(-time.Second)), false
+	}
+	if !end.IsZero() {
+		if later := at(end); !later.Before(end) && wallClock(later).Equal(wall) {
+			return later, true
+		}
 	}
 	if !start.IsZero() {
-		_, before := start.Add(-time.Second).Zone()
-		if earlier := wall.Add(-time.Duration(before) * time.Second); earlier.Before(start) {
-			return earlier.In(loc)
+		if earlier := at(start.Add(-time.Second)); earlier.Before(start) && wallClock(earlier).Equal(wall) {
+			return t, true
 		}
 	}
-	return t
+	return t, false
 }

@@ -40,13 +40,16 @@ func Parse(text string) (Schedule, error) {
 	return Schedule{interval: d}, nil
 }
 
-// Next returns the first occurrence strictly after base, on the wall clock of
-// base's location. It is the zero Time if the schedule never fires again
+// Next returns the first occurrence after base, on the wall clock of base's
+// location. It is the zero Time if the schedule never fires again
 // ("0 0 0 30 2 *").
 //
-// When clocks change, a schedule that repeats within the day keeps its rhythm
-// in real time; one that names points of the day fires once for each: at the
-// end of the gap if its point was skipped, at the first of two.
+// When clocks are put back, a schedule that repeats within the day keeps its
+// rhythm in real time, and one that names points of the day fires at the first
+// of two equal times. A point that is skipped when clocks are put forward fires
+// as much later as they are put forward. What repeats within a part of the day
+// can fire once too often, as in the host: "0 0,30 1,2 * * *" fires an hour
+// early after the hour that comes twice.
 func (s Schedule) Next(base time.Time) time.Time {
 	switch {
 	case s.cron != nil:

@@ -12,8 +12,8 @@ var timeSpan = regexp.MustCompile(`^(-)?(?:(\d{1,8})\.)?(\d{1,2}):(\d{1,2})(?::(
 
 var wholeDays = regexp.MustCompile(`^(-)?(\d{1,5})$`)
 
-// ParseTimeSpan reads a .NET TimeSpan: "[-][d.]hh:mm[:ss[.fffffff]]", or a
-// whole number of days. It refuses what a [time.Duration] cannot hold.
+// ParseTimeSpan reads a .NET TimeSpan: "[-][d.]hh:mm[:ss[.fffffff]]", or
+// "d:hh:mm" if d cannot be an hour, or a whole number of days. It refuses what a [time.Duration] cannot hold.
 func ParseTimeSpan(text string) (time.Duration, error) {
 	text = strings.TrimSpace(text)
 	if m := wholeDays.FindStringSubmatch(text); m != nil {
@@ -22,6 +22,9 @@ func ParseTimeSpan(text string) (time.Duration, error) {
 	m := timeSpan.FindStringSubmatch(text)
 	if m == nil {
 		return 0, fmt.Errorf("%q is not a time span like 00:30:00", text)
+	}
+	if hours, err := strconv.Atoi(m[3]); err == nil && hours > 23 && m[2] == "" && m[5] != "" && m[6] == "" {
+		return sum(m[1], m[3], m[4], m[5], "", "")
 	}
 	return sum(m[1], m[2], m[3], m[4], m[5], m[6])
 }
