@@ -17,8 +17,8 @@ const maxIterations = 1_000_000
 // Work is what may still be spent on one file.
 type Work struct{ left int64 }
 
-// NewWork allows MaxHashes.
-func NewWork() *Work { return &Work{MaxHashes} }
+// NewWork allows so many hashes, MaxHashes for a file from outside.
+func NewWork(hashes int64) *Work { return &Work{hashes} }
 
 // spend pays for a derivation, or refuses it.
 func (w *Work) spend(ctx context.Context, hashes int64) error {

@@ -119,7 +119,7 @@ func TestWork(t *testing.T) {
 	gone := errors.New("the client is gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
-	if _, err := s.Try(ctx, NewWork(), Passwords("pw"), nil, none); err != gone || spent != 2 {
+	if _, err := s.Try(ctx, NewWork(MaxHashes), Passwords("pw"), nil, none); err != gone || spent != 2 {
 		t.Errorf("%v, derived %d times; want %v and 2", err, spent, gone)
 	}
 	// Both forms of no password are paid.
