@@ -3,12 +3,15 @@ package pkcs12
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	sslmate "software.sslmate.com/src/go-pkcs12"
 
 	"github.com/certwright/certwright/handler/internal/pbe"
 )
@@ -377,5 +380,54 @@ func TestDecodeTotal(t *testing.T) {
 		if err := d.file(file); err != want {
 			t.Errorf("%d hashes allowed: %v, want %v", allowed, err, want)
 		}
+	}
+}
+
+// TestDecodeGo reads what go-pkcs12 writes: PBMAC1 of RFC 9579 among it, and the
+// key stores of certificates alone that Java trusts.
+func TestDecodeGo(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	key, err := x509.ParsePKCS8PrivateKey(p.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var certs []*x509.Certificate
+	for _, der := range p.chain {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		certs = append(certs, c)
+	}
+	for name, c := range map[string]struct {
+		encoder  *sslmate.Encoder
+		password string
+	}{
+		"LegacyRC2":    {sslmate.LegacyRC2, "pw"},
+		"LegacyDES":    {sslmate.LegacyDES, "pw"},
+		"Modern2023":   {sslmate.Modern2023, "pw"},
+		"Modern2026":   {sslmate.Modern2026, "pw"},
+		"Passwordless": {sslmate.Passwordless, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file, err := c.encoder.Encode(key, certs[0], certs[1:], c.password)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := Decode(t.Context(), file, c.password)
+			p.check(t, f, err)
+			if _, err := Decode(t.Context(), file, "wrong"); c.password != "" && err != pbe.ErrWrongPassword {
+				t.Errorf("under a wrong password: %v", err)
+			}
+			if file, err = c.encoder.EncodeTrustStore(certs, c.password); err != nil {
+				t.Fatal(err)
+			}
+			if f, err = Decode(t.Context(), file, c.password); err != nil {
+				t.Fatal(err)
+			}
+			p.checkCertificates(t, f)
+		})
 	}
 }
