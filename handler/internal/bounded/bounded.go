@@ -42,12 +42,12 @@ func Certificate(der []byte) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, PublicKey(c.PublicKey)
+	return c, CheckPublicKey(c.PublicKey)
 }
 
-// PublicKey checks the key of a certificate that another parser has read, before
+// CheckPublicKey checks the key of a certificate that another parser has read, before
 // anything is verified with it. The error is a *SizeError.
-func PublicKey(pub crypto.PublicKey) error {
+func CheckPublicKey(pub crypto.PublicKey) error {
 	if pub, ok := pub.(*rsa.PublicKey); ok {
 		return checkPublic(pub.N, pub.E, MaxPublicModulus)
 	}

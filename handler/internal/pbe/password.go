@@ -1,6 +1,9 @@
 package pbe
 
-import "unicode/utf16"
+import (
+	"bytes"
+	"unicode/utf16"
+)
 
 // Password is a password in the forms in which the schemes take it.
 type Password struct {
@@ -12,17 +15,30 @@ type Password struct {
 // instead of two (RFC 7292 appendix B.1 appends the end to every string).
 var Null Password
 
-// Passwords are what a text may stand for. Without a text it is the null or the
-// empty password: programs write either, and few say which. A character beyond the
-// Basic Multilingual Plane is a pair of surrogates, as in .NET, Java and OpenSSL.
+// Passwords are what a text may stand for, the likeliest first. Without a text it
+// is the null or the empty password: programs write either, and few say which. A
+// character beyond the Basic Multilingual Plane is a pair of surrogates, as in
+// .NET, Java and OpenSSL; but OpenSSL before 1.1 took each byte of UTF-8 for a
+// character, and still reads what it wrote.
 func Passwords(text string) []Password {
-	var bmp []byte
-	for _, unit := range append(utf16.Encode([]rune(text)), 0) {
-		bmp = append(bmp, byte(unit>>8), byte(unit))
-	}
-	p := Password{text, bmp}
+	p := Password{text, terminated(utf16.Encode([]rune(text)))}
 	if text == "" {
 		return []Password{Null, p}
 	}
+	old := make([]uint16, len(text))
+	for i := range len(text) {
+		old[i] = uint16(text[i])
+	}
+	if o := terminated(old); !bytes.Equal(o, p.bmp) {
+		return []Password{p, {text, o}}
+	}
 	return []Password{p}
+}
+
+func terminated(units []uint16) []byte {
+	var bmp []byte
+	for _, unit := range append(units, 0) {
+		bmp = append(bmp, byte(unit>>8), byte(unit))
+	}
+	return bmp
 }

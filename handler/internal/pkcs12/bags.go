@@ -7,6 +7,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/certwright/certwright/handler/internal/ber"
 	"github.com/certwright/certwright/handler/internal/pbe"
 )
 
@@ -82,7 +83,12 @@ func (d *decoder) shrouded(der cryptobyte.String) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scheme.Try(d.ctx, d.work, d.passwords, ciphertext, isSequence)
+	key, err := scheme.Try(d.ctx, d.work, d.passwords, ciphertext, isSequence)
+	if err != nil {
+		return nil, err
+	}
+	key, _, err = ber.ToDER(key) // which is as isSequence found it
+	return key, err
 }
 
 // certificate reads a CertBag. One that is not of X.509 is passed over.

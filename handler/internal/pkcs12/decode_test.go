@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +64,16 @@ func TestDecodeOpenSSL(t *testing.T) {
 			})
 		}
 	}
+	t.Run("a password of OpenSSL 1.0", func(t *testing.T) {
+		t.Parallel()
+		// Its file is one under the text that UTF-8, taken for Latin-1, makes.
+		var latin1 []rune
+		for _, b := range []byte("grüße") {
+			latin1 = append(latin1, rune(b))
+		}
+		f, err := Decode(t.Context(), p.openssl(t, string(latin1), "-legacy"), "grüße")
+		p.check(t, f, err)
+	})
 	t.Run("certificates alone", func(t *testing.T) {
 		t.Parallel()
 		for _, args := range [][]string{{"-nokeys"}, {"-nokeys", "-legacy"}, {"-nokeys", "-certpbe", "NONE", "-nomac"}} {
@@ -243,6 +254,14 @@ func TestDecodeShapes(t *testing.T) {
 	if err != nil || len(f.Keys) != 1 || !bytes.Equal(f.Keys[0].PKCS8, p.key) {
 		t.Errorf("a key that is not encrypted: %v, %v", f, err)
 	}
+	indefinite := slices.Concat([]byte{0x30, 0x80}, p.key[3:], []byte{0, 0}) // instead of a header of three bytes
+	algorithm, ciphertext, err := pbe.Seal(salts(), pbe.Null, indefinite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err = Decode(t.Context(), pfx(t, data(made(t, keyBag(algorithm, ciphertext, "")))), ""); err != nil || len(f.Keys) != 1 || !bytes.Equal(f.Keys[0].PKCS8, p.key) {
+		t.Errorf("a key in BER: %v, %v", f, err)
+	}
 	if f, err := Decode(t.Context(), pfx(t), ""); err != nil || len(f.Certificates) > 0 {
 		t.Errorf("a file of nothing: %v, %v", f, err)
 	}
@@ -256,7 +275,7 @@ func TestDecodeNullPassword(t *testing.T) {
 	forms := pbe.Passwords("")
 	for i, encrypted := range forms {
 		for j, authenticated := range forms {
-			algorithm, ciphertext, err := pbe.Seal(strings.NewReader(strings.Repeat("s", 100)), encrypted, made(t, sequenceOf(plainCert(p.chain[0]))))
+			algorithm, ciphertext, err := pbe.Seal(salts(), encrypted, made(t, sequenceOf(plainCert(p.chain[0]))))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -325,7 +344,7 @@ func TestDecodeCosts(t *testing.T) {
 	encryptedBag := func(iterations int64) build {
 		return sequenceOf(oid(oidShroudedBag), tagged(explicit0, sequenceOf(costly(iterations), octetString(make([]byte, 32)))))
 	}
-	algorithm, ciphertext, err := pbe.Seal(strings.NewReader(strings.Repeat("s", 100)), pbe.Null, made(t, sequenceOf(encryptedBag(hours))))
+	algorithm, ciphertext, err := pbe.Seal(salts(), pbe.Null, made(t, sequenceOf(encryptedBag(hours))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,7 +378,7 @@ func TestDecodeCosts(t *testing.T) {
 func TestDecodeTotal(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
-	random := strings.NewReader(strings.Repeat("s", 100))
+	random := salts()
 	var safes []build
 	for _, cert := range p.chain {
 		algorithm, ciphertext, err := pbe.Seal(random, pbe.Null, made(t, sequenceOf(plainCert(cert))))
