@@ -35,10 +35,10 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("the RSA key's %s has %d bits: must have at most %d", e.Number, e.Bits, e.Max)
 }
 
-// Certificate reads a certificate's DER. The error is a *SizeError or one of
-// crypto/x509.
+// Certificate reads a certificate's DER. A key on a curve that crypto/x509 does not
+// have is nil. The error is a *SizeError or one of crypto/x509.
 func Certificate(der []byte) (*x509.Certificate, error) {
-	c, err := x509.ParseCertificate(der) // reads numbers, and does not calculate with them
+	c, err := parse(der) // reads numbers, and does not calculate with them
 	if err != nil {
 		return nil, err
 	}
@@ -64,11 +64,15 @@ func checkPublic(n *big.Int, e, maxModulus int) error {
 	return nil
 }
 
-// errPrimes is about multi-prime keys, which no certificate here can have.
-var errPrimes = errors.New("the RSA key has more than two primes")
+// What a private key is not. The texts of encoding/asn1 say nothing to people.
+var (
+	errPKCS8  = errors.New("it is not a private key in PKCS #8")
+	errPKCS1  = errors.New("it is not an RSA private key in PKCS #1")
+	errPrimes = errors.New("the RSA key has more than two primes") // which no certificate here can have
+)
 
 // PKCS8 reads an unencrypted private key (RFC 5208 section 5). The error is a
-// *SizeError or one of crypto/x509.
+// *SizeError, a *CurveError or one of crypto/x509.
 func PKCS8(der []byte) (crypto.PrivateKey, error) {
 	var outer struct { // as crypto/x509 reads it
 		Version    int
@@ -76,12 +80,17 @@ func PKCS8(der []byte) (crypto.PrivateKey, error) {
 		PrivateKey []byte
 	}
 	if _, err := asn1.Unmarshal(der, &outer); err != nil {
-		return nil, err
+		return nil, errPKCS8
 	}
-	if outer.Algorithm.Algorithm.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}) {
-		if err := checkPKCS1(outer.PrivateKey); err != nil {
-			return nil, err
-		}
+	var err error
+	switch algorithm := outer.Algorithm; {
+	case algorithm.Algorithm.Equal(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}):
+		err = checkPKCS1(outer.PrivateKey)
+	case algorithm.Algorithm.Equal(oidECKey) && len(algorithm.Parameters.FullBytes) > 0: // the key itself may have them
+		err = checkCurve(algorithm.Parameters.FullBytes)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return x509.ParsePKCS8PrivateKey(der)
 }
@@ -107,7 +116,7 @@ func checkPKCS1(der []byte) error {
 		AdditionalPrimes []asn1.RawValue `asn1:"optional,omitempty"`
 	}
 	if _, err := asn1.Unmarshal(der, &key); err != nil {
-		return err
+		return errPKCS1
 	}
 	if len(key.AdditionalPrimes) > 0 {
 		return errPrimes

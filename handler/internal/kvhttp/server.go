@@ -174,6 +174,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *logEntry) (rep
 		delivery:        vault.Delivery{EventID: params["{event}"], Destination: params["{destination}"]},
 		body:            http.MaxBytesReader(w, r.Body, route.body),
 		clientRequestID: e.clientRequestID,
+		client:          r.Context(),
 	}
 	// A change that has begun is finished, and so is a poll, which may make one.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), workTime)

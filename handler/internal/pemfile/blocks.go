@@ -172,7 +172,7 @@ func headers(b *Block, lines []string) (string, error) {
 // What text between blocks may not have: what is left of a damaged line around a
 // block, and a line of base64.
 var (
-	marked    = regexp.MustCompile(`(?i:[-\x{2010}-\x{2015}]{2}\s*(?:BEGIN|END)\b)|\b(?:BEGIN|END) [A-Z0-9 ]*(?:CERTIFICATE|PRIVATE KEY|PKCS7)\b`)
+	marked    = regexp.MustCompile(`[-\x{2010}-\x{2015}]{2}\s*(?:BEGIN|END)\b|(?i:[-\x{2010}-\x{2015}]{2}\s*(?:BEGIN|END)\b[^\n]*(?:CERTIFICATE|KEY|PKCS7|CMS)\b)|\b(?:BEGIN|END) [A-Z0-9 ]*(?:CERTIFICATE|PRIVATE KEY|PKCS7)\b`)
 	base64Row = regexp.MustCompile(`(?m)^[ \t]*[A-Za-z0-9+/]{48,}={0,2}[ \t]*$`)
 )
 

@@ -61,7 +61,7 @@ func (b *Block) Certificate() ([]byte, error) {
 //
 // The error is a *BlockError, which wraps pbe.ErrWrongPassword or
 // pbe.ErrMissingPassword, pbe.ErrTooCostly, a *pbe.UnsupportedError, a
-// *pbe.MalformedError, a *bounded.SizeError, an error of crypto/x509 or of ctx.
+// *pbe.MalformedError, a *bounded.SizeError, a *bounded.CurveError, an error of crypto/x509 or of ctx.
 func (b *Block) Key(ctx context.Context, work *pbe.Work, password string) (crypto.PrivateKey, error) {
 	key, err := b.key(ctx, work, password)
 	if errors.Is(err, pbe.ErrWrongPassword) {
@@ -91,7 +91,7 @@ func (b *Block) key(ctx context.Context, work *pbe.Work, password string) (crypt
 	case pkcs1Key:
 		return bounded.PKCS1(der)
 	case sec1Key:
-		return x509.ParseECPrivateKey(der)
+		return bounded.SEC1(der)
 	default:
 		return bounded.PKCS8(der)
 	}

@@ -157,3 +157,6 @@ func checkVersion(ver *version, id string, blobs map[string][]byte) error {
 	_, err := x509.ParseCertificate(ver.Leaf)
 	return err
 }
+
+// MaxMakings is how many RSA keys are made at once.
+func MaxMakings() int { return maxMakings() }

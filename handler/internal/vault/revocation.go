@@ -2,12 +2,12 @@ package vault
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
@@ -178,7 +178,7 @@ func (v *Vault) runRevocation(ctx context.Context, r *Revocation, issuers *issue
 	if err != nil {
 		return err
 	}
-	certificate, err := x509.ParseCertificate(r.Leaf)
+	certificate, err := bounded.Certificate(r.Leaf)
 	if err != nil {
 		return fmt.Errorf("reading version %s: %w", r.Version, err)
 	}

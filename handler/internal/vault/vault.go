@@ -23,6 +23,8 @@ import (
 type Vault struct {
 	cfg      Config
 	checkers map[string]*names.Checker // by provider; without one names are not limited
+
+	reading, making, restoring *bound // of what clients send, of RSA keys, of backups
 }
 
 // Config is what a Vault is made of. Store, Seal, Open and Issuers are required.
@@ -144,7 +146,13 @@ func New(cfg Config) (*Vault, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Vault{cfg, checkers}, nil
+	return &Vault{
+		cfg:       cfg,
+		checkers:  checkers,
+		reading:   newBound(maxReadings, maxWaiting, longestQueue),
+		making:    newBound(maxMakings(), maxWaiting, longestQueue),
+		restoring: newBound(maxRestores, maxWaiting, longestQueue),
+	}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -2,7 +2,6 @@ package vaultpki
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -12,13 +11,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/egress"
 )
 
 const (
-	maxChain = 10      // certificates
-	maxText  = 1 << 10 // bytes of one text of the server
+	maxChain = chain.MaxIssued // certificates
+	maxText  = 1 << 10         // bytes of one text of the server
 )
 
 // parseSigned reads the answer to a signing: the chain in DER, leaf first, with
@@ -49,7 +50,7 @@ func parseSigned(body []byte) ([][]byte, error) {
 		if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
 			return nil, fmt.Errorf("certificate %d is not one certificate in PEM", n+1)
 		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+		if _, err := bounded.Certificate(block.Bytes); err != nil {
 			return nil, fmt.Errorf("certificate %d: %w", n+1, err)
 		}
 		known := func(der []byte) bool { return bytes.Equal(der, block.Bytes) }
