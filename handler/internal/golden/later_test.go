@@ -19,12 +19,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/certwright/certwright/handler/internal/pkcs12"
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/acme"
 	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestReadsOld reads everything in the fixture.

@@ -97,7 +97,7 @@ func (i *Issuer) rejection(ctx context.Context, req provider.Request, o order) s
 	if err != nil || r.failure() != nil {
 		return ""
 	}
-	comment := strings.TrimRight(i.clean(req.Issuer, parseProcessorComment(r.body)), ". ")
+	comment := strings.TrimRight(field.Cut(parseProcessorComment(r.body), maxText), ". ")
 	if comment == "" {
 		return ""
 	}

@@ -55,7 +55,7 @@ type Config struct {
 }
 
 // NewClient makes a client that speaks https to the configured hosts and to
-// nobody else. It returns redirects instead of following them and ignores the
+// nobody else. Its answers do not repeat the secrets of their requests. It returns redirects instead of following them and ignores the
 // proxy variables of the environment. It touches no network.
 func NewClient(cfg Config) (*http.Client, error) {
 	if len(cfg.Hosts) == 0 {
@@ -119,6 +119,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Body = &body{ReadCloser: resp.Body, left: t.maxBody, limit: t.maxBody}
+	redact(resp, secretsOf(req))
 	return resp, nil
 }
 

@@ -78,12 +78,9 @@ func (e *answerError) Error() string {
 
 // refusal reads an answer that is no success. Only the server's own word ends an
 // operation; a gateway's page does not.
-func (i *Issuer) refusal(resp *http.Response, path string, body []byte, token string) *answerError {
+func (i *Issuer) refusal(resp *http.Response, path string, body []byte) *answerError {
 	e := &answerError{host: i.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
 	text, err := parseError(body)
-	if token != "" {
-		text = strings.ReplaceAll(text, token, "[redacted]")
-	}
 	e.text = clean(text)
 	if e.text == "" {
 		e.text = http.StatusText(e.status)

@@ -83,14 +83,9 @@ func (e *answerError) Error() string {
 // refusal reads an answer that is no success. Only the server's own word, its
 // list of errors, ends an operation; a gateway's page, a server that is sealed,
 // behind another or asked too often does not.
-func (i *Issuer) refusal(resp *http.Response, path string, body []byte, secrets ...string) *answerError {
+func (i *Issuer) refusal(resp *http.Response, path string, body []byte) *answerError {
 	e := &answerError{host: i.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
 	text, said := parseErrors(body)
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "[redacted]")
-		}
-	}
 	e.text = clean(text)
 	if e.text == "" {
 		e.text = http.StatusText(e.status)

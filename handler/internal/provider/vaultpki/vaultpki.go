@@ -256,6 +256,7 @@ func (i *Issuer) post(ctx context.Context, o provider.Issuer, path, token string
 // send sends a request, with a token unless it is empty, and returns the body of
 // its success. Its error may be an *answerError.
 func (i *Issuer) send(ctx context.Context, o provider.Issuer, method, path, token string, content []byte) ([]byte, error) {
+	ctx = egress.WithSecrets(ctx, o.Password) // a login has it in its body
 	req, err := http.NewRequestWithContext(ctx, method, i.base.String()+"/v1/"+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("calling %s: %w", i.base.Host, err)
@@ -281,7 +282,7 @@ func (i *Issuer) send(ctx context.Context, o provider.Issuer, method, path, toke
 		return nil, fmt.Errorf("reading the answer of %s to %s: %w", i.base.Host, path, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, i.refusal(resp, path, answer, token, o.Password)
+		return nil, i.refusal(resp, path, answer)
 	}
 	return answer, nil
 }
