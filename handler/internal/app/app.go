@@ -28,7 +28,7 @@ import (
 type App struct {
 	vault      *vault.Vault
 	api        http.Handler
-	challenges acme.Challenges
+	challenges *acme.Lookup                 // nil: no provider proves names by HTTP-01
 	cas        map[string]*privateca.Issuer // by the name of their files
 	log        *slog.Logger
 }
@@ -66,7 +66,11 @@ func New(s settings.Settings, version string, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{vault: v, api: api, challenges: b.Challenges(), cas: privateCAs(issuers), log: log}, nil
+	a := &App{vault: v, api: api, cas: privateCAs(issuers), log: log}
+	if s.HTTP01() {
+		a.challenges = acme.NewLookup(b.Challenges())
+	}
+	return a, nil
 }
 
 // openVault makes the vault.
