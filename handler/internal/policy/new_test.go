@@ -90,7 +90,7 @@ func TestNewPolicyKeepsWhatIsSent(t *testing.T) {
 			ValidityMonths: new(1200),
 			CA:             new(true),
 		},
-		LifetimeActions: []LifetimeAction{{DaysBefore: 1200 * 27, Action: "autorenew"}, {Percentage: 99, Action: "EmailContacts"}},
+		LifetimeActions: []LifetimeAction{{DaysBefore: 1200 * 27, Action: "autorenew"}},
 		Issuer:          &IssuerParams{Name: new("ca"), CertificateType: new("OV-SSL"), Transparency: new(false)},
 		Enabled:         new(false),
 	}, certtest.Time)
@@ -108,7 +108,7 @@ func TestNewPolicyKeepsWhatIsSent(t *testing.T) {
 			ValidityMonths: 1200,
 			CA:             true,
 		},
-		LifetimeActions: []LifetimeAction{{DaysBefore: 1200 * 27, Action: "AutoRenew"}, {Percentage: 99, Action: "EmailContacts"}},
+		LifetimeActions: []LifetimeAction{{DaysBefore: 1200 * 27, Action: "AutoRenew"}},
 		Issuer:          IssuerParameters{Name: "ca", CertificateType: "OV-SSL", Transparency: new(false)},
 		Enabled:         false,
 		Created:         certtest.Time,
@@ -272,7 +272,7 @@ func TestNewPolicyRefuses(t *testing.T) {
 		{san, sans(SANs{DNSNames: slices.Repeat([]string{"a"}, 200), IPAddresses: slices.Repeat([]string{"::1"}, 51)})},
 		{san, sans(SANs{UPNs: slices.Repeat([]string{strings.Repeat("a", 2048)}, 17)})},
 
-		{lifetime, actions(slices.Repeat([]LifetimeAction{{Percentage: 80, Action: "EmailContacts"}}, 3)...)},
+		{lifetime, actions(LifetimeAction{Percentage: 80, Action: "EmailContacts"}, LifetimeAction{Percentage: 80, Action: "AutoRenew"})},
 		{lifetime, actions(slices.Repeat([]LifetimeAction{{Percentage: 80, Action: "AutoRenew"}}, 2)...)},
 		{lifetime + ".action.action_type", actions(LifetimeAction{Percentage: 80})},
 		{lifetime + ".action.action_type", actions(LifetimeAction{Percentage: 80, Action: "Renew"})},

@@ -97,3 +97,22 @@ func TestPolicyUpdate(t *testing.T) {
 		}
 	})
 }
+
+// TestUpdateKeepsTwoActions: a policy of version 0.1.0 may have two lifetime actions,
+// which stay until others are sent.
+func TestUpdateKeepsTwoActions(t *testing.T) {
+	t.Parallel()
+	old, err := New(Params{X509: &X509Params{Subject: new("CN=a")}}, certtest.Time)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.LifetimeActions = []LifetimeAction{{Percentage: 80, Action: ActionAutoRenew}, {DaysBefore: 30, Action: ActionEmailContacts}}
+	updated, err := old.Update(Params{ContentType: new(ContentPEM)}, certtest.Time)
+	if err != nil || len(updated.LifetimeActions) != 2 {
+		t.Errorf("%v, %v", updated.LifetimeActions, err)
+	}
+	_, err = old.Update(Params{LifetimeActions: old.LifetimeActions}, certtest.Time)
+	if refused, ok := errors.AsType[*field.Error](err); !ok || refused.Detail != "At most one action is allowed" {
+		t.Errorf("two that are sent: %v", err)
+	}
+}
