@@ -55,8 +55,8 @@ func (r *Revocation) due() []due {
 }
 
 // Revoke asks the issuer that obtained a version to revoke it, for a CRLReason of
-// RFC 5280 section 5.3.1. What was asked for before goes on, and is tried again
-// if it was given up. The version itself stays as it is, enabled or not: who
+// RFC 5280 section 5.3.1. What was asked for before goes on, for the new reason if
+// that is another one, and is tried again if it was given up. The version itself stays as it is, enabled or not: who
 // still uses it decides when it goes.
 func (v *Vault) Revoke(ctx context.Context, n Name, version string, reason int) (Revocation, error) {
 	h, ver, err := v.headAndVersion(ctx, n, version)
@@ -80,7 +80,13 @@ func (v *Vault) Revoke(ctx context.Context, n Name, version string, reason int) 
 		return Revocation{}, err
 	}
 	return v.changeRevocation(ctx, revocationID(n, version), func(r *Revocation) (*Revocation, error) {
-		if r != nil && r.Status != StatusFailed {
+		switch {
+		case r != nil && r.Status == StatusInProgress && r.Reason != reason:
+			// A try that is under way does not count any more: the next one, if only to
+			// learn that the certificate is revoked, has the new reason.
+			r.Reason, r.Due = reason, now
+			return r, nil
+		case r != nil && r.Status != StatusFailed:
 			return r, nil
 		}
 		return &Revocation{

@@ -136,15 +136,31 @@ func (i *Issuer) Step(ctx context.Context, req provider.Request, state json.RawM
 	if err != nil {
 		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The CSR cannot be sent: %v.", err))
 	}
-	reply, err := i.call(ctx, req.Issuer, path, body)
+	chain, err := i.sign(ctx, req.Issuer, path, body)
 	if err != nil {
 		return state, i.failed(err)
 	}
-	chain, err := parseSigned(reply)
+	again, err := body.addMissingUPNs(chain[0], req.Policy.X509.SANs)
+	if again && !i.cfg.Verbatim {
+		chain, err = i.sign(ctx, req.Issuer, path, body)
+	}
 	if err != nil {
-		return state, provider.Retry(time.Time{}, fmt.Errorf("%s gave a malformed answer: %w", i.base.Host, err))
+		return state, i.failed(err)
 	}
 	return state, provider.Issued(chain)
+}
+
+// sign has a certificate made, and returns its chain.
+func (i *Issuer) sign(ctx context.Context, o provider.Issuer, path string, body signing) ([][]byte, error) {
+	reply, err := i.call(ctx, o, path, body)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := parseSigned(reply)
+	if err != nil {
+		return nil, fmt.Errorf("%s gave a malformed answer: %w", i.base.Host, err)
+	}
+	return chain, nil
 }
 
 // failed is what an error of a call means: a refusal ends the operation,
