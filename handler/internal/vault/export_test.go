@@ -2,7 +2,6 @@ package vault
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -154,7 +154,7 @@ func checkVersion(ver *version, id string, blobs map[string][]byte) error {
 	if !bytes.Equal(block.Bytes, ver.Leaf) {
 		return errors.New("the leaf differs from its chain blob")
 	}
-	_, err := x509.ParseCertificate(ver.Leaf)
+	_, err := bounded.Certificate(ver.Leaf)
 	return err
 }
 
