@@ -2,6 +2,9 @@ module github.com/certwright/certwright
 
 go 1.26.0
 
+// Key Vault holds certificates with negative serial numbers (RFC 5280 section 4.1.2.2).
+godebug x509negativeserial=1
+
 require (
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.24.0
 	github.com/Azure/azure-sdk-for-go/sdk/azidentity v1.15.0

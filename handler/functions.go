@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/app"
@@ -22,10 +23,39 @@ const (
 // tickDeadline ends a tick before the host's functionTimeout kills the process.
 const tickDeadline = 100 * time.Second
 
+// tickPause is between two ticks at least. In a request that a host forwards there
+// is nothing that tells the timer's call from a client's for certain: a client can
+// have the host make any path of its own, and send any field. So a call that looks
+// like the timer's causes no more than the timer does, whoever made it: one tick at
+// a time, and the next not at once.
+const tickPause = 500 * time.Millisecond
+
 // functions is the app as the Functions host calls it.
 type functions struct {
 	app *app.App
 	log *slog.Logger
+	now func() time.Time
+
+	mu    sync.Mutex
+	at    bool      // a tick is under way
+	ended time.Time // the last one
+}
+
+// begin reports whether a tick may begin, which then must end.
+func (f *functions) begin() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.at || f.now().Sub(f.ended) < tickPause {
+		return false
+	}
+	f.at = true
+	return true
+}
+
+func (f *functions) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at, f.ended = false, f.now()
 }
 
 // newFunctions makes the app of the settings. It touches no network.
@@ -34,7 +64,7 @@ func newFunctions(s settings.Settings, log *slog.Logger) (*functions, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &functions{a, log}, nil
+	return &functions{app: a, log: log, now: time.Now}, nil
 }
 
 func (f *functions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -53,6 +83,11 @@ func (f *functions) tick(w http.ResponseWriter, r *http.Request) {
 		funchost.ReplyError(w, []string{err.Error()})
 		return
 	}
+	if !f.begin() {
+		funchost.Reply(w, nil) // what is due is being done, or was a moment ago
+		return
+	}
+	defer f.end()
 	// The host does not end a tick with its connection, and a tick that is cut
 	// off leaves claims behind.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), tickDeadline)

@@ -77,7 +77,7 @@ func (c *cloud) settings() []string {
 		{"CERTWRIGHT_RESOURCE", resource},
 		{"CERTWRIGHT_TOKEN_ISSUERS", c.identityURL()},
 		{"CERTWRIGHT_TOKEN_KEYS_URL", c.identityURL() + identity.KeysPath},
-		{"CERTWRIGHT_TOKEN_AUDIENCES", resource},
+		{"CERTWRIGHT_TOKEN_AUDIENCES", resource + "," + resource + "/"}, // as clients ask for it
 		{"CERTWRIGHT_VAULT_URLS", c.vaultURL() + ",https://*.vault.azure.net"},
 		{scheduleName, cmp.Or(os.Getenv(scheduleName), defaultSchedule)},
 		{logFormatName, cmp.Or(os.Getenv(logFormatName), defaultLogFormat)},

@@ -54,6 +54,7 @@ type cloud struct {
 func up(ctx context.Context, args []string, std streams) error {
 	flags := flag.NewFlagSet("up", flag.ContinueOnError)
 	where, choice := placeFlag(flags), portFlags(flags)
+	names := flags.String("names", "", "write .local/hosts, which leads the vaults of these `names`, separated by commas, to the front door: for programs that ignore proxies, with -port 443")
 	app := flags.String("app", "", "run the function app in this `folder` instead of building the working copy's")
 	if err := parse(flags, args, std); err != nil {
 		return err
@@ -64,6 +65,9 @@ func up(ctx context.Context, args []string, std streams) error {
 	}
 	chosen, err := choice()
 	if err != nil {
+		return err
+	}
+	if err := writeHosts(p.state, *names); err != nil {
 		return err
 	}
 	lock, err := p.state.TryLock(lockName)

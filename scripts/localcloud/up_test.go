@@ -78,7 +78,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 		claims := parsed.Claims.(jwt.MapClaims)
 		for setting, want := range map[string]string{
 			"CERTWRIGHT_TOKEN_ISSUERS":             claims["iss"].(string),
-			"CERTWRIGHT_TOKEN_AUDIENCES":           claims["aud"].(string),
+			"CERTWRIGHT_TOKEN_AUDIENCES":           claims["aud"].(string) + "," + claims["aud"].(string) + "/",
 			"CERTWRIGHT_RESOURCE":                  "https://vault.azure.net",
 			"CERTWRIGHT_AUTHORITY":                 environment["CERTWRIGHT_URL"] + "/" + claims["tid"].(string),
 			"CERTWRIGHT_VAULT_URLS":                environment["CERTWRIGHT_URL"] + ",https://*.vault.azure.net",
@@ -117,7 +117,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 	})
 
 	t.Run("all that is kept is the owner's only", func(t *testing.T) {
-		for _, name := range []string{"env", "env.fish", "env.ps1", ".env", "kek", "up.lock", "identity/key.pem", "identity/header", "ca/authority.pem"} {
+		for _, name := range []string{"env", "env.fish", "env.ps1", ".env", "kek", "up.lock", "identity/key.pem", "identity/header", "ca/authority.pem", "ca/authority.key"} {
 			info, err := os.Stat(r.state.Local(name))
 			if err != nil {
 				t.Fatal(err)

@@ -30,7 +30,7 @@ type App struct {
 	vault      *vault.Vault
 	root       *root.Keeper
 	api        http.Handler
-	challenges acme.Challenges
+	challenges *acme.Lookup // nil: no provider proves names by HTTP-01
 	issuers    map[string]provider.Provider
 	log        *slog.Logger
 	discards   chan struct{} // holds one for each body that is being discarded
@@ -69,10 +69,14 @@ func New(s settings.Settings, version string, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{
-		vault: v, root: b.Root, api: api, challenges: b.Challenges(), issuers: issuers, log: log,
+	a := &App{
+		vault: v, root: b.Root, api: api, issuers: issuers, log: log,
 		discards: make(chan struct{}, discardsAtOnce),
-	}, nil
+	}
+	if s.HTTP01() {
+		a.challenges = acme.NewLookup(b.Challenges())
+	}
+	return a, nil
 }
 
 // Open opens what the keys of the vault are derived of: it is to be called once the

@@ -36,6 +36,10 @@ func (a *App) wellKnown(w http.ResponseWriter, r *http.Request, path string) {
 
 // challenge answers a CA that validates a name by HTTP-01. RFC 8555 section 8.3.
 func (a *App) challenge(w http.ResponseWriter, r *http.Request, token string) {
+	if a.challenges == nil {
+		http.NotFound(w, r)
+		return
+	}
 	keyAuthorization, err := a.challenges.Get(r.Context(), token)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

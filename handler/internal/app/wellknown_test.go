@@ -18,7 +18,7 @@ import (
 func TestChallengeIsServed(t *testing.T) {
 	t.Parallel()
 	challenges := acme.Challenges{Store: new(memory.Store)}
-	server := httptest.NewServer(&App{challenges: challenges, log: slog.New(slog.DiscardHandler)})
+	server := httptest.NewServer(&App{challenges: acme.NewLookup(challenges), log: slog.New(slog.DiscardHandler)})
 	defer server.Close()
 	if err := challenges.Put(context.Background(), "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0", "authorization"); err != nil {
 		t.Fatal(err)
@@ -33,5 +33,16 @@ func TestChallengeIsServed(t *testing.T) {
 		if resp.StatusCode != want || want == 200 && string(body) != "authorization" {
 			t.Errorf("GET %s: %d %q, want %d", path, resp.StatusCode, body, want)
 		}
+	}
+}
+
+// TestChallengesOfNobody: where no provider proves names by HTTP-01, storage is not
+// asked for files.
+func TestChallengesOfNobody(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(&App{log: slog.New(slog.DiscardHandler)}) // without a store at all
+	defer server.Close()
+	if resp, _ := fetch(t, http.MethodGet, server.URL+"/.well-known/acme-challenge/LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("%d", resp.StatusCode)
 	}
 }

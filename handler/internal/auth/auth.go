@@ -61,8 +61,8 @@ type Config struct {
 	// http is accepted for loopback only.
 	KeysURL string
 
-	// TenantID is the only accepted value of the tid claim. Empty means that the
-	// list of issuers is enough.
+	// TenantID is the only accepted value of the tid claim. When it is empty, the
+	// tenant that an issuer of Entra's form names is that of its tokens.
 	TenantID string
 
 	// Grants are permissions besides those that come from app roles.
@@ -203,6 +203,33 @@ type claims struct {
 	TenantID        string           `json:"tid"`
 	Roles           jwt.ClaimStrings `json:"roles"`
 	Groups          jwt.ClaimStrings `json:"groups"`
+
+	// Those that ID tokens have, and access tokens do not
+	// (OpenID Connect Core 1.0 sections 2, 3.1.3.6 and 3.3.2.11).
+	Nonce           any `json:"nonce"`
+	AccessTokenHash any `json:"at_hash"`
+	CodeHash        any `json:"c_hash"`
+}
+
+// isAccess reports whether the claims are those of an access token. One names the
+// application that it was issued to; an ID token is for that application itself.
+func (c *claims) isAccess() bool {
+	return (c.AppID != "" || c.AuthorizedParty != "") && c.Nonce == nil && c.AccessTokenHash == nil && c.CodeHash == nil
+}
+
+// tenantForm is how the issuers of Entra's tokens name the tenant.
+var tenantForm = regexp.MustCompile(`^https://[^/]+/([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?:/|$)`)
+
+// tenant is the only accepted value of the tid claim, of the issuer of the claims;
+// empty: any.
+func (v *Validator) tenant(c *claims) string {
+	if v.tenantID != "" {
+		return v.tenantID
+	}
+	if found := tenantForm.FindStringSubmatch(c.Issuer); found != nil {
+		return found[1]
+	}
+	return ""
 }
 
 // keyFor returns the function by which the parser finds the key of a token whose
@@ -216,6 +243,12 @@ func (v *Validator) keyFor(ctx context.Context, c *claims) jwt.Keyfunc {
 		}
 		if _, ok := token.Header["crit"]; ok { // RFC 7515 section 4.1.11
 			return nil, &TokenError{"Error validating token: it has critical header parameters that are not understood."}
+		}
+		// RFC 9068 section 2.1; a token of another type is for another purpose.
+		if typ, ok := token.Header["typ"]; ok {
+			if text, _ := typ.(string); !strings.EqualFold(text, "JWT") && !strings.EqualFold(text, "at+jwt") && !strings.EqualFold(text, "application/at+jwt") {
+				return nil, &TokenError{"Error validating token: its type (typ) is not that of an access token."}
+			}
 		}
 		kid, _ := token.Header["kid"].(string)
 		if kid == "" {
@@ -231,8 +264,8 @@ func (v *Validator) check(c *claims) error {
 		return &TokenError{fmt.Sprintf("AKV10022: Invalid audience. Expected %s, found: %s.",
 			strings.Join(v.audiences, " or "), clip(strings.Join(c.Audience, ", ")))}
 	}
-	if v.tenantID != "" && c.TenantID != v.tenantID {
-		return &TokenError{fmt.Sprintf("Error validating token: expected tenant (tid) %s, found %s.", v.tenantID, clip(c.TenantID))}
+	if tenant := v.tenant(c); tenant != "" && !strings.EqualFold(c.TenantID, tenant) {
+		return &TokenError{fmt.Sprintf("Error validating token: expected tenant (tid) %s, found %s.", tenant, clip(c.TenantID))}
 	}
 	for _, at := range []*jwt.NumericDate{c.ExpiresAt, c.NotBefore, c.IssuedAt} {
 		if at != nil && (at.Unix() < 0 || at.Unix() > farthest) {
@@ -241,6 +274,9 @@ func (v *Validator) check(c *claims) error {
 	}
 	if c.ObjectID == "" && c.AppID == "" && c.AuthorizedParty == "" {
 		return &TokenError{"Error validating token: it names no caller (oid, appid or azp)."}
+	}
+	if !c.isAccess() {
+		return &TokenError{"Error validating token: it is not an access token, which names its client application (appid or azp) and has no nonce. An ID token is not accepted."}
 	}
 	return nil
 }

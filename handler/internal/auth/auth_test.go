@@ -90,10 +90,8 @@ func TestAuthenticateAccepts(t *testing.T) {
 			t.Errorf("Authorization %q...: %v", field[:8], err)
 		}
 	}
-	for why, claims := range map[string]map[string]any{"user": {"appid": nil}, "application": {"oid": nil}} {
-		if _, err := v.Authenticate(t.Context(), bearer(sign(t, k0, 0, goodClaims(c, claims)))); err != nil {
-			t.Errorf("token of %s only: %v", why, err)
-		}
+	if _, err := v.Authenticate(t.Context(), bearer(sign(t, k0, 0, goodClaims(c, map[string]any{"oid": nil})))); err != nil {
+		t.Errorf("token of an application only: %v", err)
 	}
 }
 
@@ -128,6 +126,10 @@ func TestAuthenticateRefusesClaims(t *testing.T) {
 		{"tenant", map[string]any{"tid": "tenant-2"}, "Error validating token: expected tenant (tid) tenant-1, found tenant-2."},
 		{"no tenant", map[string]any{"tid": nil}, "expected tenant (tid) tenant-1"},
 		{"nobody", map[string]any{"oid": nil, "appid": nil}, "Error validating token: it names no caller (oid, appid or azp)."},
+		{"no client application", map[string]any{"appid": nil}, "it is not an access token"},
+		{"an ID token's nonce", map[string]any{"nonce": "n"}, "it is not an access token"},
+		{"an ID token's hash of the access token", map[string]any{"at_hash": "n"}, "An ID token is not accepted."},
+		{"an ID token's hash of the code", map[string]any{"c_hash": "n"}, "An ID token is not accepted."},
 		{"type of a claim", map[string]any{"oid": 7}, "Error validating token: it is malformed."},
 		{"type of a date", map[string]any{"exp": "tomorrow"}, "Error validating token: it is malformed."},
 		{"long claim", map[string]any{"aud": long}, "found: " + long[:200] + "...."},
@@ -291,4 +293,45 @@ func BenchmarkAuthenticate(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed())/float64(time.Since(start)), "times-verify")
+}
+
+// TestTenantOfIssuer: the tenant of a token is the one that its issuer names, also
+// without a setting.
+func TestTenantOfIssuer(t *testing.T) {
+	t.Parallel()
+	i, c := newIssuer(t), newClock()
+	const tenant = "0f0f0f0f-1111-2222-3333-444455556666"
+	cfg := i.config(c)
+	cfg.Issuers = []string{"https://sts.windows.net/" + tenant + "/", "https://login.microsoftonline.com/" + tenant + "/v2.0"}
+	v := newValidator(t, cfg)
+	for _, issuer := range cfg.Issuers {
+		for tid, want := range map[any]string{
+			tenant: "", strings.ToUpper(tenant): "", nil: "expected tenant (tid) " + tenant, "tenant-1": "expected tenant (tid) " + tenant,
+		} {
+			_, err := v.Authenticate(t.Context(), bearer(sign(t, k0, 0, goodClaims(c, map[string]any{"iss": issuer, "tid": tid}))))
+			if want == "" {
+				if err != nil {
+					t.Errorf("%s, tid %v: %v", issuer, tid, err)
+				}
+				continue
+			}
+			wantTokenError(t, issuer, err, want)
+		}
+	}
+}
+
+// TestTokenType: a token of another type is for another purpose.
+func TestTokenType(t *testing.T) {
+	t.Parallel()
+	i, c := newIssuer(t), newClock()
+	v := i.validator(t, c)
+	for typ, accepted := range map[any]bool{"JWT": true, "jwt": true, "at+jwt": true, "application/at+jwt": true, "logout+jwt": false, "dpop+jwt": false, "": false, 7: false} {
+		_, err := v.Authenticate(t.Context(), bearer(sign(t, map[string]any{"kid": "k0", "typ": typ}, 0, goodClaims(c))))
+		if accepted && err != nil {
+			t.Errorf("%v: %v", typ, err)
+		}
+		if !accepted {
+			wantTokenError(t, fmt.Sprint(typ), err, "its type (typ) is not that of an access token")
+		}
+	}
 }

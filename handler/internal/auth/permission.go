@@ -24,6 +24,7 @@ const (
 	CertificatesBackup         Permission = "certificates/backup"
 	CertificatesRestore        Permission = "certificates/restore"
 	CertificatesPurge          Permission = "certificates/purge"
+	CertificatesRevoke         Permission = "certificates/revoke" // ours: Key Vault does not revoke
 	CertificatesManageContacts Permission = "certificates/managecontacts"
 	CertificatesManageIssuers  Permission = "certificates/manageissuers"
 	CertificatesGetIssuers     Permission = "certificates/getissuers"
@@ -45,30 +46,47 @@ var (
 		CertificatesGet, CertificatesList, CertificatesUpdate, CertificatesCreate, CertificatesImport,
 		CertificatesDelete, CertificatesRecover, CertificatesBackup, CertificatesRestore, CertificatesPurge,
 		CertificatesManageContacts, CertificatesManageIssuers, CertificatesGetIssuers, CertificatesListIssuers,
-		CertificatesSetIssuers, CertificatesDeleteIssuers,
+		CertificatesSetIssuers, CertificatesDeleteIssuers, CertificatesRevoke,
 	}
 	secretPermissions = []Permission{SecretsGet, SecretsList}
 	keyPermissions    = []Permission{KeysGet, KeysList, KeysSign, KeysVerify}
 	allPermissions    = slices.Concat(certificatePermissions, secretPermissions, keyPermissions)
 )
 
-// rolePermissions gives what an app role permits: as much as the built-in role of
-// that name does in Key Vault, of what there is here
+// rolePermissions gives what an app role permits, by the value of its claim: as much
+// as the built-in role of that name does in Key Vault, of what there is here
 // (https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/security).
 // Azure's Purge Operator purges whole vaults; here it purges certificates.
-var rolePermissions = map[string][]Permission{
-	"Key Vault Administrator":        allPermissions,
-	"Key Vault Certificates Officer": certificatePermissions,
-	"Key Vault Certificate User": {
-		CertificatesGet, CertificatesList, SecretsGet, SecretsList, KeysGet, KeysList,
-	},
-	"Key Vault Reader": {
-		CertificatesGet, CertificatesList, CertificatesGetIssuers, CertificatesListIssuers, SecretsList, KeysGet, KeysList,
-	},
-	"Key Vault Secrets User":   secretPermissions,
-	"Key Vault Crypto User":    keyPermissions,
-	"Key Vault Purge Operator": {CertificatesPurge},
-}
+//
+// Entra takes no spaces in the value of an app role. The names with spaces, which
+// version 0.1.0 took alone, are what other issuers of tokens may have.
+var rolePermissions = func() map[string][]Permission {
+	roles := map[string][]Permission{
+		"KeyVault.Administrator":       allPermissions,
+		"KeyVault.CertificatesOfficer": certificatePermissions,
+		"KeyVault.CertificateUser": {
+			CertificatesGet, CertificatesList, SecretsGet, SecretsList, KeysGet, KeysList,
+		},
+		"KeyVault.Reader": {
+			CertificatesGet, CertificatesList, CertificatesGetIssuers, CertificatesListIssuers, SecretsList, KeysGet, KeysList,
+		},
+		"KeyVault.SecretsUser":   secretPermissions,
+		"KeyVault.CryptoUser":    keyPermissions,
+		"KeyVault.PurgeOperator": {CertificatesPurge},
+	}
+	for spaced, value := range map[string]string{
+		"Key Vault Administrator":        "KeyVault.Administrator",
+		"Key Vault Certificates Officer": "KeyVault.CertificatesOfficer",
+		"Key Vault Certificate User":     "KeyVault.CertificateUser",
+		"Key Vault Reader":               "KeyVault.Reader",
+		"Key Vault Secrets User":         "KeyVault.SecretsUser",
+		"Key Vault Crypto User":          "KeyVault.CryptoUser",
+		"Key Vault Purge Operator":       "KeyVault.PurgeOperator",
+	} {
+		roles[spaced] = roles[value]
+	}
+	return roles
+}()
 
 // Grants are permissions by object id (the oid claim) of a caller, in lower case.
 type Grants map[string][]Permission

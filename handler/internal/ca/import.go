@@ -12,7 +12,6 @@ import (
 	"os"
 
 	"github.com/certwright/certwright/handler/internal/provider/privateca"
-	"github.com/certwright/certwright/handler/internal/settings"
 )
 
 const importUsage = `Brings a CA that exists: its certificate and those above it become the provider's
@@ -97,7 +96,12 @@ func (ca ownCA) importKey(ctx context.Context, chain []*x509.Certificate, file s
 // readKey reads a key from a file, or from in when its name is -.
 func readKey(file string, in io.Reader) (crypto.Signer, error) {
 	if file != "-" {
-		return settings.KeyInFile(file).Find(context.Background(), nil)
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the CA's key: %w", err)
+		}
+		defer f.Close()
+		in = f
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxKeyFile))
 	if err != nil {

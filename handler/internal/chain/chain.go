@@ -51,6 +51,16 @@ func Order(certs []*x509.Certificate, pub crypto.PublicKey) ([]*x509.Certificate
 	return append(chain, rest...), nil
 }
 
+// Arrange is Order, or with keepOrder the leaf and then the other certificates in the
+// given order. The error is a *field.Error.
+func Arrange(certs []*x509.Certificate, pub crypto.PublicKey, keepOrder bool) ([]*x509.Certificate, error) {
+	chain, err := Order(certs, pub)
+	if err != nil || !keepOrder {
+		return chain, err
+	}
+	return append(chain[:1], slices.DeleteFunc(slices.Clone(certs), chain[0].Equal)...), nil
+}
+
 // preferAsLeaf orders end entities before CAs, newer before older.
 func preferAsLeaf(a, b *x509.Certificate) int {
 	if a.IsCA != b.IsCA {
@@ -102,10 +112,13 @@ func CheckIssued(chain []*x509.Certificate, csr []byte, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("reading the CSR: %w", err)
 	}
-	if len(chain) == 0 || len(chain) > MaxChain {
-		return fmt.Errorf("the chain has %d certificates: must be 1 to %d", len(chain), MaxChain)
+	if len(chain) == 0 || len(chain) > MaxIssued {
+		return fmt.Errorf("the chain has %d certificates: must be 1 to %d", len(chain), MaxIssued)
 	}
 	leaf := chain[0]
+	if _, err := x509.ParseCertificate(leaf.Raw); err != nil {
+		return err // what it stands for is judged by names that are well-formed
+	}
 	if !policy.SamePublicKey(leaf.PublicKey, request.PublicKey) {
 		return fmt.Errorf("its public key has the SHA-256 %s, the CSR's %s",
 			fingerprint(leaf.RawSubjectPublicKeyInfo), fingerprint(request.RawSubjectPublicKeyInfo))

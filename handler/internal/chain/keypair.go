@@ -2,20 +2,21 @@ package chain
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
-	"software.sslmate.com/src/go-pkcs12"
-
+	"github.com/certwright/certwright/handler/internal/bounded"
+	"github.com/certwright/certwright/handler/internal/bundle"
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/pbe"
+	"github.com/certwright/certwright/handler/internal/pemfile"
+	"github.com/certwright/certwright/handler/internal/pkcs12"
 	"github.com/certwright/certwright/handler/internal/policy"
 )
 
@@ -35,10 +36,6 @@ const (
 	maxCertificate    = 32 << 10 // of one certificate's DER: a head holds one, as base64
 )
 
-// maxIterations bounds the password hashing that a PKCS #12 file asks for: a few
-// seconds, and a hundred times what OpenSSL, Windows and Java write.
-const maxIterations = 1_000_000
-
 // Key Vault's words for what cannot be imported.
 const (
 	badPKCS12    = "The specified PKCS#12 X.509 certificate content can not be read. Please check if certificate is in valid PKCS#12 format."
@@ -51,10 +48,24 @@ func refuseImport(format string, args ...any) *field.Error {
 	return &field.Error{Detail: fmt.Sprintf(format, args...)}
 }
 
+// because adds to Key Vault's words what is wrong.
+func because(text string, err error) error {
+	var why string
+	switch {
+	case errors.Is(err, pbe.ErrWrongPassword):
+		why = "Its password is not the specified one"
+	case errors.Is(err, pbe.ErrMissingPassword):
+		why = "It is protected by a password, and none was specified in pwd"
+	default:
+		why = strings.ToUpper(err.Error()[:1]) + err.Error()[1:]
+	}
+	return &field.Error{Detail: text + " " + why + ".", Err: err}
+}
+
 // ParseImport reads what clients send as the value of an import: base64 of
 // PKCS #12, PEM, or base64 of PEM. Whatever the policy says about it, the data
-// shows what it is. The error is a BadParameter.
-func ParseImport(value, password string) (KeyPair, error) {
+// shows what it is. The error is a *field.Error, or that of ctx.
+func ParseImport(ctx context.Context, value, password string) (KeyPair, error) {
 	switch {
 	case value == "":
 		return KeyPair{}, field.Errorf("value", "must be present")
@@ -66,124 +77,107 @@ func ParseImport(value, password string) (KeyPair, error) {
 	data := []byte(value)
 	if !isPEM(data) {
 		var ok bool
-		if data, ok = decodeBase64(data); !ok {
-			return KeyPair{}, refuseImport(badPKCS12)
+		if data, ok = field.Base64(value); !ok {
+			return KeyPair{}, refuseImport(badPKCS12 + " It is neither base64 nor PEM.")
 		}
 	}
+	var pair KeyPair
+	var err error
 	if isPEM(data) {
-		return parseKeyPairPEM(data)
+		pair, err = parseKeyPairPEM(ctx, data, password)
+	} else {
+		pair, err = parseKeyPairPKCS12(ctx, data, password)
 	}
-	return parseKeyPairPKCS12(data, password)
+	if ended := context.Cause(ctx); err != nil && ended != nil {
+		return KeyPair{}, ended
+	}
+	return pair, err
 }
 
-func isPEM(data []byte) bool { return bytes.Contains(data, []byte("-----BEGIN ")) }
+// isPEM reports whether data is meant to be PEM. A file that was cut at its start
+// still has an END line.
+func isPEM(data []byte) bool {
+	return pemfile.Is(data) || bytes.Contains(data, []byte("-----END "))
+}
 
-// parseKeyPairPKCS12 reads a PKCS #12 file. RFC 7292.
-func parseKeyPairPKCS12(der []byte, password string) (KeyPair, error) {
-	if err := checkIterations(der, 0); err != nil {
-		return KeyPair{}, &field.Error{Detail: badPKCS12, Err: err}
-	}
-	key, first, rest, err := pkcs12.DecodeChain(der, password)
+// parseKeyPairPKCS12 reads a PKCS #12 file.
+func parseKeyPairPKCS12(ctx context.Context, data []byte, password string) (KeyPair, error) {
+	file, err := pkcs12.Decode(ctx, data, password)
 	switch {
-	case errors.Is(err, pkcs12.ErrIncorrectPassword):
-		return KeyPair{}, refuseImport(badPKCS12 + " Its password is not the specified one.")
 	case err != nil:
-		detail := badPKCS12
-		// The library tells these apart by their text alone.
-		if strings.Contains(err.Error(), "private key missing") || strings.Contains(err.Error(), "exactly one key bag") {
-			detail = noPrivateKey
-		}
-		return KeyPair{}, &field.Error{Detail: detail, Err: err}
+		return KeyPair{}, because(badPKCS12, err)
+	case len(file.Keys) != 1 || len(file.Certificates) == 0:
+		return KeyPair{}, refuseImport(noPrivateKey)
 	}
-	return newKeyPair(key, append([]*x509.Certificate{first}, rest...), policy.ContentPKCS12)
-}
-
-// checkIterations refuses DER with an iteration count that would keep a
-// processor busy for long. In the parameters of all schemes of PKCS #12 and
-// PKCS #5 it is the INTEGER that follows the salt, an OCTET STRING; in keys and
-// certificates none does. A key that is encrypted once more within encrypted
-// content is not seen; nobody writes such files.
-func checkIterations(der cryptobyte.String, depth int) error {
-	const maxDepth = 32
-	if depth > maxDepth {
-		return errors.New("nested too deeply")
+	defer clear(file.Keys[0].PKCS8)
+	key, err := bounded.PKCS8(file.Keys[0].PKCS8)
+	if err != nil {
+		return KeyPair{}, because(badPKCS12, fmt.Errorf("its private key cannot be read: %w", err))
 	}
-	salt := false
-	for !der.Empty() {
-		var element cryptobyte.String
-		var tag asn1.Tag
-		whole := der
-		if !der.ReadAnyASN1(&element, &tag) {
-			return errors.New("not DER")
+	var certs []*x509.Certificate
+	for i, c := range file.Certificates {
+		cert, err := bounded.Certificate(c.DER)
+		if err != nil {
+			return KeyPair{}, because(badPKCS12, fmt.Errorf("its certificate %d cannot be read: %w", i+1, err))
 		}
-		switch {
-		case tag == asn1.INTEGER && salt:
-			var count int64
-			if !whole.ReadASN1Integer(&count) || count > maxIterations {
-				return fmt.Errorf("an iteration count is more than %d", maxIterations)
-			}
-		case tag == asn1.OCTET_STRING:
-			// Either DER again or plain data.
-			if err := checkIterations(element, depth+1); err != nil && isSequence(element) {
-				return err
-			}
-		case tag&0x20 != 0: // constructed
-			if err := checkIterations(element, depth+1); err != nil {
-				return err
-			}
-		}
-		salt = tag == asn1.OCTET_STRING
+		certs = append(certs, cert)
 	}
-	return nil
-}
-
-// isSequence reports whether data is one SEQUENCE and nothing else.
-func isSequence(data cryptobyte.String) bool {
-	return data.SkipASN1(asn1.SEQUENCE) && data.Empty()
+	return newKeyPair(key, certs, policy.ContentPKCS12)
 }
 
 // parseKeyPairPEM reads certificates and a private key from PEM blocks in any
 // order. Blocks of other types are passed over, OpenSSL's EC PARAMETERS for one.
-func parseKeyPairPEM(data []byte) (KeyPair, error) {
-	var certs []*x509.Certificate
-	var keys []any
-	for {
-		block, rest := pem.Decode(data)
-		if block == nil {
-			break
-		}
-		data = rest
-		var key any
-		var err error
-		switch block.Type {
-		case "CERTIFICATE", "X509 CERTIFICATE":
-			var c *x509.Certificate
-			if c, err = x509.ParseCertificate(block.Bytes); err == nil {
-				certs = append(certs, c)
-			}
-		case "PRIVATE KEY":
-			key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-		case "RSA PRIVATE KEY":
-			key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-		case "EC PRIVATE KEY":
-			key, err = x509.ParseECPrivateKey(block.Bytes)
-		case "ENCRYPTED PRIVATE KEY":
-			err = errors.New("the private key is encrypted")
-		}
-		if err != nil {
-			return KeyPair{}, &field.Error{Detail: badPEM, Err: err}
-		}
-		if key != nil {
-			keys = append(keys, key)
-		}
+func parseKeyPairPEM(ctx context.Context, data []byte, password string) (KeyPair, error) {
+	blocks, err := pemfile.Blocks(data)
+	if err != nil {
+		return KeyPair{}, because(badPEM, err)
 	}
+	certs, err := certificatesOf(ctx, blocks)
+	if err != nil {
+		return KeyPair{}, because(badPEM, err)
+	}
+	keys := slices.DeleteFunc(blocks, func(b pemfile.Block) bool { return !b.IsKey() })
 	switch {
-	case isPEM(data) || len(certs) == 0: // isPEM: a block without its end
-		return KeyPair{}, refuseImport(badPEM)
+	case len(certs) == 0:
+		return KeyPair{}, because(badPEM, errors.New("it has no certificate"))
 	case len(keys) != 1:
 		return KeyPair{}, refuseImport(noPrivateKey)
 	}
-	return newKeyPair(keys[0], certs, policy.ContentPEM)
+	key, err := keys[0].Key(ctx, pbe.NewWork(pbe.MaxHashes), password)
+	if err != nil {
+		return KeyPair{}, because(badPEM, err)
+	}
+	return newKeyPair(key, certs, policy.ContentPEM)
+}
+
+// certificatesOf reads the certificates and bundles among blocks, in their order.
+// The error is a *pemfile.BlockError.
+func certificatesOf(ctx context.Context, blocks []pemfile.Block) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	for i := range blocks {
+		b := &blocks[i]
+		var found [][]byte
+		var err error
+		switch {
+		case b.IsCertificate():
+			found = make([][]byte, 1)
+			if found[0], err = b.Certificate(); err != nil {
+				return nil, err // which names the block
+			}
+		case b.IsBundle():
+			if found, err = bundle.Certificates(ctx, b.Bytes); err != nil {
+				return nil, b.Error(err)
+			}
+		}
+		for _, der := range found {
+			c, err := bounded.Certificate(der)
+			if err != nil {
+				return nil, b.Error(err)
+			}
+			certs = append(certs, c)
+		}
+	}
+	return certs, nil
 }
 
 // newKeyPair checks what was found.
@@ -211,20 +205,15 @@ func newKeyPair(key any, certs []*x509.Certificate, contentType string) (KeyPair
 	return KeyPair{signer, properties, each, contentType}, nil
 }
 
-// Chain is the certificates, the one of the key first and the others in the
-// order of issuance, or in the order in which they came. The error, also of a
+// Chain is the certificates as Arrange brings them into order. The error, also of a
 // certificate that has expired, is a *field.Error.
-func (p KeyPair) Chain(preserveOrder bool, now time.Time) ([]*x509.Certificate, error) {
-	chain, err := Order(p.certs, p.Key.Public())
+func (p KeyPair) Chain(keepOrder bool, now time.Time) ([]*x509.Certificate, error) {
+	chain, err := Arrange(p.certs, p.Key.Public(), keepOrder)
 	if err != nil {
 		return nil, err
 	}
-	leaf := chain[0]
-	if now.After(leaf.NotAfter) {
+	if leaf := chain[0]; now.After(leaf.NotAfter) {
 		return nil, refuseImport(policy.InvalidProperties+" The certificate expired at %s.", leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
-	if !preserveOrder {
-		return chain, nil
-	}
-	return append(chain[:1], slices.DeleteFunc(slices.Clone(p.certs), leaf.Equal)...), nil
+	return chain, nil
 }

@@ -35,7 +35,7 @@ func (l *Links) Lacking() bool {
 // Extend puts issuers above the top as long as there are any that are valid at a
 // time, among what came along and what others offer.
 func (l *Links) Extend(offered []*x509.Certificate, at time.Time) {
-	for len(l.Chain) < MaxChain && !selfIssued(l.Top()) {
+	for len(l.Chain) < MaxIssued && !selfIssued(l.Top()) {
 		signed := func(c *x509.Certificate) bool {
 			return bytes.Equal(c.RawSubject, l.Top().RawIssuer) && !slices.ContainsFunc(l.Chain, c.Equal) &&
 				!at.Before(c.NotBefore) && !at.After(c.NotAfter) && l.Top().CheckSignatureFrom(c) == nil

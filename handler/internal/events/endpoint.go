@@ -52,9 +52,10 @@ type EndpointConfig struct {
 
 // Endpoint is a destination that takes events by HTTPS.
 type Endpoint struct {
-	cfg    EndpointConfig
-	source source
-	client *http.Client
+	cfg     EndpointConfig
+	source  source
+	client  *http.Client
+	secrets []string // that the URL may hold
 }
 
 var _ vault.Destination = (*Endpoint)(nil)
@@ -81,7 +82,7 @@ func NewEndpoint(cfg EndpointConfig) (*Endpoint, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	e := &Endpoint{cfg: cfg}
+	e := &Endpoint{cfg: cfg, secrets: egress.URLSecrets(u)}
 	if e.source, err = newSource(cfg.Vault); err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func (e *Endpoint) Deliver(ctx context.Context, event vault.Event) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.cfg.URL, bytes.NewReader(content))
+	req, err := http.NewRequestWithContext(egress.WithSecrets(ctx, e.secrets...), http.MethodPost, e.cfg.URL, bytes.NewReader(content))
 	if err != nil {
 		return withoutURL(err)
 	}

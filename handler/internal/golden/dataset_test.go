@@ -184,7 +184,7 @@ func (w *world) versions() {
 			},
 			EKUs: []string{"1.3.6.1.5.5.7.3.1"}, KeyUsage: []string{"digitalSignature", "keyCertSign"}, ValidityMonths: new(12), CA: new(true),
 		},
-		LifetimeActions: []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionAutoRenew}, {DaysBefore: 30, Action: policy.ActionEmailContacts}},
+		LifetimeActions: []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionAutoRenew}},
 		Issuer:          &policy.IssuerParams{Name: new("Self"), CertificateType: new("golden"), Transparency: new(true)},
 		Enabled:         new(true),
 	}

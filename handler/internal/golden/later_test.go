@@ -19,13 +19,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"software.sslmate.com/src/go-pkcs12"
-
+	"github.com/certwright/certwright/handler/internal/pkcs12"
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/acme"
 	"github.com/certwright/certwright/handler/internal/vault"
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestReadsOld reads everything in the fixture.
@@ -128,10 +127,14 @@ func secretKey(t *testing.T, s vault.Secret) crypto.Signer {
 	var key any
 	var err error
 	if s.ContentType == policy.ContentPKCS12 {
-		if _, err := pkcs12.DecodeTrustStore(s.Value, ""); err == nil {
+		file, decodeErr := pkcs12.Decode(t.Context(), s.Value, "")
+		if decodeErr != nil {
+			t.Fatal(decodeErr)
+		}
+		if len(file.Keys) == 0 {
 			return nil
 		}
-		key, _, _, err = pkcs12.DecodeChain(s.Value, "")
+		key, err = x509.ParsePKCS8PrivateKey(file.Keys[0].PKCS8)
 	} else {
 		block, _ := pem.Decode(s.Value)
 		if block.Type != "PRIVATE KEY" {

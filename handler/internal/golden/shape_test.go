@@ -25,12 +25,19 @@ func TestStoredShape(t *testing.T) {
 		made.write(t)
 	}
 	want := readFixture(t)
-	if diff := cmp.Diff(secondRelease(t, shape(t, w, want), shape(t, w, made)), shape(t, w, made)); diff != "" {
+	if diff := cmp.Diff(secondRelease(t, slices.DeleteFunc(shape(t, w, want), isSecondAction), shape(t, w, made)), shape(t, w, made)); diff != "" {
 		t.Errorf("rows, documents and blobs (-expected +today):\n%s", diff)
 	}
 	if diff := cmp.Diff(sealedToday(t, want.Sealed), made.Sealed); diff != "" {
 		t.Errorf("kinds, names and ids of sealed values (-0.1.0 +today):\n%s", diff)
 	}
+}
+
+// isSecondAction reports whether a line is of the second lifetime action of web's
+// policy. 0.1.0 took two, as Key Vault does not; what it stored is kept.
+func isSecondAction(line string) bool {
+	return (strings.HasPrefix(line, "c:web ") || strings.HasPrefix(line, "backup ")) &&
+		(strings.HasSuffix(line, "lifetimeActions[].action = EmailContacts") || strings.HasSuffix(line, "lifetimeActions[].daysBefore = 30"))
 }
 
 // shape lists all that a fixture holds, without what differs between two runs.

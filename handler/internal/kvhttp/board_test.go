@@ -287,19 +287,19 @@ func TestRevocation(t *testing.T) {
 	}
 }
 
-// TestOperatorPermissions: who may see the board may not act, and the other way
-// round.
+// TestOperatorPermissions: the board is not for those who may read certificates
+// alone, nor is what one can do there.
 func TestOperatorPermissions(t *testing.T) {
 	t.Parallel()
 	s, _ := newBoard(t)
 	s.token = s.sign(jwt.MapClaims{"roles": []string{"Key Vault Reader"}})
 	for request, want := range map[string]int{
-		"GET /operations":              200,
+		"GET /operations":              403,
 		"GET /operations/issuers":      200,
-		"GET /operations/web":          404,
+		"GET /operations/web":          403,
 		"POST /operations/web/advance": 403,
 		"POST /operations/web/retry":   403,
-		"GET /events":                  200,
+		"GET /events":                  403,
 		"POST /events/" + strings.Repeat("0", 32) + "/siem/retry":       403,
 		"POST /operations/web/give-up":                                  403,
 		"DELETE /operations/web":                                        403,

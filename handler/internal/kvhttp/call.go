@@ -3,6 +3,7 @@ package kvhttp
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"io"
@@ -22,7 +23,17 @@ type call struct {
 	delivery        vault.Delivery // of the path, unchecked
 	body            io.Reader      // bounded
 	clientRequestID string
-	request         *vault.Request // its content is known once the body is decoded
+	request         *vault.Request  // its content is known once the body is decoded
+	client          context.Context // ends when the client hangs up
+}
+
+// untilHangUp is ctx as long as the client waits for the answer. It is for calls
+// of the vault that do something costly first; what such a call then changes it
+// finishes all the same.
+func (c *call) untilHangUp(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.client, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // decode reads the body, of which the vault remembers a hash.

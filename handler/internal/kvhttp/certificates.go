@@ -81,6 +81,8 @@ func importCertificate(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	ctx, cancel := c.untilHangUp(ctx)
+	defer cancel()
 	return c.showCertificate(c.vault.Import(ctx, c.name, params))
 }
 
@@ -105,6 +107,14 @@ func backupCertificate(ctx context.Context, c *call) (reply, error) {
 }
 
 func restoreCertificate(ctx context.Context, c *call) (reply, error) {
+	// Before the body, which is large, is read.
+	waiting, cancel := c.untilHangUp(ctx)
+	defer cancel()
+	leave, err := c.vault.EnterRestore(waiting)
+	if err != nil {
+		return reply{}, err
+	}
+	defer leave()
 	var in backup
 	if err := c.decode(&in); err != nil {
 		return reply{}, err

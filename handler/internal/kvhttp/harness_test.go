@@ -156,6 +156,7 @@ func (s *service) sign(more jwt.MapClaims) string {
 		"iss": testIssuer,
 		"aud": "https://vault.azure.net",
 		"oid": testOID,
+		"azp": "app-1",
 		"tid": "tenant-1",
 		"iat": s.clock.Now().Unix(),
 		"nbf": s.clock.Now().Unix(),

@@ -184,7 +184,9 @@ func (s *service) secret(name string) (key any, chain []*x509.Certificate) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return key, append([]*x509.Certificate{leaf}, rest...)
+	chain = append([]*x509.Certificate{leaf}, rest...) // as the library has them, which is the file's order
+	slices.Reverse(chain)
+	return key, chain
 }
 
 // An EC key is shown by its point, with leading zeros.

@@ -69,6 +69,8 @@ func mergeCertificate(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	ctx, cancel := c.untilHangUp(ctx)
+	defer cancel()
 	cert, err := c.vault.Merge(ctx, c.name, params)
 	if err != nil {
 		return reply{}, err

@@ -178,6 +178,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *logEntry) (rep
 			Method: r.Method, Path: strings.ToLower(r.URL.EscapedPath()) + "?" + r.URL.RawQuery,
 			ID: e.clientRequestID,
 		},
+		client: r.Context(),
 	}
 	// A change that has begun is finished, and so is a poll, which may make one.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), workTime)

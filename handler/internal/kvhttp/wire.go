@@ -2,9 +2,9 @@ package kvhttp
 
 import (
 	"encoding/base64"
-	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -81,11 +81,12 @@ func stdBase64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
 func urlBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// parseURLBase64 reads base64url of a field of a body, with or without padding.
-func parseURLBase64(field, s string) ([]byte, error) {
-	out, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
-	if err != nil {
-		return nil, badProperty(field, "must be base64url")
+// parseBase64 reads binary in a field of a body: base64url, or base64 as some
+// clients send it all the same.
+func parseBase64(name, s string) ([]byte, error) {
+	out, ok := field.Base64(s)
+	if !ok {
+		return nil, badProperty(name, "must be base64url")
 	}
 	return out, nil
 }

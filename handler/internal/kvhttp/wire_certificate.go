@@ -104,7 +104,7 @@ type backup struct {
 func showBackup(blob []byte) backup { return backup{urlBase64(blob)} }
 
 func (b backup) blob() ([]byte, error) {
-	blob, err := parseURLBase64("value", b.Value)
+	blob, err := parseBase64("value", b.Value)
 	if err != nil {
 		return nil, &vault.Error{Reason: vault.MalformedBackup, Detail: "Backup blob is corrupt."}
 	}

@@ -51,14 +51,14 @@ type verifyParams struct {
 }
 
 // digest is what is to be signed.
-func (p signParams) digest() ([]byte, error) { return parseURLBase64("value", p.Value) }
+func (p signParams) digest() ([]byte, error) { return parseBase64("value", p.Value) }
 
 // params are the digest that was signed and its signature.
 func (p verifyParams) params() (digest, signature []byte, err error) {
-	if digest, err = parseURLBase64("digest", p.Digest); err != nil {
+	if digest, err = parseBase64("digest", p.Digest); err != nil {
 		return nil, nil, err
 	}
-	signature, err = parseURLBase64("value", p.Signature)
+	signature, err = parseBase64("value", p.Signature)
 	return digest, signature, err
 }
 

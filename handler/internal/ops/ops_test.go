@@ -133,7 +133,7 @@ func (s *service) GetToken(_ context.Context, o azpolicy.TokenRequestOptions) (a
 	defer s.mu.Unlock()
 	s.scopes = append(s.scopes, o.Scopes...)
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
-		"iss": "https://sts.test/", "aud": resource, "oid": "0d9c1f0e-7f0a-4c6b-9a55-3b1d5ffb8a01", "roles": s.roles,
+		"iss": "https://sts.test/", "aud": resource, "oid": "0d9c1f0e-7f0a-4c6b-9a55-3b1d5ffb8a01", "azp": "app-1", "roles": s.roles,
 		"iat": s.now.Unix(), "nbf": s.now.Unix(), "exp": s.now.Add(time.Hour).Unix(),
 	})
 	token.Header["kid"] = "k1"

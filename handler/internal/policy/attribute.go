@@ -19,7 +19,6 @@ type attributeType struct {
 	oid      arcs
 	keywords string // separated by spaces; the first is the one that is printed
 	syntax   attributeSyntax
-	max      int // characters; X.520 upper bounds as in RFC 5280 appendix A.1
 }
 
 // attributeSyntax says which ASN.1 string types an attribute may have.
@@ -32,8 +31,8 @@ const (
 	countryName // PrintableString of two letters
 )
 
-// maxAttribute bounds the attributes that X.520 gives no upper bound, or one in
-// the thousands.
+// maxAttribute bounds an attribute in characters. The upper bounds of X.520, 64 for a
+// common name, are the CA's to judge, as with Key Vault.
 const maxAttribute = 512
 
 // attributeTypes are the keywords of .NET, OpenSSL and RFC 4514 for the types
@@ -41,36 +40,36 @@ const maxAttribute = 512
 // What is printed is what Key Vault prints: .NET's choice, S for a state among
 // them.
 var attributeTypes = []attributeType{
-	{arcs{2, 5, 4, 3}, "CN COMMONNAME", directoryString, 64},
-	{arcs{2, 5, 4, 4}, "SN SURNAME", directoryString, maxAttribute},
-	{arcs{2, 5, 4, 5}, "SERIALNUMBER", printableString, 64},
-	{arcs{2, 5, 4, 6}, "C COUNTRY COUNTRYNAME", countryName, 2},
-	{arcs{2, 5, 4, 7}, "L LOCALITY LOCALITYNAME", directoryString, 128},
-	{arcs{2, 5, 4, 8}, "S ST STATE STATEORPROVINCENAME", directoryString, 128},
-	{arcs{2, 5, 4, 9}, "STREET STREETADDRESS", directoryString, 128},
-	{arcs{2, 5, 4, 10}, "O ORGANIZATION ORGANIZATIONNAME", directoryString, 64},
-	{arcs{2, 5, 4, 11}, "OU ORGANIZATIONALUNIT ORGANIZATIONALUNITNAME", directoryString, 64},
-	{arcs{2, 5, 4, 12}, "T TITLE", directoryString, 64},
-	{arcs{2, 5, 4, 13}, "Description", directoryString, maxAttribute},
-	{arcs{2, 5, 4, 15}, "BusinessCategory", directoryString, 128},
-	{arcs{2, 5, 4, 17}, "PostalCode", directoryString, 40},
-	{arcs{2, 5, 4, 18}, "POBox POSTOFFICEBOX", directoryString, 40},
-	{arcs{2, 5, 4, 20}, "Phone TELEPHONENUMBER", printableString, 32},
-	{arcs{2, 5, 4, 41}, "Name", directoryString, maxAttribute},
-	{arcs{2, 5, 4, 42}, "G GN GIVENNAME", directoryString, maxAttribute},
-	{arcs{2, 5, 4, 43}, "I INITIALS", directoryString, maxAttribute},
-	{arcs{2, 5, 4, 44}, "GenerationQualifier", directoryString, maxAttribute},
-	{arcs{2, 5, 4, 46}, "dnQualifier DNQ", printableString, maxAttribute},
-	{arcs{2, 5, 4, 65}, "Pseudonym", directoryString, 128},
-	{arcs{2, 5, 4, 97}, "OrganizationIdentifier", directoryString, maxAttribute},
-	{arcs{0, 9, 2342, 19200300, 100, 1, 1}, "UID USERID", directoryString, 256},
-	{arcs{0, 9, 2342, 19200300, 100, 1, 25}, "DC DOMAINCOMPONENT", ia5String, 63},
-	{arcs{1, 2, 840, 113549, 1, 9, 1}, "E EMAIL EMAILADDRESS", ia5String, 255},
-	{arcs{1, 2, 840, 113549, 1, 9, 2}, "UnstructuredName", directoryString, 255},
-	{arcs{1, 2, 840, 113549, 1, 9, 8}, "UnstructuredAddress", directoryString, 255},
-	{arcs{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 1}, "jurisdictionL jurisdictionLocalityName", directoryString, 128},
-	{arcs{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 2}, "jurisdictionST jurisdictionS jurisdictionStateOrProvinceName", directoryString, 128},
-	{arcs{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 3}, "jurisdictionC jurisdictionCountryName", countryName, 2},
+	{arcs{2, 5, 4, 3}, "CN COMMONNAME", directoryString},
+	{arcs{2, 5, 4, 4}, "SN SURNAME", directoryString},
+	{arcs{2, 5, 4, 5}, "SERIALNUMBER", printableString},
+	{arcs{2, 5, 4, 6}, "C COUNTRY COUNTRYNAME", countryName},
+	{arcs{2, 5, 4, 7}, "L LOCALITY LOCALITYNAME", directoryString},
+	{arcs{2, 5, 4, 8}, "S ST STATE STATEORPROVINCENAME", directoryString},
+	{arcs{2, 5, 4, 9}, "STREET STREETADDRESS", directoryString},
+	{arcs{2, 5, 4, 10}, "O ORGANIZATION ORGANIZATIONNAME", directoryString},
+	{arcs{2, 5, 4, 11}, "OU ORGANIZATIONALUNIT ORGANIZATIONALUNITNAME", directoryString},
+	{arcs{2, 5, 4, 12}, "T TITLE", directoryString},
+	{arcs{2, 5, 4, 13}, "Description", directoryString},
+	{arcs{2, 5, 4, 15}, "BusinessCategory", directoryString},
+	{arcs{2, 5, 4, 17}, "PostalCode", directoryString},
+	{arcs{2, 5, 4, 18}, "POBox POSTOFFICEBOX", directoryString},
+	{arcs{2, 5, 4, 20}, "Phone TELEPHONENUMBER", printableString},
+	{arcs{2, 5, 4, 41}, "Name", directoryString},
+	{arcs{2, 5, 4, 42}, "G GN GIVENNAME", directoryString},
+	{arcs{2, 5, 4, 43}, "I INITIALS", directoryString},
+	{arcs{2, 5, 4, 44}, "GenerationQualifier", directoryString},
+	{arcs{2, 5, 4, 46}, "dnQualifier DNQ", printableString},
+	{arcs{2, 5, 4, 65}, "Pseudonym", directoryString},
+	{arcs{2, 5, 4, 97}, "OrganizationIdentifier", directoryString},
+	{arcs{0, 9, 2342, 19200300, 100, 1, 1}, "UID USERID", directoryString},
+	{arcs{0, 9, 2342, 19200300, 100, 1, 25}, "DC DOMAINCOMPONENT", ia5String},
+	{arcs{1, 2, 840, 113549, 1, 9, 1}, "E EMAIL EMAILADDRESS", ia5String},
+	{arcs{1, 2, 840, 113549, 1, 9, 2}, "UnstructuredName", directoryString},
+	{arcs{1, 2, 840, 113549, 1, 9, 8}, "UnstructuredAddress", directoryString},
+	{arcs{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 1}, "jurisdictionL jurisdictionLocalityName", directoryString},
+	{arcs{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 2}, "jurisdictionST jurisdictionS jurisdictionStateOrProvinceName", directoryString},
+	{arcs{1, 3, 6, 1, 4, 1, 311, 60, 2, 1, 3}, "jurisdictionC jurisdictionCountryName", countryName},
 }
 
 var (
@@ -108,7 +107,7 @@ func attributeTypeOf(oid asn1.ObjectIdentifier) attributeType {
 	if t, ok := attributeByOID[oid.String()]; ok {
 		return t
 	}
-	return attributeType{oid: oid, max: maxAttribute}
+	return attributeType{oid: oid}
 }
 
 // keyword is the key that attributes of this type are printed with.
@@ -131,8 +130,8 @@ func (t attributeType) encode(text string) (asn1.RawValue, error) {
 		return refuse("is empty")
 	case !field.IsText(text):
 		return refuse("is not UTF-8 or has a control character")
-	case utf8.RuneCountInString(text) > t.max:
-		return refuse(fmt.Sprintf("has more than %d characters", t.max))
+	case utf8.RuneCountInString(text) > maxAttribute:
+		return refuse(fmt.Sprintf("has more than %d characters", maxAttribute))
 	}
 	value := asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(text)}
 	switch t.syntax {

@@ -24,6 +24,10 @@ func NewCSR(p Policy, key crypto.Signer) ([]byte, error) {
 		RawSubject:      subject,
 		ExtraExtensions: extensions,
 	}, key)
+	if err == nil {
+		// Names of an imported certificate may be such that no CA reads them.
+		_, err = x509.ParseCertificateRequest(der)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("making a CSR: %w", err)
 	}

@@ -47,6 +47,9 @@ func Imported(sent *Params, leaf *x509.Certificate, key KeyProperties, contentTy
 	if policy.Issuer, err = newIssuerParameters(deref(sent.Issuer)); err != nil {
 		return Policy{}, err
 	}
+	if err := checkOneAction(sent.LifetimeActions); err != nil {
+		return Policy{}, err
+	}
 	actions := sent.LifetimeActions
 	if actions == nil {
 		actions = defaultLifetimeActions(policy.Issuer)

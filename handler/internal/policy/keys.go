@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/certwright/certwright/handler/internal/bounded"
 )
 
 // curves are the EC keys that can be made, by curve name as in a JWK (RFC 7518
@@ -58,7 +60,7 @@ func MarshalKey(key crypto.Signer) ([]byte, error) {
 
 // ParseKey reads a private key from PKCS #8.
 func ParseKey(der []byte) (crypto.Signer, error) {
-	key, err := x509.ParsePKCS8PrivateKey(der)
+	key, err := bounded.PKCS8(der)
 	if err != nil {
 		return nil, fmt.Errorf("decoding a private key: %w", err)
 	}

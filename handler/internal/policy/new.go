@@ -24,7 +24,6 @@ var (
 // Limits of a policy.
 const (
 	maxEKUs            = 50
-	maxLifetimeActions = 2
 	maxValidityMonths  = 1200
 	maxCertificateType = 128 // bytes
 	daysPerMonth       = 27  // the REST page's bound of days_before_expiry
@@ -89,6 +88,9 @@ func (policy *Policy) setGroups(p Params, all bool) error {
 		}
 	}
 	if p.LifetimeActions != nil {
+		if err = checkOneAction(p.LifetimeActions); err != nil {
+			return err
+		}
 		policy.LifetimeActions = p.LifetimeActions
 	} else if all {
 		policy.LifetimeActions = defaultLifetimeActions(policy.Issuer)
@@ -262,21 +264,23 @@ func defaultLifetimeActions(issuer IssuerParameters) []LifetimeAction {
 	return []LifetimeAction{{Percentage: defaultPercentage, Action: action}}
 }
 
+// checkOneAction refuses a second action, as Key Vault does. Policies that version
+// 0.1.0 stored may have two.
+func checkOneAction(sent []LifetimeAction) error {
+	if len(sent) > 1 {
+		return field.Errorf("policy.lifetime_actions", "At most one action is allowed")
+	}
+	return nil
+}
+
 // newLifetimeActions checks actions for a certificate of so many months.
 func newLifetimeActions(sent []LifetimeAction, months int) ([]LifetimeAction, error) {
 	const path = "policy.lifetime_actions"
-	if len(sent) > maxLifetimeActions {
-		return nil, field.Errorf(path, "%d actions: must be at most %d", len(sent), maxLifetimeActions)
-	}
 	actions := []LifetimeAction{}
-	renewals := 0
 	for _, a := range sent {
 		action, ok := canonical(a.Action, ActionAutoRenew, ActionEmailContacts)
 		if !ok {
 			return nil, field.Errorf(path+".action.action_type", "%q: must be %s or %s", a.Action, ActionAutoRenew, ActionEmailContacts)
-		}
-		if action == ActionAutoRenew {
-			renewals++
 		}
 		switch {
 		case (a.Percentage == 0) == (a.DaysBefore == 0):
@@ -288,9 +292,6 @@ func newLifetimeActions(sent []LifetimeAction, months int) ([]LifetimeAction, er
 		}
 		a.Action = action
 		actions = append(actions, a)
-	}
-	if renewals > 1 {
-		return nil, field.Errorf(path, "more than one %s", ActionAutoRenew)
 	}
 	return actions, nil
 }

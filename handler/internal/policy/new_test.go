@@ -93,7 +93,7 @@ func TestNewPolicyKeepsWhatIsSent(t *testing.T) {
 			ValidityMonths: new(1200),
 			CA:             new(true),
 		},
-		LifetimeActions: []policy.LifetimeAction{{DaysBefore: 1200 * 27, Action: "autorenew"}, {Percentage: 99, Action: "EmailContacts"}},
+		LifetimeActions: []policy.LifetimeAction{{DaysBefore: 1200 * 27, Action: "autorenew"}},
 		Issuer:          &policy.IssuerParams{Name: new("ca"), CertificateType: new("OV-SSL"), Transparency: new(false)},
 		Enabled:         new(false),
 	}, certtest.Time)
@@ -111,7 +111,7 @@ func TestNewPolicyKeepsWhatIsSent(t *testing.T) {
 			ValidityMonths: 1200,
 			CA:             true,
 		},
-		LifetimeActions: []policy.LifetimeAction{{DaysBefore: 1200 * 27, Action: "AutoRenew"}, {Percentage: 99, Action: "EmailContacts"}},
+		LifetimeActions: []policy.LifetimeAction{{DaysBefore: 1200 * 27, Action: "AutoRenew"}},
 		Issuer:          policy.IssuerParameters{Name: "ca", CertificateType: "OV-SSL", Transparency: new(false)},
 		Enabled:         false,
 		Created:         certtest.Time,
@@ -277,7 +277,7 @@ func TestNewPolicyRefuses(t *testing.T) {
 		{san, sans(policy.SANs{DNSNames: slices.Repeat([]string{"a"}, 200), IPAddresses: slices.Repeat([]string{"::1"}, 51)})},
 		{san, sans(policy.SANs{UPNs: slices.Repeat([]string{strings.Repeat("a", 2048)}, 17)})},
 
-		{lifetime, actions(slices.Repeat([]policy.LifetimeAction{{Percentage: 80, Action: "EmailContacts"}}, 3)...)},
+		{lifetime, actions(policy.LifetimeAction{Percentage: 80, Action: "EmailContacts"}, policy.LifetimeAction{Percentage: 80, Action: "AutoRenew"})},
 		{lifetime, actions(slices.Repeat([]policy.LifetimeAction{{Percentage: 80, Action: "AutoRenew"}}, 2)...)},
 		{lifetime + ".action.action_type", actions(policy.LifetimeAction{Percentage: 80})},
 		{lifetime + ".action.action_type", actions(policy.LifetimeAction{Percentage: 80, Action: "Renew"})},

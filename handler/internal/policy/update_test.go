@@ -104,3 +104,22 @@ func TestPolicyUpdate(t *testing.T) {
 		}
 	})
 }
+
+// TestUpdateKeepsTwoActions: a policy of version 0.1.0 may have two lifetime actions,
+// which stay until others are sent.
+func TestUpdateKeepsTwoActions(t *testing.T) {
+	t.Parallel()
+	old, err := policy.New(policy.Params{X509: &policy.X509Params{Subject: new("CN=a")}}, certtest.Time)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.LifetimeActions = []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionAutoRenew}, {DaysBefore: 30, Action: policy.ActionEmailContacts}}
+	updated, err := old.Update(policy.Params{ContentType: new(policy.ContentPEM)}, certtest.Time)
+	if err != nil || len(updated.LifetimeActions) != 2 {
+		t.Errorf("%v, %v", updated.LifetimeActions, err)
+	}
+	_, err = old.Update(policy.Params{LifetimeActions: old.LifetimeActions}, certtest.Time)
+	if refused, ok := errors.AsType[*field.Error](err); !ok || refused.Detail != "At most one action is allowed" {
+		t.Errorf("two that are sent: %v", err)
+	}
+}

@@ -72,3 +72,13 @@ func (c *acmeConfig) openDNS(b Backend) (*acme.DNS, error) {
 	}
 	return acme.NewDNS(cfg)
 }
+
+// HTTP01 reports whether any provider proves names by files of this app.
+func (s Settings) HTTP01() bool {
+	for _, p := range s.Providers {
+		if p.ACME != nil && p.ACME.HTTP01 {
+			return true
+		}
+	}
+	return false
+}

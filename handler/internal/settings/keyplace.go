@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -53,7 +54,7 @@ func (f KeyInFile) String() string { return "in the file " + string(f) }
 
 // Find reads the key, whichever public key it belongs to.
 func (f KeyInFile) Find(context.Context, crypto.PublicKey) (crypto.Signer, error) {
-	text, err := os.ReadFile(string(f))
+	text, err := readPrivate(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the CA's key in %q: %w", string(f), privateca.ErrNoKey)
 	}
@@ -66,6 +67,28 @@ func (f KeyInFile) Find(context.Context, crypto.PublicKey) (crypto.Signer, error
 		return nil, fmt.Errorf("reading the CA's key in %q: %w", string(f), err)
 	}
 	return key, nil
+}
+
+// maxKeyFile bounds a file with a key, in bytes.
+const maxKeyFile = 64 << 10
+
+// readPrivate reads a file that nobody else may read.
+func readPrivate(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat() // of the open file: the name may be another's by now
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%q is not a regular file", name)
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("%q has the mode %04o, which lets others in: it must be 0600", name, info.Mode().Perm())
+	}
+	return io.ReadAll(io.LimitReader(f, maxKeyFile))
 }
 
 // Store writes the key. A file that is there must hold the same key.

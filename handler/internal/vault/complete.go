@@ -20,7 +20,7 @@ func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, issuer provid
 		return nil, err
 	}
 	certs = chain.Sort(certs, op.CSR)
-	if len(certs) <= chain.MaxChain {
+	if len(certs) <= chain.MaxIssued {
 		certs = v.completeChain(ctx, n, h, issuer, object, certs)
 	}
 	if err := chain.CheckIssued(certs, op.CSR, v.now()); err != nil {

@@ -135,10 +135,18 @@ type newKey struct {
 	row    store.Row // the sealed private key, when not shared
 }
 
+// sharesKey reports whether a policy has the next version keep the key of this one.
+// A key that must not be exported stays so: a version that may be exported gets a
+// key of its own.
+func (ver *version) sharesKey(p policy.KeyProperties) bool {
+	return p.Reuse && ver != nil && ver.Key.Type == p.Type && ver.Key.Size == p.Size && ver.Key.Curve == p.Curve &&
+		(ver.Key.Exportable || !p.Exportable)
+}
+
 // operationKey makes the operation's key pair, or takes the latest version's
 // when the policy says so and it fits.
 func (v *Vault) operationKey(ctx context.Context, n Name, h *head, p policy.Policy, made **newKey) (*newKey, error) {
-	if l := h.Latest; p.Key.Reuse && l != nil && l.Key.Type == p.Key.Type && l.Key.Size == p.Key.Size && l.Key.Curve == p.Key.Curve {
+	if l := h.Latest; l.sharesKey(p.Key) {
 		signer, err := v.privateKey(ctx, n, l.KeyID)
 		if err != nil {
 			return nil, err
@@ -149,7 +157,7 @@ func (v *Vault) operationKey(ctx context.Context, n Name, h *head, p policy.Poli
 	if *made != nil {
 		return *made, nil
 	}
-	signer, err := v.cfg.NewKey(p.Key)
+	signer, err := v.makeKey(ctx, p.Key)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ const (
 	MergeForbidden                           // the issuer Issuer is still at work
 	OperationNotInProgress                   // cancel of what has ended
 	ConcurrentChange                         // others kept changing Name; nothing was changed here
-	Throttled                                // storage asks for fewer requests; Err says which
+	Throttled                                // storage asks for fewer requests, or too many wait for costly work here; Err says which
 	Unavailable                              // storage or a key service cannot be reached; Err says why
 	ContactsNotFound                         // the vault has none
 	SecretNotFound                           // Name; also of a certificate that was never completed

@@ -71,7 +71,7 @@ func TestExpiryEvents(t *testing.T) {
 		{"90 days", 90 * day, nil, 30 * day},
 		{"a week", 6 * day, nil, 2 * day},
 		{"an hour", time.Hour, nil, 20 * time.Minute},
-		{"a percentage", 100 * day, []policy.LifetimeAction{renew, email(policy.LifetimeAction{Percentage: 80})}, 20 * day},
+		{"a percentage", 100 * day, []policy.LifetimeAction{email(policy.LifetimeAction{Percentage: 80})}, 20 * day},
 		{"99 % of 20 years", 20 * 365 * day, []policy.LifetimeAction{email(policy.LifetimeAction{Percentage: 99})}, 73 * day},
 		{"days", 365 * day, []policy.LifetimeAction{email(policy.LifetimeAction{DaysBefore: 90})}, 90 * day},
 	} {

@@ -4,7 +4,6 @@ package vault
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
 	"github.com/certwright/certwright/handler/internal/store"
 )
 
@@ -176,6 +176,9 @@ func checkVersion(ver *version, id string, blobs map[string][]byte) error {
 	if !bytes.Equal(block.Bytes, ver.Leaf) {
 		return errors.New("the leaf differs from its chain blob")
 	}
-	_, err := x509.ParseCertificate(ver.Leaf)
+	_, err := bounded.Certificate(ver.Leaf)
 	return err
 }
+
+// MaxMakings is how many RSA keys are made at once.
+func MaxMakings() int { return maxMakings() }

@@ -12,7 +12,7 @@ import (
 // ImportParams are a certificate with its private key.
 type ImportParams struct {
 	Value         string         // base64 of PKCS #12, PEM, or base64 of PEM; which one is found out
-	Password      string         // of the PKCS #12 file
+	Password      string         // of the PKCS #12 file, or of the private key in PEM
 	Policy        *policy.Params // where it contradicts the certificate, the certificate counts
 	Attributes    AttributeParams
 	Tags          map[string]string
@@ -20,7 +20,9 @@ type ImportParams struct {
 }
 
 // Import makes a certificate that already exists, with its key and chain, the
-// latest version. It takes the place of an operation that has ended.
+// latest version. It takes the place of an operation that has ended. When ctx is
+// cancelled while what was sent is read, nothing happens; later that does not
+// matter.
 //
 // REST page: Import Certificate.
 func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate, error) {
@@ -28,10 +30,12 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 		return Certificate{}, err
 	}
 	now := v.now()
-	pair, err := chain.ParseImport(p.Value, p.Password)
+	pair, err := v.readImport(ctx, p)
 	if err != nil {
 		return Certificate{}, err
 	}
+	ctx, cancel := decided(ctx)
+	defer cancel()
 	preserve := p.PreserveOrder != nil && *p.PreserveOrder
 	chain, err := pair.Chain(preserve, now)
 	if err != nil {
@@ -95,4 +99,18 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 // imported reports whether the request of ctx has made the latest version.
 func (v *Vault) imported(ctx context.Context, h *head) bool {
 	return v.repeats(ctx, h) && h.checkLive(Name{h.Name}) == nil && h.Operation == nil && h.Latest != nil
+}
+
+// readImport reads what was sent, which may cost seconds of a processor.
+func (v *Vault) readImport(ctx context.Context, p ImportParams) (chain.KeyPair, error) {
+	leave, err := v.reading.enter(ctx)
+	if err != nil {
+		return chain.KeyPair{}, err
+	}
+	defer leave()
+	pair, err := chain.ParseImport(ctx, p.Value, p.Password)
+	if err != nil && ctx.Err() != nil {
+		return chain.KeyPair{}, unavailable(err)
+	}
+	return pair, err
 }

@@ -296,3 +296,46 @@ func TestImportKilled(t *testing.T) {
 		t.Errorf("an import takes %d calls", report.MaxCalls)
 	}
 }
+
+// TestImportOddNames: a certificate whose alternative names crypto/x509 does not
+// take is imported and shown, and a new version of it is refused, not left to fail.
+func TestImportOddNames(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	key, err := pooledKey(ecP256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := h.clock.Now()
+	value := append([]byte{0x30, 15, 0x82, 13}, "b\xc3\xbccher.test."...)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "odd"}, NotBefore: from, NotAfter: from.AddDate(0, 1, 0),
+		ExtraExtensions: []pkix.Extension{{Id: policy.OIDSubjectAltName, Value: value}},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+	text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	c := h.mustImport("odd", vault.ImportParams{Value: string(text)})
+	if got := c.Policy.X509.SANs; got == nil || len(got.DNSNames) != 1 || got.DNSNames[0] != "b\u00fccher.test." {
+		t.Errorf("alternative names %+v", got)
+	}
+	if _, err := h.Key(t.Context(), name(t, "odd"), ""); err != nil {
+		t.Error(err)
+	}
+	h.mustSecret("odd", "")
+	blob := h.mustBackup("odd")
+	h.mustDestroy("odd")
+	if _, err := h.Restore(t.Context(), blob); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.Create(t.Context(), name(t, "odd"), vault.CreateParams{}); reason(t, err) != vault.BadParameter {
+		t.Errorf("a new version: %v, want BadParameter", err)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
 	"github.com/certwright/certwright/handler/internal/field"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -45,7 +46,7 @@ func (v *Vault) key(ctx context.Context, n Name, id, operation string) (Key, *ve
 	if !ver.Enabled {
 		return Key{}, nil, &Error{Reason: KeyDisabled, Name: n.text, Detail: operation}
 	}
-	leaf, err := x509.ParseCertificate(ver.Leaf)
+	leaf, err := bounded.Certificate(ver.Leaf)
 	if err != nil {
 		return Key{}, nil, fmt.Errorf("reading a certificate of %q: %w", n.text, err)
 	}

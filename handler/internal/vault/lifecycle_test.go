@@ -238,3 +238,34 @@ func TestReuseKey(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestReuseKeyOpensNothing: a key that must not be exported is not that of a version
+// that may be.
+func TestReuseKeyOpensNothing(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ from, to, shared bool }{{true, true, true}, {true, false, true}, {false, false, true}, {false, true, false}} {
+		h := newHarness(t, nil)
+		create := func(exportable bool) any {
+			t.Helper()
+			pol := policyFor("Self")
+			pol.ContentType = new(policy.ContentPEM)
+			pol.Key = &policy.KeyParams{Reuse: new(true), Type: new(policy.KeyEC), Exportable: &exportable}
+			if _, err := h.Create(t.Context(), name(t, "web"), vault.CreateParams{Policy: pol}); err != nil {
+				t.Fatal(err)
+			}
+			h.mustTick()
+			k, err := h.Key(t.Context(), name(t, "web"), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if parsed := parsePEM(t, string(h.mustSecret("web", "").Value)); parsed.key == nil == exportable {
+				t.Errorf("%+v: the secret of an exportable key (%t) has it: %t", test, exportable, parsed.key != nil)
+			}
+			return k.Public
+		}
+		first, second := create(test.from), create(test.to)
+		if policy.SamePublicKey(first, second) != test.shared {
+			t.Errorf("%+v: the key is shared: %t", test, !test.shared)
+		}
+	}
+}

@@ -26,10 +26,6 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 	if err := checkTags(p.Tags); err != nil {
 		return Certificate{}, err
 	}
-	certs, err := chain.ParseX5C(p.X5C)
-	if err != nil {
-		return Certificate{}, err
-	}
 	h, err := v.operationHead(ctx, n, "")
 	if err != nil {
 		return Certificate{}, err
@@ -41,11 +37,17 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 	if err := mine.checkMergeable(n); err != nil {
 		return Certificate{}, err
 	}
+	certs, err := v.readMerge(ctx, p)
+	if err != nil {
+		return Certificate{}, err
+	}
+	ctx, cancel := decided(ctx)
+	defer cancel()
 	csr, err := x509.ParseCertificateRequest(mine.CSR)
 	if err != nil {
 		return Certificate{}, err
 	}
-	chain, err := chain.Order(certs, csr.PublicKey)
+	chain, err := chain.Arrange(certs, csr.PublicKey, mine.PreserveOrder)
 	if err != nil {
 		return Certificate{}, err
 	}
@@ -88,4 +90,18 @@ func (op *Operation) checkMergeable(n Name) error {
 		return &Error{Reason: MergeForbidden, Name: n.text, Issuer: op.Policy.Issuer.Name}
 	}
 	return nil
+}
+
+// readMerge reads what was sent, among which may be PKCS #12.
+func (v *Vault) readMerge(ctx context.Context, p MergeParams) ([]*x509.Certificate, error) {
+	leave, err := v.reading.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	certs, err := chain.ParseX5C(ctx, p.X5C)
+	if err != nil && ctx.Err() != nil {
+		return nil, unavailable(err)
+	}
+	return certs, err
 }

@@ -258,6 +258,33 @@ func TestReusedKey(t *testing.T) {
 	}
 }
 
+// TestRenewalOpensNoKey: a policy that was made exportable after all has the next
+// version get a key of its own.
+func TestRenewalOpensNoKey(t *testing.T) {
+	t.Parallel()
+	h, ca := newRenewing(t, 30*day)
+	p := renewed("ca", policy.LifetimeAction{Percentage: 80})
+	p.Key.Reuse, p.Key.Exportable = new(true), new(false)
+	first := h.mustIssue("web", vault.CreateParams{Policy: p})
+	opened := *p.Key
+	opened.Exportable = new(true)
+	if _, err := h.UpdatePolicy(t.Context(), name(t, "web"), policy.Params{Key: &opened}); err != nil {
+		t.Fatal(err)
+	}
+	h.until(first.Attributes.NotBefore.Add(25 * day))
+	if len(ca.reqs) != 2 {
+		t.Fatalf("%d requests", len(ca.reqs))
+	}
+	k, err := h.Key(t.Context(), name(t, "web"), first.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := x509.ParseCertificateRequest(ca.reqs[1].CSR)
+	if err != nil || policy.SamePublicKey(csr.PublicKey, k.Public) {
+		t.Errorf("the renewal has the key that must not be exported: %v", err)
+	}
+}
+
 // TestFailedRenewals: they are tried again, from an hour to a day later, until
 // the version expires, which stays what it is.
 func TestFailedRenewals(t *testing.T) {

@@ -2,12 +2,12 @@ package vault
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
@@ -61,9 +61,9 @@ func (r *Revocation) due() []due {
 }
 
 // Revoke asks the issuer that obtained a version to revoke it, for a CRLReason of
-// RFC 5280 section 5.3.1. A revocation that was asked for before goes on, and
-// is tried again if it was given up. The version itself stays as it is, enabled or
-// not: its users decide when it goes.
+// RFC 5280 section 5.3.1. What was asked for before goes on, for the new reason if
+// that is another one, and is tried again if it was given up. The version itself stays
+// as it is, enabled or not: its users decide when it goes.
 func (v *Vault) Revoke(ctx context.Context, n Name, version string, reason int) (Revocation, error) {
 	h, ver, err := v.headAndVersion(ctx, n, version)
 	if err != nil {
@@ -86,7 +86,13 @@ func (v *Vault) Revoke(ctx context.Context, n Name, version string, reason int) 
 		return Revocation{}, err
 	}
 	return v.changeRevocation(ctx, revocationID(n, version), func(r *revocationRow) (*revocationRow, error) {
-		if r != nil && r.Status != StatusFailed {
+		switch {
+		case r != nil && r.Status == StatusInProgress && r.Reason != reason:
+			// A try that is under way does not count any more: the next one, if only to
+			// learn that the certificate is revoked, has the new reason.
+			r.Reason, r.Due = reason, now
+			return r, nil
+		case r != nil && r.Status != StatusFailed:
 			return r, nil
 		}
 		return &revocationRow{Revocation: Revocation{
@@ -184,7 +190,7 @@ func (v *Vault) runRevocation(ctx context.Context, r *Revocation, issuers *issue
 	if err != nil {
 		return err
 	}
-	certificate, err := x509.ParseCertificate(r.Leaf)
+	certificate, err := bounded.Certificate(r.Leaf)
 	if err != nil {
 		return fmt.Errorf("reading version %s: %w", r.Version, err)
 	}

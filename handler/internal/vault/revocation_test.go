@@ -92,7 +92,7 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("the CA was called: %v", calls)
 	}
 	// Asked for again, it is the same.
-	if again, err := h.Revoke(ctx, n, version, 4); err != nil || !cmp.Equal(asked, again) {
+	if again, err := h.Revoke(ctx, n, version, 1); err != nil || !cmp.Equal(asked, again) {
 		t.Errorf("asked for again: %+v, %v", again, err)
 	}
 	if got := lines(h.all(25, vault.BoardFilter{})); !cmp.Equal(got, []string{"revocation Web ca inProgress"}) {
@@ -261,5 +261,43 @@ func TestRevocationOfALongLife(t *testing.T) {
 	r := vault.Revocation{Status: vault.StatusCompleted, Expires: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)}
 	if key := vault.DueKey(r); len(strings.Split(key, ":")[2]) != 13 {
 		t.Errorf("the due row is %s", key)
+	}
+}
+
+// TestRevokeForAnotherReason: an operator's new reason takes the place of the old
+// one while the CA has not revoked the certificate.
+func TestRevokeForAnotherReason(t *testing.T) {
+	t.Parallel()
+	h, p, version := newRevoking(t)
+	var reasons []int
+	p.revoke = func(_ provider.Issuer, _ *x509.Certificate, reason int) error {
+		if reasons = append(reasons, reason); reason == 1 {
+			return errors.New("not for that reason")
+		}
+		return nil
+	}
+	revoke := func(reason int) vault.Revocation {
+		t.Helper()
+		r, err := h.Revoke(t.Context(), name(t, "web"), version, reason)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	requested := revoke(1).Requested
+	h.mustTick()
+	if r := revoke(1); r.Due.Equal(h.clock.Now()) {
+		t.Error("the same reason again is tried at once")
+	}
+	h.clock.Advance(time.Second)
+	if r := revoke(4); r.Reason != 4 || !r.Requested.Equal(requested) {
+		t.Errorf("%+v", r)
+	}
+	h.mustTick()
+	if r := h.revocation(version); r.Status != vault.StatusCompleted || r.Reason != 4 || reasons[len(reasons)-1] != 4 {
+		t.Errorf("%+v after the reasons %v", r, reasons)
+	}
+	if r := revoke(1); r.Reason != 4 {
+		t.Errorf("what is revoked has the reason %d", r.Reason)
 	}
 }

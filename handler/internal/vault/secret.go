@@ -15,12 +15,13 @@ import (
 // policy says that it is exportable, its private key.
 type Secret struct {
 	Certificate
-	Value []byte // by ContentType: PKCS #12 with an empty password, or PEM with the key first
+	Value []byte // by ContentType: PKCS #12 under the null password, or PEM with the key first
 }
 
 // Secret returns the backing secret of a version, of the latest when id is
-// empty, in the form that as asks for, which is the version's own when nil. Its
-// certificates are the leaf and then the chain in its order.
+// empty, in the form that as asks for, which is the version's own when nil. In PEM
+// the leaf comes first and then the chain in its order, in PKCS #12 the other way
+// round, unless the order was to be preserved.
 //
 // REST page: Get Secret.
 func (v *Vault) Secret(ctx context.Context, n Name, id string, as *string) (Secret, error) {
@@ -53,7 +54,7 @@ func (v *Vault) Secret(ctx context.Context, n Name, id string, as *string) (Secr
 	if as != nil {
 		s.ContentType = contentType
 	}
-	if s.Value, err = chain.EncodeSecret(s.ContentType, certs, key); err != nil {
+	if s.Value, err = (chain.Secret{ContentType: s.ContentType, Chain: certs, Key: key, KeepOrder: ver.PreserveOrder}).Encode(); err != nil {
 		return Secret{}, fmt.Errorf("encoding the secret of %q: %w", n.text, err)
 	}
 	return s, nil

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"os"
 	"os/exec"
@@ -97,8 +98,14 @@ func TestSecretPKCS12(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e.check(t, what+" by Go", existing{key.(crypto.Signer), append([]*x509.Certificate{leaf}, rest...)})
-			e.check(t, what+" by OpenSSL", parsePEM(t, run(t, s.Value, "openssl", "pkcs12", "-nodes", "-passin", "pass:")))
+			rootFirst := existing{e.key, []*x509.Certificate{e.chain[1], e.chain[0]}}
+			rootFirst.check(t, what+" by Go", existing{key.(crypto.Signer), append([]*x509.Certificate{leaf}, rest...)})
+			rootFirst.check(t, what+" by OpenSSL", parsePEM(t, run(t, s.Value, "openssl", "pkcs12", "-nodes", "-passin", "pass:")))
+			// It can be imported as it is.
+			again := h.mustImport("again", vault.ImportParams{Value: base64.StdEncoding.EncodeToString(s.Value)})
+			if !bytes.Equal(again.Thumbprint, s.Thumbprint) || !bytes.Equal(h.mustSecret("again", "").Value, s.Value) {
+				t.Errorf("%s: what was imported from the secret is another certificate", what)
+			}
 		}
 	}
 }
@@ -151,6 +158,15 @@ func TestSecretIsStable(t *testing.T) {
 	}
 }
 
+// TestSecretKeepsOrder: with preserveCertOrder PKCS #12 has the order of PEM.
+func TestSecretKeepsOrder(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	e := newExisting(t, ecP256, h.clock.Now())
+	h.mustImport("web", vault.ImportParams{Value: e.pfx(t), PreserveOrder: new(true)})
+	e.check(t, "OpenSSL", parsePEM(t, run(t, h.mustSecret("web", "").Value, "openssl", "pkcs12", "-nodes", "-passin", "pass:")))
+}
+
 func TestSecretPEM(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
@@ -184,7 +200,11 @@ func TestSecretNotExportable(t *testing.T) {
 		if strings.Contains(text, "PRIVATE KEY") {
 			t.Fatalf("%s: the private key is there", contentType)
 		}
-		public.check(t, contentType, parsePEM(t, text))
+		want := public
+		if contentType == policy.ContentPKCS12 {
+			want.chain = []*x509.Certificate{e.chain[1], e.chain[0]} // root first, as Key Vault has it
+		}
+		want.check(t, contentType, parsePEM(t, text))
 	}
 }
 

@@ -25,6 +25,8 @@ type Vault struct {
 	checkers map[string]*names.Checker // by provider; without one names are not limited
 	reported reports
 	upkeep   upkeep
+
+	reading, making, restoring *bound // of what clients send, of RSA keys, of backups
 }
 
 // Config is what a Vault is made of. Store, Seal, Open and Providers are required.
@@ -155,7 +157,13 @@ func New(cfg Config) (*Vault, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Vault{cfg: cfg, checkers: checkers}, nil
+	return &Vault{
+		cfg:       cfg,
+		checkers:  checkers,
+		reading:   newBound(maxReadings, maxWaiting, longestQueue),
+		making:    newBound(maxMakings(), maxWaiting, longestQueue),
+		restoring: newBound(maxRestores, maxWaiting, longestQueue),
+	}, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

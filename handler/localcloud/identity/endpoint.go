@@ -36,7 +36,7 @@ const (
 	// tokenLifetime is how long a token is valid.
 	tokenLifetime = time.Hour
 	// role is the app role in every token: it has all permissions.
-	role = "Key Vault Administrator"
+	role = "KeyVault.Administrator"
 	// resourceLimit bounds the length of a requested resource.
 	resourceLimit = 256
 )

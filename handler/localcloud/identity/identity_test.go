@@ -112,7 +112,7 @@ func TestTokenVerifiesByThePublishedKey(t *testing.T) {
 			"sub": directory.ObjectID(), "oid": directory.ObjectID(),
 			"appid": directory.ClientID(), "tid": directory.TenantID(), "idtyp": "app", "ver": "1.0",
 			"iat": float64(now.Unix()), "nbf": float64(now.Unix()), "exp": float64(now.Add(time.Hour).Unix()),
-			"roles": []any{"Key Vault Administrator"},
+			"roles": []any{"KeyVault.Administrator"},
 		}
 		if diff := cmp.Diff(want, claims); diff != "" {
 			t.Errorf("claims for %q (-want +got):\n%s", resource, diff)

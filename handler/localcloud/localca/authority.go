@@ -5,7 +5,6 @@
 package localca
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -32,8 +31,13 @@ const (
 	clockSkew = 5 * time.Minute
 )
 
-// fileName holds key and certificate, in one file so that they change together.
-const fileName = "ca/authority.pem"
+// The authority's files. People and programs put the certificate's file into trust
+// stores, so the key has one of its own. The certificate's is written last: it is
+// what makes the key count.
+const (
+	fileName    = "ca/authority.pem"
+	keyFileName = "ca/authority.key"
+)
 
 // Authority is the certificate and key that sign the leaf.
 type Authority struct {
@@ -41,31 +45,66 @@ type Authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// Open returns the authority that folder holds, making it anew when it is missing
-// or ends soon.
+// Open returns the authority that folder holds, making it anew when it is missing,
+// ends soon, or has a key that is missing or another's, as after a start that was
+// cut off.
 func Open(folder state.Folder, now time.Time) (*Authority, error) {
-	content, err := os.ReadFile(folder.Path(fileName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading the local authority: %w", err)
-	}
-	if err == nil {
-		a, err := parse(content)
-		if err != nil {
-			return nil, fmt.Errorf("reading the local authority %q: %w", folder.Path(fileName), err)
-		}
-		if now.Add(renewBefore).Before(a.certificate.NotAfter) {
-			return a, nil
-		}
-	}
-	a, err := create(now)
+	a, err := read(folder)
 	if err != nil {
+		return nil, fmt.Errorf("reading the local authority %q: %w", folder.Path(fileName), err)
+	}
+	if a != nil && now.Add(renewBefore).Before(a.certificate.NotAfter) {
+		return a, nil
+	}
+	if a, err = create(now); err != nil {
 		return nil, fmt.Errorf("making the local authority: %w", err)
 	}
-	content, err = a.marshal()
-	if err != nil {
-		return nil, fmt.Errorf("making the local authority: %w", err)
+	return a, a.write(folder)
+}
+
+// read returns the authority of the files; nil when there is none that can be used.
+func read(folder state.Folder) (*Authority, error) {
+	certificate, err := os.ReadFile(folder.Path(fileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return a, folder.Write(fileName, content)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(certificate)
+	if block == nil {
+		return nil, errors.New("it is not PEM")
+	}
+	if block.Type != "CERTIFICATE" { // the key was here once
+		return nil, nil
+	}
+	keyText, err := os.ReadFile(folder.Path(keyFileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(certificate, keyText) // which refuses another's key
+	if err != nil {
+		return nil, nil
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, nil
+	}
+	return &Authority{certificate: pair.Leaf, key: key}, nil
+}
+
+func (a *Authority) write(folder state.Folder) error {
+	key, err := x509.MarshalPKCS8PrivateKey(a.key)
+	if err != nil {
+		return fmt.Errorf("encoding the local authority's key: %w", err)
+	}
+	if err := folder.Write(keyFileName, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})); err != nil {
+		return err
+	}
+	return folder.Write(fileName, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw}))
 }
 
 func create(now time.Time) (*Authority, error) {
@@ -133,28 +172,4 @@ func sign(template, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) 
 		return nil, err
 	}
 	return x509.ParseCertificate(der)
-}
-
-func (a *Authority) marshal() ([]byte, error) {
-	key, err := x509.MarshalPKCS8PrivateKey(a.key)
-	if err != nil {
-		return nil, err
-	}
-	return bytes.Join([][]byte{
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
-		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw}),
-	}, nil), nil
-}
-
-// parse reads what marshal wrote, and refuses a key that is not the certificate's.
-func parse(content []byte) (*Authority, error) {
-	pair, err := tls.X509KeyPair(content, content)
-	if err != nil {
-		return nil, err
-	}
-	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("the key is a %T, not an ECDSA key", pair.PrivateKey)
-	}
-	return &Authority{certificate: pair.Leaf, key: key}, nil
 }

@@ -3,9 +3,11 @@ package localca_test
 // The local authority: its names, its files, its end.
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"net"
 	"net/url"
 	"os"
@@ -72,8 +74,7 @@ func TestNameConstraintsBindTheKey(t *testing.T) {
 	t.Parallel()
 	folder := state.Folder(t.TempDir())
 	a := open(t, folder, now)
-	file := folder.Path("ca", "authority.pem")
-	pair, err := tls.LoadX509KeyPair(file, file)
+	pair, err := tls.LoadX509KeyPair(folder.Path("ca", "authority.pem"), folder.Path("ca", "authority.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,12 +136,78 @@ func TestAuthorityIsKeptUntilNearItsEnd(t *testing.T) {
 	if want := now.Add(51 * day); !renewed.NotAfter.Equal(want) {
 		t.Errorf("the renewed authority ends %v, want %v", renewed.NotAfter, want)
 	}
-	info, err := os.Stat(folder.Path("ca", "authority.pem"))
+	for _, name := range []string{"authority.pem", "authority.key"} {
+		info, err := os.Stat(folder.Path("ca", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %o, want 600", name, info.Mode().Perm())
+		}
+	}
+}
+
+// TestCertificateFileHasNoKey: what people put into trust stores is a certificate
+// and nothing else.
+func TestCertificateFileHasNoKey(t *testing.T) {
+	t.Parallel()
+	folder := state.Folder(t.TempDir())
+	a := open(t, folder, now)
+	text, err := os.ReadFile(folder.Path("ca", "authority.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Mode().Perm() != 0o600 {
-		t.Errorf("the authority's file has mode %o, want 600", info.Mode().Perm())
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE" || len(rest) > 0 || !bytes.Equal(block.Bytes, a.Certificate().Raw) {
+		t.Errorf("the file is %s", text)
+	}
+}
+
+// TestAuthorityWithoutItsKey: a key that is missing, is another's or stands in the
+// certificate's file, as it did once, has the authority made anew.
+func TestAuthorityWithoutItsKey(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(t *testing.T, folder state.Folder){
+		"missing": func(t *testing.T, folder state.Folder) {
+			if err := os.Remove(folder.Path("ca", "authority.key")); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"another's": func(t *testing.T, folder state.Folder) {
+			other := state.Folder(t.TempDir())
+			open(t, other, now)
+			key, err := os.ReadFile(other.Path("ca", "authority.key"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := folder.Write("ca/authority.key", key); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"in the certificate's file": func(t *testing.T, folder state.Folder) {
+			var both []byte
+			for _, name := range []string{"authority.key", "authority.pem"} {
+				text, err := os.ReadFile(folder.Path("ca", name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				both = append(both, text...)
+			}
+			if err := folder.Write("ca/authority.pem", both); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		folder := state.Folder(t.TempDir())
+		first := open(t, folder, now)
+		damage(t, folder)
+		second := open(t, folder, now)
+		if second.Certificate().Equal(first.Certificate()) {
+			t.Errorf("%s: the authority was kept", name)
+		}
+		if third := open(t, folder, now); !third.Certificate().Equal(second.Certificate()) {
+			t.Errorf("%s: the new authority was not kept", name)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	acmez "github.com/mholt/acmez/v3/acme"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
 	"github.com/certwright/certwright/handler/internal/provider"
 )
 
@@ -107,7 +108,7 @@ func (p *Provider) accountKey(ctx context.Context, id string) (crypto.Signer, er
 			return nil, fmt.Errorf("saving the account key: %w", err)
 		}
 	}
-	key, err := x509.ParsePKCS8PrivateKey(der)
+	key, err := bounded.PKCS8(der)
 	if err != nil {
 		return nil, fmt.Errorf("decoding the account key: %w", err)
 	}

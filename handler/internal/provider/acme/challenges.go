@@ -30,8 +30,11 @@ func challengeKey(token string) (string, error) {
 	if !challengeToken.MatchString(token) {
 		return "", fmt.Errorf("token %q is not base64url", field.Cut(token, 64))
 	}
-	return "t:" + token, nil
+	return challengeRow + token, nil
 }
+
+// challengeRow begins the keys of challenges' rows.
+const challengeRow = "t:"
 
 // Put publishes a key authorization under its token.
 func (c Challenges) Put(ctx context.Context, token, keyAuthorization string) error {

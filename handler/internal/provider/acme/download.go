@@ -2,17 +2,18 @@ package acme
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 
 	acmez "github.com/mholt/acmez/v3/acme"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/provider"
 )
 
 // maxChain bounds a chain, in certificates.
-const maxChain = 10
+const maxChain = chain.MaxIssued // certificates
 
 // download fetches the certificate with its chain. RFC 8555 section 7.4.2.
 func (s *step) download(ctx context.Context, order acmez.Order) (provider.Outcome, error) {
@@ -47,7 +48,7 @@ func parseChain(text []byte) (chain [][]byte, top string, err error) {
 		if block.Type != "CERTIFICATE" {
 			return nil, "", fmt.Errorf("the chain holds a %q", block.Type)
 		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
+		certificate, err := bounded.Certificate(block.Bytes)
 		if err != nil {
 			return nil, "", fmt.Errorf("certificate %d of the chain: %w", len(chain)+1, err)
 		}

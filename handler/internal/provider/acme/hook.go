@@ -34,6 +34,7 @@ type Hook struct {
 // hookZone is a zone behind a hook.
 type hookZone struct {
 	url, token string
+	secrets    []string // that the URL may hold
 	client     *http.Client
 }
 
@@ -49,7 +50,7 @@ func newHookZone(h Hook) (*hookZone, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the DNS hook of %q: %w", h.Zones, err)
 	}
-	return &hookZone{h.URL, h.Token, client}, nil
+	return &hookZone{h.URL, h.Token, egress.URLSecrets(u), client}, nil
 }
 
 func (z *hookZone) add(ctx context.Context, name string, values []string) error {
@@ -84,7 +85,7 @@ func (z *hookZone) post(ctx context.Context, body hookRequest) error {
 	if err != nil {
 		return fmt.Errorf("encoding the call of the DNS hook: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, z.url, bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(egress.WithSecrets(ctx, z.secrets...), http.MethodPost, z.url, bytes.NewReader(b))
 	if err != nil {
 		return fmt.Errorf("calling the DNS hook: %w", err)
 	}

@@ -2,7 +2,6 @@ package acme
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	acmez "github.com/mholt/acmez/v3/acme"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
 	"github.com/certwright/certwright/handler/internal/provider"
 )
 
@@ -86,7 +86,7 @@ func (s *step) replaces(ctx context.Context) (string, error) {
 	if directory.RenewalInfo == "" {
 		return "", nil
 	}
-	certificate, err := x509.ParseCertificate(s.req.Predecessor)
+	certificate, err := bounded.Certificate(s.req.Predecessor)
 	if err != nil || len(certificate.AuthorityKeyId) == 0 {
 		return "", nil // none of the CA's
 	}

@@ -170,3 +170,15 @@ func TestRevokeOfAnothersCertificate(t *testing.T) {
 		t.Errorf("another account's certificate: %v", err)
 	}
 }
+
+// TestRevokeWithoutReason: a CA that does not take a reason revokes without.
+func TestRevokeWithoutReason(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t, quick)
+	o := s.request("reasonless.example.test")
+	leaf := o.issue()[0]
+	const unused = 7 // RFC 5280 section 5.3.1 has none of this number
+	if err := s.provider().Revoke(t.Context(), o.req.Issuer, leaf, unused); err != nil || !isRevoked(t, leaf) {
+		t.Errorf("revoked: %t, %v", isRevoked(t, leaf), err)
+	}
+}

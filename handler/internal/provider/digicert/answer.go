@@ -10,12 +10,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/certwright/certwright/handler/internal/bounded"
+	"github.com/certwright/certwright/handler/internal/chain"
 )
 
 const (
-	maxBody  = 1 << 20 // bytes of an answer
-	maxChain = 10      // certificates
-	maxText  = 1 << 10 // bytes of one text of CertCentral
+	maxBody  = 1 << 20         // bytes of an answer
+	maxChain = chain.MaxIssued // certificates
+	maxText  = 1 << 10         // bytes of one text of CertCentral
 )
 
 // order is what is read of an order. Services API page: Order info.
@@ -149,7 +152,7 @@ func parseChain(body, spki []byte) ([][]byte, error) {
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
-		c, err := x509.ParseCertificate(block.Bytes)
+		c, err := bounded.Certificate(block.Bytes)
 		if err != nil {
 			return nil, malformed(err)
 		}

@@ -55,19 +55,11 @@ func (p *Provider) call(ctx context.Context, issuer provider.Issuer, method, pat
 	if r.failure() != nil {
 		r.errors = parseErrors(r.body)
 		for n := range r.errors {
-			r.errors[n].Message = p.clean(issuer, r.errors[n].Message)
-			r.errors[n].Code = p.clean(issuer, r.errors[n].Code)
+			r.errors[n].Message = field.Cut(r.errors[n].Message, maxText)
+			r.errors[n].Code = field.Cut(r.errors[n].Code, maxText)
 		}
 	}
 	return r, nil
-}
-
-// clean bounds a text of CertCentral and takes the API key out, should it be in.
-func (p *Provider) clean(issuer provider.Issuer, text string) string {
-	if issuer.Password != "" {
-		text = strings.ReplaceAll(text, issuer.Password, "[API key]")
-	}
-	return field.Cut(text, maxText)
 }
 
 // answerError is an answer that is not a success.

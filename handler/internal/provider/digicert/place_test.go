@@ -30,7 +30,7 @@ func TestRefused(t *testing.T) {
 		"product": {func(ca *certCentral, _ *operation) { delete(ca.products, "ssl_basic") }, provider.CodeRejected,
 			"DigiCert refuses the order: The specified product was not found (not_found|product)"},
 		"API key": {func(ca *certCentral, _ *operation) { ca.apiKey = "KEY-OTHER" }, provider.CodeIssuerError,
-			"DigiCert refuses access: listing orders: The API key [API key] is invalid (invalid_api_key)"},
+			"DigiCert refuses access: listing orders: The API key [redacted] is invalid (invalid_api_key)"},
 		"permission": {func(ca *certCentral, _ *operation) {
 			ca.faults = []fault.Func{nil, reply(403, `{"errors":[{"code":"access_denied|missing_permission","message":"Permission denied"}]}`)}
 		}, provider.CodeRejected, "DigiCert refuses the order: Permission denied (access_denied|missing_permission)"},

@@ -97,7 +97,7 @@ func (p *Provider) rejection(ctx context.Context, req provider.Request, o order)
 	if err != nil || r.failure() != nil {
 		return ""
 	}
-	comment := strings.TrimRight(p.clean(req.Issuer, parseProcessorComment(r.body)), ". ")
+	comment := strings.TrimRight(field.Cut(parseProcessorComment(r.body), maxText), ". ")
 	if comment == "" {
 		return ""
 	}

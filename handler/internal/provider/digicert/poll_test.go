@@ -67,7 +67,7 @@ func TestParts(t *testing.T) {
 		"the request is rejected": {func(_ *certCentral, o *order) { o.requests[0].status = "rejected" }, failed, "was rejected."},
 		"with a reason": {func(_ *certCentral, o *order) {
 			o.status, o.requests[0].status, o.requests[0].processors = "rejected", "rejected", "Not ours, ask "+apiKey+"."
-		}, failed, "was rejected: Not ours, ask [API key]."},
+		}, failed, "was rejected: Not ours, ask [redacted]."},
 		"an older request was": {func(ca *certCentral, o *order) {
 			o.requests = slices.Insert(o.requests, 0, &request{id: ca.id(), kind: "new_request", status: "rejected"})
 		}, pending, "is pending"},

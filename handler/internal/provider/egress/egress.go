@@ -55,7 +55,7 @@ type Config struct {
 }
 
 // NewClient makes a client that speaks https to the configured hosts and to
-// nobody else. It returns redirects instead of following them and ignores the
+// nobody else. Its answers do not repeat the secrets of their requests. It returns redirects instead of following them and ignores the
 // proxy variables of the environment. It touches no network.
 func NewClient(cfg Config) (*http.Client, error) {
 	if len(cfg.Hosts) == 0 {
@@ -119,6 +119,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Body = &body{ReadCloser: resp.Body, left: t.maxBody, limit: t.maxBody}
+	redact(resp, secretsOf(req))
 	return resp, nil
 }
 
@@ -186,4 +187,48 @@ var wireServer = netip.AddrFrom4([4]byte{168, 63, 129, 16})
 // reserved reports whether an address is of this machine (this program is one of
 // its services, and the platform's identity endpoint another), of its link, or
 // no address of a host at all. Private networks are not: CAs live there.
-func reserved(addr netip.Addr) bool { return !addr.IsGlobalUnicast() || addr == wireServer }
+func reserved(addr netip.Addr) bool {
+	if !addr.IsGlobalUnicast() || addr == wireServer {
+		return true
+	}
+	return slices.ContainsFunc(embedded(addr), reserved)
+}
+
+// translated are the IPv6 networks whose addresses a gateway, or this machine
+// itself, may bring to an IPv4 address that is within them, with the bit where that
+// one begins.
+var translated = []struct {
+	network netip.Prefix
+	at      []int
+}{
+	{netip.MustParsePrefix("64:ff9b::/96"), []int{96}},               // RFC 6052 section 2.1
+	{netip.MustParsePrefix("64:ff9b:1::/48"), []int{48, 56, 64, 96}}, // RFC 8215: of any length of RFC 6052 section 2.2
+	{netip.MustParsePrefix("2002::/16"), []int{16}},                  // 6to4: RFC 3056 section 2
+	{netip.MustParsePrefix("::/96"), []int{96}},                      // IPv4-compatible: RFC 4291 section 2.5.5.1
+}
+
+// embedded are the IPv4 addresses that an IPv6 address may be translated to.
+func embedded(addr netip.Addr) []netip.Addr {
+	if !addr.Is6() {
+		return nil
+	}
+	var found []netip.Addr
+	bytes := addr.As16()
+	for _, t := range translated {
+		if !t.network.Contains(addr) {
+			continue
+		}
+		for _, bit := range t.at {
+			var v4 [4]byte
+			for i, from := 0, bit/8; i < len(v4); from++ {
+				if from == 8 && bit > 16 && bit < 96 {
+					continue // RFC 6052 section 2.2: bits 64 to 71 are zero
+				}
+				v4[i] = bytes[from]
+				i++
+			}
+			found = append(found, netip.AddrFrom4(v4))
+		}
+	}
+	return found
+}

@@ -9,6 +9,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+
+	"github.com/certwright/certwright/handler/internal/bounded"
 )
 
 // ErrNoKey says that a CA's key is not where it should be.
@@ -59,13 +61,13 @@ func ParseKey(text []byte) (crypto.Signer, error) {
 		case "PRIVATE KEY":
 			return parsePKCS8(block.Bytes)
 		case "RSA PRIVATE KEY":
-			key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+			key, err := bounded.PKCS1(block.Bytes)
 			if err != nil || block.Headers["DEK-Info"] != "" {
 				return nil, errors.New("the RSA key cannot be read; if it is encrypted, decrypt it first")
 			}
 			return checkKey(key)
 		case "EC PRIVATE KEY":
-			key, err := x509.ParseECPrivateKey(block.Bytes)
+			key, err := bounded.SEC1(block.Bytes)
 			if err != nil || block.Headers["DEK-Info"] != "" {
 				return nil, errors.New("the EC key cannot be read; if it is encrypted, decrypt it first")
 			}
@@ -78,7 +80,7 @@ func ParseKey(text []byte) (crypto.Signer, error) {
 }
 
 func parsePKCS8(der []byte) (crypto.Signer, error) {
-	key, err := x509.ParsePKCS8PrivateKey(der)
+	key, err := bounded.PKCS8(der)
 	if err != nil {
 		return nil, errors.New("the key cannot be read as PKCS #8")
 	}

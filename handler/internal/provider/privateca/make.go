@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
 	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/policy"
 )
@@ -74,7 +75,7 @@ func (r Root) Certify(key crypto.Signer, now time.Time, random io.Reader) (*x509
 	if err != nil {
 		return nil, fmt.Errorf("making a root: %w", err)
 	}
-	return x509.ParseCertificate(der)
+	return bounded.Certificate(der)
 }
 
 // RequestCA makes the CSR (DER) by which another CA certifies this one. How long,
@@ -104,7 +105,7 @@ func ParseChain(text []byte) ([]*x509.Certificate, error) {
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
-		c, err := x509.ParseCertificate(block.Bytes)
+		c, err := bounded.Certificate(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("certificate %d: %w", len(chain)+1, err)
 		}

@@ -2,7 +2,6 @@ package stepca
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -11,13 +10,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/egress"
 )
 
 const (
-	maxChain = 10      // certificates
-	maxText  = 1 << 10 // bytes of one text of the server
+	maxChain = chain.MaxIssued // certificates
+	maxText  = 1 << 10         // bytes of one text of the server
 )
 
 // parseSigned reads the answer to a signing: the chain in DER, leaf first.
@@ -51,7 +52,7 @@ func parseCertificates(texts []string) ([][]byte, error) {
 		if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
 			return nil, fmt.Errorf("certificate %d is not one certificate in PEM", n+1)
 		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+		if _, err := bounded.Certificate(block.Bytes); err != nil {
 			return nil, fmt.Errorf("certificate %d: %w", n+1, err)
 		}
 		chain = append(chain, block.Bytes)
@@ -77,12 +78,9 @@ func (e *answerError) Error() string {
 
 // refusal reads an answer that is not a success. Only the server's own word ends an
 // operation; a gateway's page does not.
-func (p *Provider) refusal(resp *http.Response, path string, body []byte, token string) *answerError {
+func (p *Provider) refusal(resp *http.Response, path string, body []byte) *answerError {
 	e := &answerError{host: p.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
 	text, err := parseError(body)
-	if token != "" {
-		text = strings.ReplaceAll(text, token, "[redacted]")
-	}
 	e.text = clean(text)
 	if e.text == "" {
 		e.text = http.StatusText(e.status)

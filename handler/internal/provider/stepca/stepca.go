@@ -154,7 +154,7 @@ func isSomething(s string) bool { return s != "" }
 const maxBody = 256 << 10
 
 // post sends a request and returns the body of its success. Its error may be an
-// *answerError; token is kept out of it.
+// *answerError; body holds the token.
 func (p *Provider) post(ctx context.Context, path string, body any, token string) ([]byte, error) {
 	content, err := json.Marshal(body)
 	if err != nil {
@@ -164,8 +164,9 @@ func (p *Provider) post(ctx context.Context, path string, body any, token string
 }
 
 // send sends a request and returns the body of its success. Its error may be an
-// *answerError; token is kept out of it.
+// *answerError; content holds the token.
 func (p *Provider) send(ctx context.Context, method, path string, content []byte, token string) ([]byte, error) {
+	ctx = egress.WithSecrets(ctx, token)
 	req, err := http.NewRequestWithContext(ctx, method, p.base.String()+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("calling %s: %w", p.base.Host, err)
@@ -184,7 +185,7 @@ func (p *Provider) send(ctx context.Context, method, path string, content []byte
 		return nil, fmt.Errorf("reading the answer of %s to %s: %w", p.base.Host, path, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, p.refusal(resp, path, answer, token)
+		return nil, p.refusal(resp, path, answer)
 	}
 	return answer, nil
 }

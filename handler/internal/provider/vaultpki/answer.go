@@ -2,7 +2,6 @@ package vaultpki
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -12,13 +11,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/egress"
 )
 
 const (
-	maxChain = 10      // certificates
-	maxText  = 1 << 10 // bytes of one text of the server
+	maxChain = chain.MaxIssued // certificates
+	maxText  = 1 << 10         // bytes of one text of the server
 )
 
 // parseSigned reads the answer to a signing: the chain in DER, leaf first, with
@@ -49,7 +50,7 @@ func parseSigned(body []byte) ([][]byte, error) {
 		if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
 			return nil, fmt.Errorf("certificate %d is not one certificate in PEM", n+1)
 		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+		if _, err := bounded.Certificate(block.Bytes); err != nil {
 			return nil, fmt.Errorf("certificate %d: %w", n+1, err)
 		}
 		known := func(der []byte) bool { return bytes.Equal(der, block.Bytes) }
@@ -82,14 +83,9 @@ func (e *answerError) Error() string {
 // refusal reads an answer that is not a success. Only the server's own word, its
 // list of errors, ends an operation; a gateway's page, a server that is sealed,
 // behind another or asked too often does not.
-func (p *Provider) refusal(resp *http.Response, path string, body []byte, secrets ...string) *answerError {
+func (p *Provider) refusal(resp *http.Response, path string, body []byte) *answerError {
 	e := &answerError{host: p.base.Host, path: path, status: resp.StatusCode, retryAfter: egress.RetryAfter(resp.Header)}
 	text, said := parseErrors(body)
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "[redacted]")
-		}
-	}
 	e.text = clean(text)
 	if e.text == "" {
 		e.text = http.StatusText(e.status)

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"time"
 
+	certnames "github.com/certwright/certwright/handler/internal/names"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/provider/signertest"
 )
 
@@ -149,7 +151,7 @@ func (s *server) sign(body map[string]any, role role) (map[string]any, *failure)
 	if err != nil || csr.CheckSignature() != nil {
 		return nil, fail(http.StatusBadRequest, fmt.Sprintf("certificate request could not be parsed: %v", err))
 	}
-	n := names{csr.Subject.CommonName, csr.DNSNames, csr.EmailAddresses, csr.IPAddresses, csr.URIs, nil}
+	n := names{csr.Subject.CommonName, csr.DNSNames, csr.EmailAddresses, csr.IPAddresses, csr.URIs, append(upnsOf(csr), list(body["other_sans"])...)}
 	if role.ignoreCSR {
 		n = namesOf(body)
 	}
@@ -237,7 +239,7 @@ func namesOf(body map[string]any) names {
 func upnExtension(n names) pkix.Extension {
 	type otherName struct {
 		ID    asn1.ObjectIdentifier
-		Value asn1.RawValue `asn1:"explicit,tag:0"`
+		Value asn1.RawValue
 	}
 	var values []asn1.RawValue
 	for _, other := range n.other {
@@ -247,7 +249,7 @@ func upnExtension(n names) pkix.Extension {
 			panic(err)
 		}
 		der, err := asn1.MarshalWithParams(otherName{
-			asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}, asn1.RawValue{FullBytes: utf8},
+			asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 0, IsCompound: true, Bytes: utf8},
 		}, "tag:0")
 		if err != nil {
 			panic(err)
@@ -306,4 +308,24 @@ func list(value any) []string {
 		texts = append(texts, text(item))
 	}
 	return texts
+}
+
+// upnsOf are the UPNs in a CSR, as other_sans has them.
+func upnsOf(csr *x509.CertificateRequest) []string {
+	var found []string
+	for _, e := range csr.Extensions {
+		if !e.Id.Equal(policy.OIDSubjectAltName) {
+			continue
+		}
+		list, err := certnames.ReadGeneralNames(e.Value)
+		if err != nil {
+			panic(err)
+		}
+		for _, name := range list {
+			if upn, ok := name.UPN(); ok {
+				found = append(found, "1.3.6.1.4.1.311.20.2.3;UTF8:"+upn)
+			}
+		}
+	}
+	return found
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
+	"github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/provider"
 )
@@ -55,11 +57,42 @@ func (p *Provider) newSigning(req provider.Request) (signing, error) {
 		return signing{}, err
 	}
 	s.IPSANs, s.URISANs = sans.IPAddresses, sans.URIs
-	for _, name := range sans.UPNs {
-		s.OtherSANs = append(s.OtherSANs, upn+name)
-	}
-	s.ExcludeCN = s.AltNames != "" || len(s.IPSANs)+len(s.URISANs)+len(s.OtherSANs) > 0
+	s.ExcludeCN = s.AltNames != "" || len(s.IPSANs)+len(s.URISANs)+len(sans.UPNs) > 0
 	return s, nil
+}
+
+// addMissingUPNs puts the user principal names beside the CSR that a certificate
+// lacks, and reports whether there are any. They are in the CSR alone at first:
+// where a role reads it, the server certifies what stands beside it once more.
+func (s *signing) addMissingUPNs(leaf []byte, sans *policy.SANs) (bool, error) {
+	if sans == nil || len(sans.UPNs) == 0 {
+		return false, nil
+	}
+	c, err := bounded.Certificate(leaf)
+	if err != nil {
+		return false, err
+	}
+	var certified []string
+	for _, e := range c.Extensions {
+		if !e.Id.Equal(policy.OIDSubjectAltName) {
+			continue
+		}
+		list, err := names.ReadGeneralNames(e.Value)
+		if err != nil {
+			return false, err
+		}
+		for _, name := range list {
+			if upn, ok := name.UPN(); ok {
+				certified = append(certified, upn)
+			}
+		}
+	}
+	for _, name := range sans.UPNs {
+		if !slices.Contains(certified, name) {
+			s.OtherSANs = append(s.OtherSANs, upn+name)
+		}
+	}
+	return len(s.OtherSANs) > 0, nil
 }
 
 // altNames are the DNS names and e-mail addresses in one text.

@@ -136,15 +136,31 @@ func (p *Provider) Step(ctx context.Context, req provider.Request, state json.Ra
 	if err != nil {
 		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The CSR cannot be sent: %v.", err))
 	}
-	reply, err := p.call(ctx, req.Issuer, path, body)
+	chain, err := p.sign(ctx, req.Issuer, path, body)
 	if err != nil {
 		return state, p.failed(err)
 	}
-	chain, err := parseSigned(reply)
+	again, err := body.addMissingUPNs(chain[0], req.Policy.X509.SANs)
+	if again && !p.cfg.Verbatim {
+		chain, err = p.sign(ctx, req.Issuer, path, body)
+	}
 	if err != nil {
-		return state, provider.Retry(time.Time{}, fmt.Errorf("%s gave a malformed answer: %w", p.base.Host, err))
+		return state, p.failed(err)
 	}
 	return state, provider.Issued(chain)
+}
+
+// sign has a certificate made, and returns its chain.
+func (p *Provider) sign(ctx context.Context, o provider.Issuer, path string, body signing) ([][]byte, error) {
+	reply, err := p.call(ctx, o, path, body)
+	if err != nil {
+		return nil, err
+	}
+	chain, err := parseSigned(reply)
+	if err != nil {
+		return nil, fmt.Errorf("%s gave a malformed answer: %w", p.base.Host, err)
+	}
+	return chain, nil
 }
 
 // failed is what an error of a call means: a refusal ends the operation,
@@ -256,6 +272,7 @@ func (p *Provider) post(ctx context.Context, o provider.Issuer, path, token stri
 // send sends a request, with a token unless it is empty, and returns the body of
 // its success. Its error may be an *answerError.
 func (p *Provider) send(ctx context.Context, o provider.Issuer, method, path, token string, content []byte) ([]byte, error) {
+	ctx = egress.WithSecrets(ctx, o.Password) // a login has it in its body
 	req, err := http.NewRequestWithContext(ctx, method, p.base.String()+"/v1/"+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("calling %s: %w", p.base.Host, err)
@@ -281,7 +298,7 @@ func (p *Provider) send(ctx context.Context, o provider.Issuer, method, path, to
 		return nil, fmt.Errorf("reading the answer of %s to %s: %w", p.base.Host, path, err)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, p.refusal(resp, path, answer, token, o.Password)
+		return nil, p.refusal(resp, path, answer)
 	}
 	return answer, nil
 }

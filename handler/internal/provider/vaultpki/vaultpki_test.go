@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/certtest"
+	certnames "github.com/certwright/certwright/handler/internal/names"
 	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/fault"
@@ -126,6 +128,12 @@ func TestNamesBesideTheCSR(t *testing.T) {
 				t.Fatalf("%+v", out)
 			}
 			got := s.Bodies[1]
+			if name == "UPN" {
+				if got["other_sans"] != nil {
+					t.Error("UPNs stand beside the CSR, where a role that reads it certifies them twice")
+				}
+				got = s.Bodies[2] // the role did not read it
+			}
 			for member, value := range map[string]any{"csr": got["csr"], "common_name": "example.com", "ttl": "31536000s", "format": "pem"} {
 				c.want[member] = value
 			}
@@ -304,5 +312,38 @@ func TestRevokeFailures(t *testing.T) {
 	s.Set(func() { s.Faults = []fault.Func{fault.Reply(503, asJSON, `{"errors":["Vault is sealed"]}`)} })
 	if err := i.Revoke(t.Context(), issuerObject, leaf, 0); err == nil || !strings.Contains(err.Error(), "Vault is sealed") {
 		t.Errorf("sealed: %v", err)
+	}
+}
+
+// TestUPNsOnce: where a role reads the CSR, its UPNs are certified once, by one
+// request.
+func TestUPNsOnce(t *testing.T) {
+	t.Parallel()
+	s, req := newServer(t), requestFor(t, policy.SANs{UPNs: []string{"ada@corp"}, DNSNames: []string{"example.com"}})
+	p, err := policy.New(policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com"), SANs: req.Policy.X509.SANs}}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if req.CSR, err = policy.NewCSR(p, certtest.Keys["P-256"]()); err != nil { // with the UPN
+		t.Fatal(err)
+	}
+	_, out := s.issuer(vaultpki.Config{Role: "web"}).Step(t.Context(), req, nil)
+	if out.Kind != provider.OutcomeIssued {
+		t.Fatalf("%+v", out)
+	}
+	var upns int
+	for _, e := range s.last().Extensions {
+		list, err := certnames.ReadGeneralNames(e.Value)
+		if err != nil || !e.Id.Equal(policy.OIDSubjectAltName) {
+			continue
+		}
+		for _, name := range list {
+			if _, ok := name.UPN(); ok {
+				upns++
+			}
+		}
+	}
+	if upns != 1 || len(s.Bodies) != 2 {
+		t.Errorf("%d UPNs after %d requests", upns, len(s.Bodies))
 	}
 }

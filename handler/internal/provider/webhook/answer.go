@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/provider"
 )
 
@@ -41,8 +42,8 @@ type problem struct {
 }
 
 const (
-	maxChain = 10      // certificates
-	maxText  = 1 << 10 // bytes of one text of the CA
+	maxChain = chain.MaxIssued // certificates
+	maxText  = 1 << 10         // bytes of one text of the CA
 )
 
 // outcome is what a reply to a look at the request, or to making it, means.
@@ -141,7 +142,7 @@ func (a *answer) decodeChain() error {
 		if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
 			return fmt.Errorf("element %d is not one certificate in PEM", n+1)
 		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+		if _, err := bounded.Certificate(block.Bytes); err != nil {
 			return fmt.Errorf("element %d: %w", n+1, err)
 		}
 		a.der = append(a.der, block.Bytes)

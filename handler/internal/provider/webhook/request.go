@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 
+	"github.com/certwright/certwright/handler/internal/bounded"
 	"github.com/certwright/certwright/handler/internal/provider"
 )
 
@@ -60,7 +61,7 @@ func (p *Provider) newRequest(req provider.Request) (*message, error) {
 		r.SANs = altNames(*x.SANs)
 	}
 	if req.Predecessor != nil {
-		c, err := x509.ParseCertificate(req.Predecessor)
+		c, err := bounded.Certificate(req.Predecessor)
 		if err != nil {
 			return nil, fmt.Errorf("reading the certificate to renew: %w", err)
 		}

@@ -220,7 +220,7 @@ def readside(prefix):
         expect("links", (found["id"], found["kid"]), (imported["sid"], imported["kid"]))
         expect("kind", (found["managed"], found["contentType"]), (True, "application/x-pkcs12"))
         key, certificates = pfx(found)
-        expect("certificates", certificates, [read("rsa.der"), *chain])
+        expect("certificates", certificates, [read("rsa.der"), *reversed(chain)])  # the root first, as in Key Vault's files
         public = x509.load_der_x509_certificate(read("rsa.der")).public_key()
         expect("key", key.public_key(), public)
 

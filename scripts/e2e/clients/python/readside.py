@@ -33,7 +33,7 @@ async def readside(vault, prefix):
         expect("content type", secret.properties.content_type, "application/x-pkcs12")
         key, leaf, more = pkcs12.load_key_and_certificates(base64.b64decode(secret.value), b"")
         expect("certificate", der([leaf]), [material("rsa.der")])
-        expect("chain", der(more), chain)
+        expect("chain", der(more), chain[::-1])  # the root first, as in Key Vault's files
         expect("key", key.public_key(), leaf.public_key())
         same = await vault.secrets.call("get_secret", rsa, version)
         expect("the same every time", (same.id, same.value), (secret.id, secret.value))
