@@ -22,16 +22,19 @@ import (
 // written provider/*.
 var layers = []map[string]string{
 	{
-		"field": "", "store": "", "names": "", "keyvault": "", "rootkey": "",
+		"field": "", "store": "", "names": "", "keyvault": "", "rootkey": "", "ber": "",
 		"auth": "", "httpsig": "", "funchost": "", "ops": "", "provider/egress": "",
 	},
-	{"policy": "field store names", "keyring": "field store", "azstore": "store", "seal": "keyvault rootkey", "signed": "store rootkey"},
+	{"bounded": "names", "pbe": "ber"},
+	{"pemfile": "ber bounded pbe", "pkcs12": "ber pbe"},
+	{"bundle": "ber pbe pkcs12"},
+	{"policy": "field store names bounded", "keyring": "field store", "azstore": "store", "seal": "keyvault rootkey", "signed": "store rootkey"},
 	{"root": "store rootkey seal signed"},
-	{"chain": "field store names policy", "provider": "field store names policy"},
+	{"chain": "field store names policy bounded pbe pemfile pkcs12 bundle", "provider": "field store names policy"},
 	{
-		"vault":              "field store names policy chain provider keyring",
-		"provider/*":         "field store names policy chain provider keyring httpsig provider/egress",
-		"provider/privateca": "field store names policy chain provider keyring keyvault provider/egress",
+		"vault":              "field store names policy chain provider keyring bounded",
+		"provider/*":         "field store names policy chain provider keyring bounded httpsig provider/egress",
+		"provider/privateca": "field store names policy chain provider keyring bounded keyvault provider/egress",
 	},
 	{
 		"kvhttp": "field store names policy chain provider vault auth funchost",

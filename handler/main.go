@@ -24,7 +24,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/funchost"
 	"github.com/certwright/certwright/handler/internal/settings"
 )
 
@@ -80,15 +79,6 @@ func readSettings(getenv func(string) string) (settings.Settings, error) {
 		return cfg, fmt.Errorf("settings: %w", err)
 	}
 	return cfg, nil
-}
-
-// warnOfProxy warns of an app setting with which the Functions host does not
-// call this process directly.
-func warnOfProxy(getenv func(string) string, log *slog.Logger) {
-	if setting, host, found := funchost.CallsThroughProxy(getenv); found {
-		log.Warn("the Functions host sends its calls of this handler, bearer tokens included, unencrypted through a proxy: remove the app setting, or set NO_PROXY=127.0.0.1",
-			"setting", setting, "proxy", host)
-	}
 }
 
 // Times of the HTTP server. The Functions host keeps idle connections for a

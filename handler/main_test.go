@@ -121,22 +121,3 @@ func send(t *testing.T, method, url, body string) (int, http.Header, string) {
 	}
 	return resp.StatusCode, resp.Header, string(answer)
 }
-
-// TestWarningOfAProxy: a proxy between the host and this process is warned of at
-// start, without what may be secret of it.
-func TestWarningOfAProxy(t *testing.T) {
-	t.Parallel()
-	for value, warns := range map[string]bool{"http://user:s3cret@proxy.example:3128": true, "": false} {
-		var logged strings.Builder
-		warnOfProxy(func(name string) string {
-			if name == "ALL_PROXY" {
-				return value
-			}
-			return ""
-		}, slog.New(slog.NewTextHandler(&logged, nil)))
-		got := logged.String()
-		if said := strings.Contains(got, "level=WARN") && strings.Contains(got, "NO_PROXY=127.0.0.1") && strings.Contains(got, "proxy=proxy.example:3128"); said != warns || strings.Contains(got, "s3cret") {
-			t.Errorf("ALL_PROXY=%q: logged %q", value, got)
-		}
-	}
-}

@@ -1,6 +1,7 @@
-package funchost
+package main
 
 import (
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -11,12 +12,12 @@ import (
 // HTTPS_PROXY is not among them.
 var proxySettings = []string{"HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"}
 
-// CallsThroughProxy returns the app setting, if there is one, that has the
+// callsThroughProxy returns the app setting, if there is one, that has the
 // Functions host send its calls of the handler, bearer tokens included, in plain
 // HTTP to a proxy: the host's client makes no exception for this machine unless
 // NO_PROXY names 127.0.0.1. host is the proxy's, to show; the setting itself may
 // hold a password.
-func CallsThroughProxy(getenv func(string) string) (setting, host string, found bool) {
+func callsThroughProxy(getenv func(string) string) (setting, host string, found bool) {
 	for _, name := range []string{"NO_PROXY", "no_proxy"} {
 		direct := strings.Split(getenv(name), ",")
 		if slices.ContainsFunc(direct, func(s string) bool { return strings.TrimSpace(s) == "127.0.0.1" }) {
@@ -37,4 +38,13 @@ func CallsThroughProxy(getenv func(string) string) (setting, host string, found 
 		return name, host, true
 	}
 	return "", "", false
+}
+
+// warnOfProxy warns of an app setting with which the Functions host does not
+// call this process directly.
+func warnOfProxy(getenv func(string) string, log *slog.Logger) {
+	if setting, host, found := callsThroughProxy(getenv); found {
+		log.Warn("the Functions host sends its calls of this handler, bearer tokens included, unencrypted through a proxy: remove the app setting, or set NO_PROXY=127.0.0.1",
+			"setting", setting, "proxy", host)
+	}
 }
