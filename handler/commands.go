@@ -28,9 +28,10 @@ type terminal struct {
 // commands are what the program does when its first argument says so. The
 // Functions host starts it without any: it serves.
 var commands = map[string]func(ctx context.Context, args []string, t terminal) error{
-	"ca":     runCA,
-	"ops":    runOps,
-	"rewrap": runRewrap,
+	"ca":      runCA,
+	"migrate": runMigrate,
+	"ops":     runOps,
+	"rewrap":  runRewrap,
 }
 
 // run does what the arguments say.

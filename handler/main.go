@@ -5,6 +5,7 @@
 //
 //	handler ca make|import|show   the private CAs of the settings
 //	handler ops COMMAND           what is stuck at CAs, and what to do about it
+//	handler migrate               whether what release 0.1.0 stored, without MACs, counts
 //	handler rewrap                the root of all keys, after its key-encryption key changed
 //
 // Its settings are those of the package settings.
