@@ -8,7 +8,6 @@
 //	handler ops COMMAND           what is stuck at CAs, and what to do about it
 //	handler check                 what is wrong with the settings
 //	handler version, handler help
-//	handler migrate               what an earlier release stored
 //	handler rewrap                the root of all keys, after its key-encryption key changed
 //
 // Its settings are those of the package settings.
