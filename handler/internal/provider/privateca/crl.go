@@ -162,15 +162,18 @@ func (i *Issuer) lastCRL(ctx context.Context) (*x509.RevocationList, string, err
 
 // signCRL makes the CRL that follows last.
 func (i *Issuer) signCRL(ctx context.Context, last *x509.RevocationList, entries []x509.RevocationListEntry) (*x509.RevocationList, error) {
-	number := big.NewInt(1)
-	if last != nil && last.Number != nil {
-		number.Add(last.Number, number)
+	now := i.cfg.Now().UTC().Truncate(time.Second)
+	// Numbers must grow (RFC 5280 section 5.2.3), also when the last CRL was lost: the
+	// time is ahead of any number that was counted from one.
+	number := big.NewInt(now.Unix())
+	if last != nil && last.Number != nil && last.Number.Cmp(number) >= 0 {
+		number.Add(last.Number, big.NewInt(1))
 	}
 	key, err := i.cfg.Key(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("opening the CA's key: %w", err)
 	}
-	ca, now := i.authority.chain[0], i.cfg.Now().UTC().Truncate(time.Second)
+	ca := i.authority.chain[0]
 	der, err := x509.CreateRevocationList(nil, &x509.RevocationList{
 		Number:                    number,
 		ThisUpdate:                now,
