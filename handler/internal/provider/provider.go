@@ -120,6 +120,7 @@ type Outcome struct {
 	Chain   [][]byte  // OutcomeIssued: DER, leaf first
 	Code    string    // OutcomeFailed: error.code
 	Message string    // OutcomeFailed: error.message
+	Err     error     // OutcomeRetry: what is wrong; the vault tells its own storage from the CA by it
 }
 
 // OutcomeKind tells the four outcomes apart.
@@ -164,7 +165,7 @@ func Failed(code, message string) Outcome {
 // Retry: something is wrong that may pass. The zero time leaves the back-off to
 // the vault.
 func Retry(until time.Time, err error) Outcome {
-	return Outcome{Kind: OutcomeRetry, Until: until, Detail: err.Error()}
+	return Outcome{Kind: OutcomeRetry, Until: until, Detail: err.Error(), Err: err}
 }
 
 // Codes of an operation's error, with spaces as Key Vault writes them.

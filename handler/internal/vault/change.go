@@ -78,7 +78,7 @@ func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, decid
 	}
 	next.Schema = store.Schema
 	next.sign(write)
-	next.watch()
+	v.watch(next)
 	switch r := store.NewRow(headKey(n), next.label(), next); {
 	case next.gone:
 		tx.Delete(r.Key, h.etag)
@@ -90,7 +90,7 @@ func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, decid
 	}
 	moveDue(&tx, h.due(n), next.due(n))
 	if err := tx.Check(); err != nil {
-		return nil, refusal{err}
+		return nil, refusal{tooLarge(err)}
 	}
 	etag, err := v.cfg.Store.Commit(ctx, tx)
 	next.etag = etag
@@ -155,6 +155,9 @@ func changeRow[T any](ctx context.Context, v *Vault, key string, work func(*T) [
 			after = work(next)
 		}
 		moveDue(&tx, before, after)
+		if err := tx.Check(); err != nil {
+			return nil, tooLarge(err)
+		}
 		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil {
 			return next, nil
 		}

@@ -1,8 +1,12 @@
 package vault
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -41,8 +45,9 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 	var (
 		pol       policy.Policy
 		requestID = v.newID()
+		asked     = p.asked()
 		made      *newKey // on the first run of decide that gets that far
-		created   Operation
+		resent    Operation
 	)
 	if p.Policy != nil {
 		var err error
@@ -50,9 +55,9 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 			return Operation{}, err
 		}
 	}
-	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
-		if op := h.Operation; op != nil && p.resends(op, now) {
-			created = h.operation()
+	h, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
+		if op := h.Operation; op != nil && op.resentBy(p.ClientRequestID, asked, now) {
+			resent = h.operation()
 			return errResent
 		}
 		if err := h.checkFree(n); err != nil {
@@ -75,21 +80,31 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 			PreserveOrder:   p.PreserveOrder != nil && *p.PreserveOrder,
 			Created:         now,
 			ClientRequestID: p.ClientRequestID,
+			Asked:           asked,
 		}
 		if !h.stored() {
 			h.Name, h.Created, h.Provisional = n.text, now, v.newID()
 		}
 		h.Policy = pol
-		if err := v.begin(ctx, n, h, tx, op, &made); err != nil {
-			return err
-		}
-		created = h.operation()
-		return nil
+		h.forgive()
+		return v.begin(ctx, n, h, tx, op, &made)
 	})
-	if err != nil && !errors.Is(err, errResent) {
+	switch {
+	case errors.Is(err, errResent):
+		return resent, nil
+	case err != nil:
 		return Operation{}, err
 	}
-	return created, nil
+	return h.begun(n, requestID)
+}
+
+// begun is the operation that a change has just begun, as the head has it that was
+// committed: an earlier run of the change may have been, whose key is another.
+func (h *head) begun(n Name, requestID string) (Operation, error) {
+	if h.Deletion != nil || !h.Operation.matches(requestID) {
+		return Operation{}, &Error{Reason: ConcurrentChange, Name: n.text} // begun, and gone again
+	}
+	return h.operation(), nil
 }
 
 // begin puts op on h in the place of whatever operation there is: it pins the
@@ -113,13 +128,32 @@ func (v *Vault) begin(ctx context.Context, n Name, h *head, tx *store.Tx, op Ope
 	op.Status = StatusInProgress
 	op.Due = op.Created.Add(grace)
 	h.Operation = &op
-	return nil
+	return h.checkRoom()
 }
 
-// resends reports whether p is the request that made op, sent again.
-func (p CreateParams) resends(op *Operation, now time.Time) bool {
-	return p.ClientRequestID != "" && p.ClientRequestID == op.ClientRequestID &&
+// resentBy reports whether a request with this id, which asks for this, is the one
+// that made op, sent again. Some clients send one id with many requests.
+func (op *Operation) resentBy(clientRequestID string, asked []byte, now time.Time) bool {
+	return clientRequestID != "" && clientRequestID == op.ClientRequestID &&
+		(op.Asked == nil || bytes.Equal(op.Asked, asked)) &&
 		op.Status == StatusInProgress && now.Sub(op.Created) < resendWindow
+}
+
+// asked is the SHA-256 of what p asks for.
+func (p CreateParams) asked() []byte { return digest(p.ClientRequestID, "create", p) }
+
+// digest is the SHA-256 of a request, its client's id and its kind first; nil when
+// it has no id to be recognised by.
+func digest(clientRequestID, kind string, request any) []byte {
+	if clientRequestID == "" {
+		return nil
+	}
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%q %s\n", clientRequestID, kind)
+	if err := json.NewEncoder(hash).Encode(request); err != nil {
+		panic(fmt.Sprintf("a request of %T cannot be encoded: %v", request, err)) // our own types always can
+	}
+	return hash.Sum(nil)
 }
 
 // resendWindow is longer than any SDK goes on retrying one request.
