@@ -81,6 +81,7 @@ var routes = []route{
 	{"GetOperationIssuers", "GET", "operations/issuers", auth.CertificatesListIssuers, 0, never, listIssuerStates},
 	{"PauseIssuer", "POST", "operations/issuers/{issuer}/pause", auth.CertificatesSetIssuers, maxBody, conflict{"pausing", "certificate issuer"}, pauseIssuer},
 	{"ResumeIssuer", "POST", "operations/issuers/{issuer}/resume", auth.CertificatesSetIssuers, 0, conflict{"resuming", "certificate issuer"}, resumeIssuer},
+	{"ReplaceIssuerAccount", "POST", "operations/issuers/{issuer}/replace-account", auth.CertificatesSetIssuers, 0, conflict{"replacing the account of", "certificate issuer"}, replaceAccount},
 	{"GetOperation", "GET", "operations/{name}", auth.CertificatesGet, 0, never, getBoardEntry},
 	{"ForgetOperation", "DELETE", "operations/{name}", auth.CertificatesUpdate, 0, conflict{"forgetting", "release"}, forgetOperation},
 	{"AdvanceOperation", "POST", "operations/{name}/advance", auth.CertificatesUpdate, 0, conflict{"advancing", "pending certificate"}, advanceOperation},

@@ -76,6 +76,7 @@ func TestRoutes(t *testing.T) {
 		{"GetOperationIssuers", "GET", "/operations/issuers", "", 200},
 		{"PauseIssuer", "POST", "/operations/issuers/myca/pause", "", 200},
 		{"ResumeIssuer", "POST", "/operations/issuers/myca/resume", "", 200},
+		{"ReplaceIssuerAccount", "POST", "/operations/issuers/myca/replace-account", "", 409},
 		{"GetOperation", "GET", "/operations/merge", "", 200},
 		{"ForgetOperation", "DELETE", "/operations/merge", "", 400},
 		{"AdvanceOperation", "POST", "/operations/merge/advance", "", 409},

@@ -74,6 +74,13 @@ type RenewalInfo struct {
 	Again       time.Duration // when the CA wants to be asked again; zero: it does not say
 }
 
+// AccountReplacer is an Issuer that has an account of its own making at its CA.
+type AccountReplacer interface {
+	// ReplaceAccount has the issuer object's next step make another account. What
+	// the old one has ordered is lost, and ordered anew.
+	ReplaceAccount(ctx context.Context, issuer Issuer) error
+}
+
 // OrderNamer is an Issuer whose state tells what its CA calls a request.
 type OrderNamer interface {
 	// OrderID is the CA's name for the request, for people: a number, a URL.

@@ -106,7 +106,11 @@ func TestResentOnlyWithTheSameContent(t *testing.T) {
 		"another subject": params("CN=other.example.com", tags),
 		"another tag":     params("CN=example.com", map[string]string{"a": "b"}),
 		"no policy":       {Tags: tags, ClientRequestID: "pipeline-7"},
-		"disabled":        func() vault.CreateParams { p := params("CN=example.com", tags); p.Attributes.Enabled = new(false); return p }(),
+		"disabled": func() vault.CreateParams {
+			p := params("CN=example.com", tags)
+			p.Attributes.Enabled = new(false)
+			return p
+		}(),
 	} {
 		if _, err := h.Create(t.Context(), name(t, "web"), p); reason(t, err) != vault.OperationInProgress {
 			t.Errorf("%s: %v", what, err)

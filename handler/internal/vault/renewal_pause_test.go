@@ -263,7 +263,9 @@ func TestAdviceIsDrawnOnce(t *testing.T) {
 // drawn is the time that was chosen in a CA's window, as it is stored.
 func (h *harness) drawn(t *testing.T, n string) string {
 	t.Helper()
-	var head struct{ Renewal struct{ Advice struct{ At string } } }
+	var head struct {
+		Renewal struct{ Advice struct{ At string } }
+	}
 	if err := json.Unmarshal(rowAt(t, h.store, "c:"+n), &head); err != nil {
 		t.Fatal(err)
 	}
