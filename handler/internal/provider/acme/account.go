@@ -52,25 +52,32 @@ func (p *Provider) lookUp(ctx context.Context, o provider.Issuer) (acmez.Account
 	if err := p.reach(ctx); err != nil {
 		return acmez.Account{}, err
 	}
-	for {
-		id, key, err := p.currentKey(ctx, o)
-		if err != nil {
-			return acmez.Account{}, err
-		}
-		a, err := p.client.GetAccount(ctx, acmez.Account{PrivateKey: key})
-		switch {
-		case err == nil && (a.Status == "" || a.Status == acmez.StatusValid):
-			return a, p.remember(o, a)
-		// Nobody but the key of an account that is not valid any more is refused so:
-		// the request is signed by the key alone.
-		case err != nil && !isProblem(err, acmez.ProblemTypeUnauthorized):
-			return acmez.Account{}, fmt.Errorf("looking the account up: %w", err)
-		}
-		p.cfg.Log.WarnContext(ctx, "ACME account is deactivated, and another takes its place", "account", a.Location, "issuer", o.Name)
-		if _, err := p.accountKey(ctx, successorID(id)); err != nil {
-			return acmez.Account{}, err
-		}
+	id, key, err := p.currentKey(ctx, o)
+	if err != nil {
+		return acmez.Account{}, err
 	}
+	a, err := p.client.GetAccount(ctx, acmez.Account{PrivateKey: key})
+	if err == nil && a.Status != "" && a.Status != acmez.StatusValid || isProblem(err, acmez.ProblemTypeUnauthorized) && p.answersStrangers(ctx) {
+		p.cfg.Log.WarnContext(ctx, "ACME account is deactivated, and another takes its place", "account", a.Location, "issuer", o.Name)
+		if key, err = p.accountKey(ctx, successorID(id)); err != nil {
+			return acmez.Account{}, err
+		}
+		a, err = p.client.GetAccount(ctx, acmez.Account{PrivateKey: key})
+	}
+	if err != nil {
+		return acmez.Account{}, fmt.Errorf("looking the account up: %w", err)
+	}
+	return a, p.remember(o, a)
+}
+
+// answersStrangers reports whether the CA says of a key without an account that it has
+// none. If so, and it calls another key unauthorized, then for the account of that.
+func (p *Provider) answersStrangers(ctx context.Context) bool {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err == nil {
+		_, err = p.client.GetAccount(ctx, acmez.Account{PrivateKey: key})
+	}
+	return isProblem(err, acmez.ProblemTypeAccountDoesNotExist) || isProblem(err, acmez.ProblemTypeExternalAccountRequired)
 }
 
 // ReplaceAccount has the next step register another account, with another key. The

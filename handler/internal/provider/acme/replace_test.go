@@ -5,9 +5,12 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	acmez "github.com/mholt/acmez/v3/acme"
@@ -103,5 +106,52 @@ func TestReplaceAccount(t *testing.T) {
 	}
 	if n := strings.Count(s.log.String(), "ACME account registered"); n != 2 {
 		t.Errorf("%d accounts were registered, want 2", n)
+	}
+}
+
+// TestUnauthorizedAccount: some CAs say of a deactivated account's key that it is
+// unauthorized. One that says so of every key does not make for accounts without end.
+func TestUnauthorizedAccount(t *testing.T) {
+	t.Parallel()
+	for _, everybody := range []bool{false, true} {
+		s := newStub(t)
+		var mu sync.Mutex
+		first := ""
+		s.account = func(w http.ResponseWriter, r *http.Request) {
+			var jws struct{ Protected string }
+			if err := json.NewDecoder(r.Body).Decode(&jws); err != nil {
+				t.Error(err)
+			}
+			header, err := base64.RawURLEncoding.DecodeString(jws.Protected)
+			if err != nil {
+				t.Error(err)
+			}
+			var protected struct{ JWK struct{ X string } }
+			if err := json.Unmarshal(header, &protected); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if first == "" {
+				first = protected.JWK.X
+			}
+			if everybody || protected.JWK.X == first {
+				problem(http.StatusForbidden, `{"type":"urn:ietf:params:acme:error:unauthorized","detail":"the account is deactivated"}`)(w, r)
+				return
+			}
+			problem(http.StatusBadRequest, `{"type":"urn:ietf:params:acme:error:accountDoesNotExist"}`)(w, r)
+		}
+		o := s.operation(t)
+		for range 3 {
+			o.provider = o.setup.provider()
+			o.provider.Step(t.Context(), o.req, nil)
+		}
+		want := 2
+		if everybody {
+			want = 1
+		}
+		if n := len(o.accounts.all()); n != want {
+			t.Errorf("everybody is unauthorized: %t: %d account keys, want %d", everybody, n, want)
+		}
 	}
 }
