@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"context"
+	"encoding/json"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -94,8 +95,12 @@ func TestNoPurgeBeforeItsDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range under(h, "d:3:") { // as a program with another formula wrote it
-		early := r
-		early.Key = "d:3:0000000000001:early:purge"
+		var doc map[string]any
+		if err := json.Unmarshal(r.Doc, &doc); err != nil {
+			t.Fatal(err)
+		}
+		doc["at"] = time.UnixMilli(1)
+		early := store.NewRow("d:3:0000000000001:early:purge", r.Label, doc)
 		h.store.OnCommit(nil)
 		if _, err := h.store.Commit(t.Context(), store.Tx{Actions: []store.Action{{Verb: store.Add, Row: early}}}); err != nil {
 			t.Fatal(err)
