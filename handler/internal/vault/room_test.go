@@ -121,19 +121,41 @@ func TestWhatIsAskedForCanBeKept(t *testing.T) {
 // asked again and again.
 func TestWhatCannotBeKeptFailsOnce(t *testing.T) {
 	t.Parallel()
-	fat := func(size, times int) func(testing.TB, provider.Request, time.Time) provider.Outcome {
+	fat := func(size int) func(testing.TB, provider.Request, time.Time) provider.Outcome {
 		return func(t testing.TB, req provider.Request, now time.Time) provider.Outcome {
-			out := issueFat(t, req, now, size)
-			for range times {
-				out.Chain = append(out.Chain, issueFat(t, req, now, 300<<10).Chain[0])
-			}
-			return out
+			return issueFat(t, req, now, size)
 		}
 	}
+	// Four CAs, one below the other, whose certificates have 250 kB each.
+	var cas []*certifier
+	value, err := asn1.Marshal(make([]byte, 250<<10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		ca := newCertifier(t, fmt.Sprint("CA ", i), nil)
+		template := &x509.Certificate{
+			Subject: ca.Subject, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign,
+			ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 99999, 1}, Value: value}},
+		}
+		parent := ca
+		if i > 0 {
+			parent = cas[0]
+		}
+		cas = append([]*certifier{{parent.certify(t, template, ca.key.Public()), ca.key}}, cas...)
+	}
+	long := func(t testing.TB, req provider.Request, _ time.Time) provider.Outcome {
+		csr, err := x509.ParseCertificateRequest(req.CSR)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf := cas[0].certify(t, &x509.Certificate{Subject: csr.Subject}, csr.PublicKey)
+		return provider.Issued(append([][]byte{leaf.Raw}, raw(cas...)...))
+	}
 	for what, answer := range map[string]func(testing.TB, provider.Request, time.Time) provider.Outcome{
-		"a leaf larger than a row":   fat(200<<10, 0),
-		"a leaf larger than allowed": fat(34<<10, 0),
-		"a chain larger than a blob": fat(10, 4),
+		"a leaf larger than a row":   fat(200 << 10),
+		"a leaf larger than allowed": fat(34 << 10),
+		"a chain larger than a blob": long,
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
