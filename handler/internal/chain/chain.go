@@ -126,9 +126,6 @@ func CheckIssued(chain []*x509.Certificate, csr []byte, now time.Time) error {
 	if err := checkNames(leaf, request); err != nil {
 		return err
 	}
-	if now.Add(maxSkew).Before(leaf.NotBefore) {
-		return fmt.Errorf("it is not valid before %s", leaf.NotBefore.Format(time.RFC3339))
-	}
 	if now.Add(-maxSkew).After(leaf.NotAfter) {
 		return fmt.Errorf("it expired at %s", leaf.NotAfter.Format(time.RFC3339))
 	}
@@ -142,7 +139,25 @@ func CheckIssued(chain []*x509.Certificate, csr []byte, now time.Time) error {
 			return fmt.Errorf("it is not signed by itself: %w", err)
 		}
 	}
+	if from := leaf.NotBefore.Add(-maxSkew); now.Before(from) {
+		return &EarlyError{NotBefore: leaf.NotBefore, From: from}
+	}
 	return nil
+}
+
+// EarlyError says that a chain has nothing wrong but that its leaf is not valid yet.
+type EarlyError struct {
+	NotBefore time.Time // of the leaf
+	From      time.Time // when CheckIssued will accept it
+}
+
+func (e *EarlyError) Error() string {
+	return "it is not valid before " + e.NotBefore.Format(time.RFC3339)
+}
+
+// Within reports whether the leaf is valid at most a time later than now.
+func (e *EarlyError) Within(d time.Duration, now time.Time) bool {
+	return !e.NotBefore.After(now.Add(d))
 }
 
 // subjectOf is a certificate's subject for people.

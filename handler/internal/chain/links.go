@@ -32,6 +32,27 @@ func (l *Links) Lacking() bool {
 	return !selfIssued(l.Top()) && (len(l.Chain) == 1 || len(l.Rest) > 0)
 }
 
+// Strays are those of Rest that do not go on from the chain: it ends in its root, or
+// none of them has the name of who signed its top.
+func (l *Links) Strays() []*x509.Certificate {
+	named := func(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, l.Top().RawIssuer) }
+	if !selfIssued(l.Top()) && slices.ContainsFunc(l.Rest, named) {
+		return nil
+	}
+	return l.Rest
+}
+
+// Unique are certificates without those that were there before.
+func Unique(certs []*x509.Certificate) []*x509.Certificate {
+	var unique []*x509.Certificate
+	for _, c := range certs {
+		if !slices.ContainsFunc(unique, c.Equal) {
+			unique = append(unique, c)
+		}
+	}
+	return unique
+}
+
 // Extend puts issuers above the top as long as there are any that are valid at a
 // time, among what came along and what others offer.
 func (l *Links) Extend(offered []*x509.Certificate, at time.Time) {

@@ -112,6 +112,10 @@ func resumeIssuer(ctx context.Context, c *call) (reply, error) {
 	return c.showIssuerState(c.vault.ResumeIssuer(ctx, c.name))
 }
 
+func replaceAccount(ctx context.Context, c *call) (reply, error) {
+	return c.showIssuerState(c.vault.ReplaceAccount(ctx, c.name))
+}
+
 func (c *call) showIssuerState(o vault.IssuerState, err error) (reply, error) {
 	if err != nil {
 		return reply{}, err

@@ -305,6 +305,7 @@ func TestOperatorPermissions(t *testing.T) {
 		"DELETE /operations/web":                                        403,
 		"POST /operations/issuers/ca/pause":                             403,
 		"POST /operations/issuers/ca/resume":                            403,
+		"POST /operations/issuers/ca/replace-account":                   403,
 		"POST /certificates/web/" + strings.Repeat("0", 32) + "/revoke": 403,
 		"GET /certificates/web/" + strings.Repeat("0", 32) + "/revoke":  404,
 	} {

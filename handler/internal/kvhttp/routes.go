@@ -81,6 +81,7 @@ var routes = []route{
 	{"GetOperationIssuers", "GET", "operations/issuers", auth.CertificatesListIssuers, 0, never, listIssuerStates},
 	{"PauseIssuer", "POST", "operations/issuers/{issuer}/pause", auth.CertificatesSetIssuers, maxBody, conflict{"pausing", "certificate issuer"}, pauseIssuer},
 	{"ResumeIssuer", "POST", "operations/issuers/{issuer}/resume", auth.CertificatesSetIssuers, 0, conflict{"resuming", "certificate issuer"}, resumeIssuer},
+	{"ReplaceIssuerAccount", "POST", "operations/issuers/{issuer}/replace-account", auth.CertificatesSetIssuers, 0, conflict{"replacing the account of", "certificate issuer"}, replaceAccount},
 	{"GetUnreadableRows", "GET", "operations/storage/unreadable", auth.CertificatesUpdate, 0, never, listUnreadable},
 	{"AdoptRow", "POST", "operations/storage/adopt", auth.CertificatesSetIssuers, maxBody, conflict{"adopting", "row"}, adoptRow},
 	{"GetMigration", "GET", "operations/storage/migration", auth.CertificatesUpdate, 0, never, getMigration},

@@ -82,6 +82,7 @@ func TestRoutes(t *testing.T) {
 		{"AdoptRow", "POST", "/operations/storage/adopt", `{"key":"c:merge"}`, 409},
 		{"FinishMigration", "POST", "/operations/storage/migration/finish", "", 409},
 		{"GetMigration", "GET", "/operations/storage/migration", "", 200},
+		{"ReplaceIssuerAccount", "POST", "/operations/issuers/myca/replace-account", "", 409},
 		{"GetOperation", "GET", "/operations/merge", "", 200},
 		{"ForgetOperation", "DELETE", "/operations/merge", "", 400},
 		{"AdvanceOperation", "POST", "/operations/merge/advance", "", 409},

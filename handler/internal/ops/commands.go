@@ -21,6 +21,7 @@ var commands = []command{
 	{"issuers", "", "the issuers, and which of them are paused", issuers},
 	{"pause", "ISSUER", "leave all work of an issuer alone", pause},
 	{"resume", "ISSUER", "go on with it", resume},
+	{"replace-account", "ISSUER", "have its provider register another account at the CA", replaceAccount},
 	{"events", "", "events that a destination does not have yet, or would not take", events},
 	{"retry-event", "EVENT DESTINATION", "deliver an event now, and try for another day", retryEvent},
 	{"broken", "", "rows that cannot be read, and why", broken},
@@ -106,6 +107,12 @@ func pause(set *flag.FlagSet) func(context.Context, *run, []string) error {
 func resume(*flag.FlagSet) func(context.Context, *run, []string) error {
 	return func(ctx context.Context, r *run, operands []string) error {
 		return onIssuer(ctx, r, operands[0], "/resume", nil)
+	}
+}
+
+func replaceAccount(*flag.FlagSet) func(context.Context, *run, []string) error {
+	return func(ctx context.Context, r *run, operands []string) error {
+		return onIssuer(ctx, r, operands[0], "/replace-account", nil)
 	}
 }
 

@@ -425,7 +425,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%q does not say %q:\n%s", line, want, out)
 		}
 	}
-	for name := range strings.FieldsSeq("list show advance retry give-up forget issuers pause resume events retry-event revoke revocation") {
+	for name := range strings.FieldsSeq("list show advance retry give-up forget issuers pause resume replace-account events retry-event revoke revocation") {
 		if out := s.run("help"); !strings.Contains(out, "\n  "+name+" ") {
 			t.Errorf("help does not list %s", name)
 		}

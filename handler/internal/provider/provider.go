@@ -79,6 +79,13 @@ type RenewalInfo struct {
 	Again       time.Duration // when the CA wants to be asked again; zero: it does not say
 }
 
+// AccountReplacer is a Provider that has an account of its own making at its CA.
+type AccountReplacer interface {
+	// ReplaceAccount has the issuer object's next step make another account. What
+	// the old one has ordered is lost, and ordered anew.
+	ReplaceAccount(ctx context.Context, issuer Issuer) error
+}
+
 // OrderNamer is a Provider whose state tells what its CA calls a request.
 type OrderNamer interface {
 	// OrderID is the CA's name for the request, for people: a number, a URL.
@@ -125,6 +132,7 @@ type Outcome struct {
 	Chain   [][]byte  // OutcomeIssued: DER, leaf first
 	Code    string    // OutcomeFailed: error.code
 	Message string    // OutcomeFailed: error.message
+	Err     error     // OutcomeRetry: what is wrong; the vault tells its own storage from the CA by it
 }
 
 // OutcomeKind tells the four outcomes apart.
@@ -170,7 +178,7 @@ func Failed(code, message string) Outcome {
 // Retry says that something is wrong that may pass. The zero time leaves the back-off to
 // the vault.
 func Retry(until time.Time, err error) Outcome {
-	return Outcome{Kind: OutcomeRetry, Until: until, Detail: err.Error()}
+	return Outcome{Kind: OutcomeRetry, Until: until, Detail: err.Error(), Err: err}
 }
 
 // Codes of an operation's error, with spaces as Key Vault writes them.

@@ -28,13 +28,16 @@ var schemaMember = []byte(`{"schema":`)
 var ownSchema = fmt.Appendf(nil, `%s%d,`, schemaMember, Schema)
 
 // NewRow makes a row of a document. A document that begins with its schema has
-// this program's in the row, whatever it was read with.
+// this program's in the row, whatever it was read with. Texts are as long as they are:
+// nobody reads a row as HTML, for which <, > and & would take six bytes each.
 func NewRow(key, label string, doc any) Row {
-	b, err := json.Marshal(doc)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(doc); err != nil {
 		panic(fmt.Sprintf("row %q cannot be encoded: %v", key, err)) // our own types always can
 	}
-	return Row{Key: key, Label: label, Doc: stamp(b)}
+	return Row{Key: key, Label: label, Doc: stamp(bytes.TrimSuffix(b.Bytes(), []byte("\n")))}
 }
 
 // stamp sets the schema with which a document begins.

@@ -10,6 +10,7 @@ var (
 	ErrNotFound    = errors.New("not found")                       // there is no such row or blob
 	ErrThrottled   = errors.New("storage asks for fewer requests") // of this account, or of the vault's partition
 	ErrUnavailable = errors.New("storage cannot be reached")
+	ErrTooLarge    = errors.New("too large to be stored") // a row, a transaction or a blob: it never will be
 
 	// ErrNotAuthentic says that what is stored is not what this installation
 	// wrote there: a row that cannot be read, or that is not signed as it must be.

@@ -164,7 +164,7 @@ func (tx Tx) Check() error {
 		total += a.WireSize()
 	}
 	if total > MaxTxBytes {
-		return fmt.Errorf("transaction of %d bytes: must be at most %d", total, MaxTxBytes)
+		return fmt.Errorf("transaction of %d bytes, must be at most %d: %w", total, MaxTxBytes, ErrTooLarge)
 	}
 	return nil
 }
@@ -186,7 +186,7 @@ func (a Action) check() error {
 		return nil
 	}
 	if len(a.Row.Doc) > MaxDoc {
-		return fmt.Errorf("row %q holds %d bytes: must be at most %d", a.Row.Key, len(a.Row.Doc), MaxDoc)
+		return fmt.Errorf("row %q holds %d bytes, must be at most %d: %w", a.Row.Key, len(a.Row.Doc), MaxDoc, ErrTooLarge)
 	}
 	if !utf8.Valid(a.Row.Doc) || !json.Valid(a.Row.Doc) {
 		return fmt.Errorf("row %q does not hold JSON", a.Row.Key)
@@ -272,7 +272,7 @@ func CheckBlob(name string, data []byte) error {
 		return fmt.Errorf("blob name %q cannot be stored", name)
 	}
 	if len(data) > MaxBlob {
-		return fmt.Errorf("blob %q holds %d bytes: must be at most %d", name, len(data), MaxBlob)
+		return fmt.Errorf("blob %q holds %d bytes, must be at most %d: %w", name, len(data), MaxBlob, ErrTooLarge)
 	}
 	return nil
 }

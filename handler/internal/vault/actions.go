@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
@@ -78,14 +77,15 @@ var errTooEarly = errors.New("a step is being taken, or the operation has only b
 // and CSR. clientRequestID may be empty.
 func (v *Vault) RetryOperation(ctx context.Context, n Name, requestID, clientRequestID string) (BoardEntry, error) {
 	var (
-		now   = v.now()
-		newID = v.newID()
-		made  *newKey
-		retry BoardEntry
+		now    = v.now()
+		newID  = v.newID()
+		made   *newKey
+		madeOf string // the request that made is for
+		resent BoardEntry
 	)
-	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
+	h, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if v.repeats(ctx, h) && h.checkLive(n) == nil && h.Operation != nil {
-			retry = v.operationEntry(h)
+			resent = v.operationEntry(h)
 			return errRepeated
 		}
 		if err := h.checkOperation(n, requestID); err != nil {
@@ -98,7 +98,10 @@ func (v *Vault) RetryOperation(ctx context.Context, n Name, requestID, clientReq
 		if failed.Status == StatusCompleted {
 			return actionRefused(n, "The request was completed; create a new one.")
 		}
-		err := v.begin(ctx, n, h, tx, Operation{
+		if failed.RequestID != madeOf { // another has taken the place of the one that was found first
+			made, madeOf = nil, failed.RequestID
+		}
+		return v.begin(ctx, n, h, tx, Operation{
 			RequestID:       newID,
 			Policy:          failed.Policy,
 			Enabled:         failed.Enabled,
@@ -108,20 +111,24 @@ func (v *Vault) RetryOperation(ctx context.Context, n Name, requestID, clientReq
 			Created:         now,
 			ClientRequestID: clientRequestID,
 		}, &made)
-		if err != nil {
-			return err
-		}
-		retry = v.operationEntry(h)
-		return nil
 	})
-	return retry, notRepeated(err)
+	switch {
+	case errors.Is(err, errRepeated):
+		return resent, nil
+	case err != nil:
+		return BoardEntry{}, err
+	}
+	if _, err := h.begun(n, newID); err != nil {
+		return BoardEntry{}, err
+	}
+	return v.operationEntry(h), nil
 }
 
 // GiveUpOperation ends an operation as failed. What its CA still holds is
 // released.
 func (v *Vault) GiveUpOperation(ctx context.Context, n Name, requestID string) (BoardEntry, error) {
 	var given BoardEntry
-	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
+	h, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if err := h.checkOperation(n, requestID); err != nil {
 			return err
 		}
@@ -133,10 +140,13 @@ func (v *Vault) GiveUpOperation(ctx context.Context, n Name, requestID string) (
 		if op.Answer != "" {
 			message += fmt.Sprintf(" The last answer of the certificate issuer was: %s", op.Answer)
 		}
-		v.endOperation(n, h, tx, StatusFailed, &OperationError{provider.CodeGivenUp, field.Cut(message, maxAnswer)})
+		v.endOperation(n, h, tx, StatusFailed, &OperationError{provider.CodeGivenUp, words(message)})
 		given = v.operationEntry(h)
 		return nil
 	})
+	if err == nil && h.checkOperation(n, given.RequestID) == nil {
+		given = v.operationEntry(h) // as it was committed, maybe by an earlier run
+	}
 	return given, err
 }
 

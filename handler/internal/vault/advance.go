@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
@@ -36,23 +37,49 @@ func (v *Vault) advance(ctx context.Context, n Name, h *head, issuers *issuerCac
 		return nil, provider.Outcome{}, err
 	}
 	for steps := 1; ; steps++ {
-		state, out, chain := v.takeStep(ctx, n, h, issuers)
+		state, out, certs := v.takeStep(ctx, n, h, issuers)
 		v.cfg.Log.InfoContext(ctx, "step",
 			"certificate", n.text, "request_id", h.Operation.RequestID, "issuer", h.Operation.Policy.Issuer.Name,
-			"claim", h.Operation.Claim, "outcome", outcomeText(out.Kind), "detail", field.Cut(out.Detail+out.Message, maxAnswer))
+			"claim", h.Operation.Claim, "outcome", outcomeText(out.Kind), "detail", words(out.Detail+out.Message))
 		if out.Kind == provider.OutcomeIssued {
 			mine := h.Operation
-			h, err := v.completeIssued(ctx, n, h, chain)
-			if errors.Is(err, errLost) {
+			next, err := v.completeIssued(ctx, n, h, certs)
+			switch {
+			case errors.Is(err, errLost):
 				v.releaseLost(ctx, n, mine, state)
+			case final(err):
+				v.cfg.Log.ErrorContext(ctx, "certificate cannot be kept", "certificate", n.text, "request_id", mine.RequestID, "error", err)
+				out = provider.Failed(provider.CodeIssuerError, "The issuer returned a certificate that cannot be kept: "+whyFinal(err))
+				next, err = v.saveStep(ctx, n, h, state, out, false)
 			}
-			return h, out, err
+			return next, out, err
 		}
 		again := out.Kind == provider.OutcomePending && steps < maxSteps && !out.Until.After(v.now()) && ctx.Err() == nil
-		if h, err = v.saveStep(ctx, n, h, state, out, again); err != nil || !again {
+		next, err := v.saveStep(ctx, n, h, state, out, again)
+		if final(err) {
+			v.cfg.Log.ErrorContext(ctx, "step cannot be kept", "certificate", n.text, "request_id", h.Operation.RequestID, "error", err)
+			out, again = provider.Failed(provider.CodeIssuerError, "What the issuer answered cannot be kept: "+whyFinal(err)), false
+			next, err = v.saveStep(ctx, n, h, state, out, false)
+		}
+		if h = next; err != nil || !again {
 			return h, out, err
 		}
 	}
+}
+
+// final reports whether a change that failed so would fail so again: nothing is
+// known to be lost, and nothing is uncertain. A step that ends so is not taken
+// again, because each time the CA might issue again.
+func final(err error) bool {
+	return err != nil && !errors.Is(err, errLost) && !reasonOf(err).uncertain()
+}
+
+// whyFinal is such an error for people.
+func whyFinal(err error) string {
+	if e, ok := errors.AsType[*field.Error](err); ok {
+		return e.Detail
+	}
+	return err.Error()
 }
 
 // claim keeps every other worker off the operation for the time of a step: one
@@ -85,7 +112,7 @@ func (h *head) held(mine *Operation) error {
 // takeStep runs the provider, or cancels. Whatever goes wrong in there is an
 // outcome of this operation and touches no other. With OutcomeIssued comes the
 // chain that was accepted.
-func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCache) (state json.RawMessage, out provider.Outcome, chain []*x509.Certificate) {
+func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCache) (state json.RawMessage, out provider.Outcome, issued []*x509.Certificate) {
 	op := h.Operation
 	state = op.State
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
@@ -93,7 +120,7 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 	var panicked error
 	defer func() {
 		if panicked != nil {
-			state, out, chain = op.State, provider.Retry(time.Time{}, panicked), nil
+			state, out, issued = op.State, provider.Retry(time.Time{}, panicked), nil
 		}
 	}()
 	defer v.recovered(ctx, "provider", op.Provider, &panicked, "certificate", n.text)
@@ -102,6 +129,11 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 		return state, cancelled, nil
 	case v.now().Sub(op.Created) > v.cfg.MaxAge:
 		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The certificate issuer has not answered within %s. Its last answer was: %s", v.cfg.MaxAge, op.Answer)), nil
+	}
+	ca, known := v.cfg.Providers[op.Provider]
+	canceler, asksCA := ca.(provider.Canceler)
+	if op.cancelPending() && known && !asksCA {
+		return state, cancelled, nil
 	}
 	issuer, req, err := v.request(ctx, n, op, issuers)
 	if err != nil {
@@ -114,10 +146,6 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 		return state, provider.Retry(time.Time{}, errors.New("the claim ended before the step began")), nil
 	}
 	if op.cancelPending() {
-		canceler, asksCA := issuer.(provider.Canceler)
-		if !asksCA {
-			return state, cancelled, nil
-		}
 		state, ok, err := canceler.Cancel(ctx, req, state)
 		switch {
 		case err != nil:
@@ -128,20 +156,49 @@ func (v *Vault) takeStep(ctx context.Context, n Name, h *head, issuers *issuerCa
 			return state, cancelRefused, nil
 		}
 	}
-	state, out = issuer.Step(ctx, req, state)
+	if op.Held != nil {
+		out = provider.Issued(op.Held)
+	} else {
+		state, out = issuer.Step(ctx, req, state)
+	}
+	if out.Kind != provider.OutcomeIssued {
+		out.Chain = nil
+	}
 	switch {
 	case out.Kind < provider.OutcomePending || out.Kind > provider.OutcomeRetry:
 		return op.State, provider.Retry(time.Time{}, fmt.Errorf("provider %s returned %s", op.Provider, out.Kind)), nil
 	case len(state) > provider.MaxState && out.Kind != provider.OutcomeIssued:
 		return op.State, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("The provider's state of %d bytes is too large to keep.", len(state))), nil
-	case out.Kind == provider.OutcomeRetry && op.Failures > 0 && v.now().Sub(op.FailingSince) > v.cfg.MaxFailing:
+	case out.Kind == provider.OutcomeRetry && op.Failures > 0 && !ours(out) && v.now().Sub(op.FailingSince) > v.cfg.MaxFailing:
 		return state, provider.Failed(provider.CodeIssuerError, fmt.Sprintf("Every step since %s has failed. The last answer was: %s", op.FailingSince.Format(time.RFC3339), out.Detail)), nil
 	case out.Kind == provider.OutcomeIssued:
-		if chain, err = v.acceptIssued(ctx, n, h, issuer, req.Issuer, out.Chain); err != nil {
+		certs, err := v.acceptIssued(ctx, n, h, issuer, req.Issuer, out.Chain)
+		if early, ok := errors.AsType[*chain.EarlyError](err); ok && early.Within(maxEarly, v.now()) && heldSize(out.Chain) <= maxHeld {
+			held := out.Chain
+			out = provider.Pending(early.From, "The certificate is there, and is not valid before "+early.NotBefore.Format(time.RFC3339)+": the clock of the CA is ahead.")
+			out.Chain = held
+			return state, out, nil
+		}
+		if issued = certs; err != nil {
 			return op.State, provider.Failed(provider.CodeIssuerError, "The issuer returned a certificate that cannot be accepted: "+err.Error()), nil
 		}
 	}
-	return state, out, chain
+	return state, out, issued
+}
+
+// A certificate whose validity begins soon is held until then. The CA is not asked
+// again, because it might issue another, with a time that is ahead again.
+const (
+	maxEarly = time.Hour
+	maxHeld  = 16 << 10 // bytes of DER
+)
+
+func heldSize(chain [][]byte) int {
+	n := 0
+	for _, der := range chain {
+		n += len(der)
+	}
+	return n
 }
 
 // Outcomes that no provider returns.
@@ -196,7 +253,7 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 		}
 		op, now := h.Operation, v.now()
 		op.State = state
-		op.Answer = field.Cut(out.Detail, maxAnswer)
+		op.Answer = words(out.Detail)
 		op.Failures = 0
 		if out.Kind != provider.OutcomeRetry {
 			op.FailingSince = time.Time{}
@@ -204,7 +261,7 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 		op.ClaimedUntil = time.Time{}
 		switch out.Kind {
 		case provider.OutcomeFailed:
-			v.endOperation(n, h, tx, StatusFailed, &OperationError{out.Code, field.Cut(out.Message, maxAnswer)})
+			v.endOperation(n, h, tx, StatusFailed, &OperationError{out.Code, words(out.Message)})
 		case outcomeCancelled:
 			v.endOperation(n, h, tx, StatusCancelled, nil)
 		case outcomeCancelRefused:
@@ -217,7 +274,11 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 			}
 			op.Due = out.Until
 			if out.Until.IsZero() {
-				op.Due = now.Add(v.backoff(op.Failures))
+				pause := v.backoff(op.Failures)
+				if op.Renewal && h.Latest != nil && now.Before(h.Latest.Expires) {
+					pause = min(pause, h.Latest.patience(now))
+				}
+				op.Due = now.Add(pause)
 			}
 		case provider.OutcomePending:
 			if keep {
@@ -225,6 +286,7 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 				return nil // due stays, so that only the head is written
 			}
 			op.Due = out.Until
+			op.Held = out.Chain
 		}
 		op.Due = sensible(op.Due, now)
 		if op.Status == StatusInProgress && op.cancelPending() && !mine.cancelPending() {
@@ -237,6 +299,3 @@ func (v *Vault) saveStep(ctx context.Context, n Name, h *head, state json.RawMes
 	}
 	return next, err
 }
-
-// maxAnswer bounds what is kept of a CA's words, in bytes.
-const maxAnswer = 2 << 10

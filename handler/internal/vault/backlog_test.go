@@ -5,6 +5,7 @@ package vault_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -148,5 +149,42 @@ func TestBacklog(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestShareOfALot: three thousand requests at a CA, more than a tick is long enough
+// for, do not keep what else is to be done there, and fell due later, from its turn.
+func TestShareOfALot(t *testing.T) {
+	t.Parallel()
+	clock, p := newClock(), new(releasing)
+	h := newLargeHarness(t, clock, func(s store.Store) store.Store { return s }, map[string]provider.Provider{"ca": p})
+	steps, released := 0, -1
+	var mu sync.Mutex
+	p.step = func(context.Context, provider.Request, json.RawMessage) (json.RawMessage, provider.Outcome) {
+		mu.Lock()
+		defer mu.Unlock()
+		steps++
+		clock.Advance(20 * time.Millisecond)
+		return json.RawMessage(`"order"`), provider.Pending(clock.Now().Add(time.Hour), "on it")
+	}
+	p.release = func(provider.Request, json.RawMessage) error {
+		mu.Lock()
+		defer mu.Unlock()
+		released = steps
+		return nil
+	}
+	h.mustSetIssuer("ca", "ca")
+	h.mustCreate("left", "ca")
+	h.mustTick()
+	h.mustCreate(original, "ca")
+	h.mustCopy("c", 0, 3000)
+	clock.Advance(3 * time.Second)
+	if err := second(h.DeleteOperation(t.Context(), name(t, "left"), "")); err != nil {
+		t.Fatal(err)
+	}
+	steps = 0
+	h.mustTick()
+	if released < 0 || released > 1000 || steps < 1500 {
+		t.Errorf("released after %d of the %d steps of a tick", released, steps)
 	}
 }

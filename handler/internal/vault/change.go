@@ -102,7 +102,7 @@ func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, missi
 	}
 	next.Schema, next.Write = store.Schema, 0
 	next.sign(write)
-	next.watch()
+	v.watch(next)
 	var dues store.Tx
 	removed = next.moveDue(&dues, next.due(n), missing)
 	switch r := next.row(n); {
@@ -116,7 +116,7 @@ func (v *Vault) commit(ctx context.Context, n Name, h *head, write string, missi
 	}
 	tx.Actions = append(tx.Actions, dues.Actions...)
 	if err := tx.Check(); err != nil {
-		return nil, nil, refusal{err}
+		return nil, nil, refusal{tooLarge(err)}
 	}
 	next.etag, err = v.cfg.Store.Commit(ctx, tx)
 	return next, removed, err
@@ -174,6 +174,9 @@ func changeRow[T any](ctx context.Context, v *Vault, key string, decide func(*T)
 		tx, removed := rowChange(key, r.ETag, doc, next, missing)
 		if gone, ok := any(doc).(remembered); ok && next == nil {
 			v.rememberRemoval(ctx, &tx, gone.removal())
+		}
+		if err := tx.Check(); err != nil {
+			return nil, tooLarge(err)
 		}
 		if _, lastErr = v.cfg.Store.Commit(ctx, tx); lastErr == nil {
 			return next, nil

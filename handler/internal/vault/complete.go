@@ -1,9 +1,12 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1" //nolint:gosec // Key Vault names certificates by it (x5t); nothing is trusted by it
 	"crypto/x509"
+	"errors"
+	"fmt"
 
 	"github.com/certwright/certwright/handler/internal/chain"
 	"github.com/certwright/certwright/handler/internal/provider"
@@ -19,9 +22,23 @@ func (v *Vault) acceptIssued(ctx context.Context, n Name, h *head, issuer provid
 	if err != nil {
 		return nil, err
 	}
-	certs = chain.Sort(certs, op.CSR)
+	certs = chain.Sort(chain.Unique(certs), op.CSR)
+	if leaf := certs[0].Raw; len(leaf) > op.maxLeaf() {
+		return nil, fmt.Errorf("it has %d bytes: must have at most %d", len(leaf), op.maxLeaf())
+	}
+	cameLinked := len(chain.Link(certs).Chain) > 1
 	if len(certs) <= chain.MaxIssued {
 		certs = v.completeChain(ctx, n, h, issuer, object, certs)
+	}
+	// What came beside a lone leaf may be the upper part of its chain: that has a gap.
+	if links := chain.Link(certs); cameLinked && len(links.Strays()) > 0 {
+		for _, c := range links.Strays() {
+			v.cfg.Log.WarnContext(ctx, "certificate left out of a chain", "certificate", n.text, "request_id", op.RequestID, "left_out", chain.NameText(c.RawSubject))
+		}
+		certs = links.Chain
+	}
+	if h.Latest != nil && bytes.Equal(certs[0].Raw, h.Latest.Leaf) {
+		return nil, errors.New("it is the certificate that there is already")
 	}
 	if err := chain.CheckIssued(certs, op.CSR, v.now()); err != nil {
 		return nil, err
@@ -96,7 +113,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, certs []*x509.C
 		ver.setLeaf(n, certs[0])
 		ver.ChainSum = sumOf(text)
 		tx.Add(ver.row(n))
-		h.Latest, h.Renewal = ver, renewal{Version: id, Ask: v.firstAsk(ver)}
+		h.Latest = ver
 		v.tell(tx, h.event(EventNewVersion))
 		return nil
 	})

@@ -83,6 +83,7 @@ func TestChainIsCompleted(t *testing.T) {
 	issuing := newCertifier(t, "Issuing", middle)
 	impostor := newCertifier(t, "Issuing", newCertifier(t, "Root", nil))
 	other := newCertifier(t, "Other", root)
+	unrelated := newCertifier(t, "Unrelated Root", nil)
 	old := *issuing
 	old.Certificate = middle.certify(t, &x509.Certificate{
 		RawSubject: issuing.RawSubject, NotBefore: newClock().Now().AddDate(-2, 0, 0), NotAfter: newClock().Now().AddDate(-1, 0, 0),
@@ -103,6 +104,12 @@ func TestChainIsCompleted(t *testing.T) {
 		{"in another order", []*certifier{root, issuing, middle}, nil, "Issuing < Middle < Root", true},
 		{"without its root", []*certifier{issuing, middle}, nil, "Issuing < Middle", true},
 		{"without those above", []*certifier{issuing}, nil, "Issuing", true},
+		{"a CA twice", []*certifier{issuing, issuing, middle, middle, root}, nil, "Issuing < Middle < Root", true},
+		{"another root too", []*certifier{unrelated, issuing, middle, root}, nil, "Issuing < Middle < Root", true},
+		{"another root, and not its own", []*certifier{issuing, middle, unrelated}, offer(), "Issuing < Middle", false},
+		{"another root alone", []*certifier{unrelated}, offer(), string(vault.StatusFailed), false},
+		{"a namesake of its CA", []*certifier{impostor}, offer(), string(vault.StatusFailed), false},
+		{"a namesake above", []*certifier{issuing, newCertifier(t, "Middle", root)}, offer(), string(vault.StatusFailed), false},
 		{"leaf only", nil, offer(root, other, issuing, middle), "Issuing < Middle < Root", false},
 		{"leaf only, less offered", nil, offer(issuing), "Issuing", false},
 		{"gap", []*certifier{root}, offer(issuing, middle), "Issuing < Middle < Root", false},

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
@@ -41,7 +42,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		pol       policy.Policy
 		requestID = v.newID()
 		made      *newKey // on the first run of decide that gets that far
-		created   Operation
+		resent    Operation
 	)
 	if p.Policy != nil {
 		var err error
@@ -49,9 +50,9 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 			return Operation{}, err
 		}
 	}
-	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
+	h, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if v.repeats(ctx, h) && h.checkLive(n) == nil && h.Operation != nil && !h.Operation.Renewal {
-			created = h.operation()
+			resent = h.operation()
 			return errRepeated
 		}
 		if err := h.checkFree(n); err != nil {
@@ -79,13 +80,25 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 			h.Name, h.Created, h.Provisional = n.text, now, v.newID()
 		}
 		h.Policy = pol
-		if err := v.begin(ctx, n, h, tx, op, &made); err != nil {
-			return err
-		}
-		created = h.operation()
-		return nil
+		h.forgive()
+		return v.begin(ctx, n, h, tx, op, &made)
 	})
-	return created, notRepeated(err)
+	switch {
+	case errors.Is(err, errRepeated):
+		return resent, nil
+	case err != nil:
+		return Operation{}, err
+	}
+	return h.begun(n, requestID)
+}
+
+// begun is the operation that a change has just begun, as the head has it that was
+// committed: an earlier run of the change may have been, whose key is another.
+func (h *head) begun(n Name, requestID string) (Operation, error) {
+	if h.Deletion != nil || !h.Operation.matches(requestID) {
+		return Operation{}, &Error{Reason: ConcurrentChange, Name: n.text} // begun, and gone again
+	}
+	return h.operation(), nil
 }
 
 // begin puts op on h in the place of whatever operation there is: it pins the
@@ -109,7 +122,7 @@ func (v *Vault) begin(ctx context.Context, n Name, h *head, tx *store.Tx, op Ope
 	op.Status = StatusInProgress
 	op.Due = op.Created.Add(grace)
 	h.Operation = &op
-	return nil
+	return h.checkRoom()
 }
 
 // checkFree refuses what would take the place of something that still counts.

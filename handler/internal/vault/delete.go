@@ -3,7 +3,10 @@ package vault
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/certwright/certwright/handler/internal/store"
 )
@@ -14,7 +17,7 @@ import (
 // REST page: Delete Certificate.
 func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
 	var deleted Certificate
-	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
+	h, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if v.repeats(ctx, h) && h.checkDeleted(n) == nil {
 			deleted = v.latest(h)
 			return errRepeated
@@ -34,6 +37,9 @@ func (v *Vault) Delete(ctx context.Context, n Name) (Certificate, error) {
 		tx.Add(m.row(n, label))
 		return nil
 	})
+	if err == nil && h.checkDeleted(n) == nil {
+		deleted = v.latest(h) // with the dates that were committed, maybe by an earlier run
+	}
 	return deleted, notRepeated(err)
 }
 
@@ -171,7 +177,13 @@ func (v *Vault) purgeDue(ctx context.Context, n Name) error {
 	if err != nil && !errors.Is(err, errPurging) {
 		return err
 	}
-	return v.finishPurge(ctx, n)
+	// What a turn is not long enough for stays due.
+	for end := v.now().Add(turn); v.now().Before(end); {
+		if done, err := v.purgeBatch(ctx, n); done || err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var errPurging = errors.New("purge has begun")
@@ -180,72 +192,75 @@ var errPurging = errors.New("purge has begun")
 // within the limit of actions.
 const maxBatch = 90
 
-// finishPurge removes what a certificate whose head says purging still has: the
-// chain blobs, then the rows, and the head with the last of them.
+// finishPurge removes what a certificate whose head says purging still has.
 func (v *Vault) finishPurge(ctx context.Context, n Name) error {
-	if err := v.purgeChains(ctx, n); err != nil {
-		return err
-	}
 	for {
-		h, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
-			if !h.stored() {
-				h.gone = true
-				return nil
-			}
-			if !h.Purging {
-				return errLost
-			}
-			rows, err := v.ownedRows(ctx, n)
-			if err != nil {
-				return err
-			}
-			for _, r := range rows {
-				tx.Remove(r.Key)
-			}
-			h.gone = len(rows) < maxBatch
-			return nil
-		})
-		if err != nil || h.gone {
+		if done, err := v.purgeBatch(ctx, n); done || err != nil {
 			return err
 		}
 	}
 }
 
-// purgeChains deletes the chain blobs of all versions. No transaction guards a
-// blob, so the head is read after the rows: rows that were there before it said
-// purging are not those of a next certificate of the name.
-func (v *Vault) purgeChains(ctx context.Context, n Name) error {
-	r := store.Within(versionKey(n, ""), maxBatch)
-	for {
-		rows, err := v.cfg.Store.Scan(ctx, r)
-		if err != nil {
-			return unavailable(err)
+// purgeBatch removes some of it: chain blobs and then the rows that name them, so
+// that whoever goes on begins where this one stopped, and the head with the last. It
+// reports whether that was all.
+//
+// No transaction guards a blob, so the head is read after the rows: rows that were
+// there before it said purging are not those of a next certificate of the name.
+func (v *Vault) purgeBatch(ctx context.Context, n Name) (done bool, err error) {
+	rows, err := v.ownedRows(ctx, n)
+	if err != nil {
+		return false, err
+	}
+	h, err := v.head(ctx, n)
+	switch {
+	case err != nil:
+		return false, err
+	case !h.stored():
+		return true, nil
+	case !h.Purging:
+		return false, errLost
+	}
+	work, workCtx := errgroup.WithContext(ctx)
+	work.SetLimit(v.cfg.Concurrency)
+	for _, row := range rows {
+		if !strings.HasPrefix(row.Key, versionKey(n, "")) {
+			continue
 		}
-		h, err := v.head(ctx, n)
-		if err != nil {
-			return err
+		var ver version
+		if err := decode(row, &ver); errors.Is(err, store.ErrNewer) {
+			return false, err
+		} else if err != nil { // nobody knows its blob, which stays
+			v.reportUnreadable(ctx, &unreadableError{row, err})
+			continue
 		}
-		if !h.Purging {
+		work.Go(func() error { return v.cfg.Store.DeleteBlob(workCtx, ver.Chain) })
+	}
+	if err := work.Wait(); err != nil {
+		return false, unavailable(err)
+	}
+	read := h.etag
+	h, err = v.changeFrom(ctx, n, h, func(h *head, tx *store.Tx) error {
+		switch {
+		case h.etag != read:
+			return errMoved
+		case !h.Purging:
 			return errLost
 		}
-		for _, row := range rows {
-			var ver version
-			if err := decode(row, &ver); errors.Is(err, store.ErrNewer) {
-				return err
-			} else if err != nil { // nobody knows its blob, which stays
-				v.reportUnreadable(ctx, &unreadableError{row, err})
-				continue
-			}
-			if err := v.cfg.Store.DeleteBlob(ctx, ver.Chain); err != nil {
-				return unavailable(err)
-			}
+		for _, r := range rows {
+			tx.Remove(r.Key)
 		}
-		if len(rows) < maxBatch {
-			return nil
-		}
-		r.From = rows[maxBatch-1].Key + "!"
+		h.gone = len(rows) < maxBatch
+		return nil
+	})
+	if errors.Is(err, errMoved) { // another purges it too
+		return false, nil
 	}
+	return err == nil && h.gone, err
 }
+
+// errMoved ends a change of a head that another has changed.
+var errMoved = errors.New("the head was changed")
 
 // ownedRows are the first maxBatch rows of versions and keys.
 func (v *Vault) ownedRows(ctx context.Context, n Name) ([]store.Row, error) {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"time"
-
-	"github.com/certwright/certwright/handler/internal/field"
 )
 
 // delivery is an event on its way to one destination: a row of its own, written
@@ -125,7 +123,7 @@ func (v *Vault) send(ctx context.Context, d *delivery) (err error) {
 // failed decides what follows from a failed attempt.
 func (v *Vault) failed(d *delivery, failure error) {
 	now := v.now()
-	d.Answer = field.Cut(failure.Error(), maxAnswer)
+	d.Answer = words(failure.Error())
 	var says DeliveryError
 	if e, ok := errors.AsType[*DeliveryError](failure); ok {
 		says = *e

@@ -6,7 +6,7 @@
 //	vault.go                         what a Vault is made of
 //	name.go permitted.go             what a caller names, and what of it a provider is to certify
 //	head.go operation.go             what is remembered
-//	create.go                        1. an operation begins: key pair, CSR, intent
+//	create.go room.go                1. an operation begins: key pair, CSR, intent, room for its end
 //	pending.go                       2. meanwhile: poll, cancel, delete
 //	tick.go gate.go                  3. due work, and how much of it at once
 //	advance.go                       ... one step at an issuer
@@ -123,9 +123,11 @@
 //	after the chain blob, before   the blob stays unused; the next attempt writes one under another name
 //	the completing transaction
 //	after it                       the version is there and the operation completed
-//	in a purge                     the head says purging; its due row makes a tick finish
+//	in a purge                     the head says purging; its due row makes a tick go on where it stopped
 //	in a restore                   the head says so and nobody sees it; its due row makes a tick purge it
 //	after advice was asked for     it is asked for again, and another time in the window may be chosen
+//	while a certificate is held    it is in the operation; the CA is not asked again
+//	that is not valid yet
 //	a renewal that was begun       is an operation like any other
 //	after a release, before its    the release is run again; taking back what is gone is not an error
 //	row is deleted

@@ -15,9 +15,9 @@ type told struct {
 	Expired    bool   `json:"expired,omitempty"`
 }
 
-// watch begins to watch a latest version that is new, or that a program wrote which
-// knew of no events or renewals.
-func (h *head) watch() {
+// watch begins to watch a latest version that is new or restored, or that a program
+// wrote which knew of no events or renewals.
+func (v *Vault) watch(h *head) {
 	l := h.Latest
 	if l == nil {
 		return
@@ -26,7 +26,7 @@ func (h *head) watch() {
 		h.Told = told{Version: l.ID}
 	}
 	if h.Renewal.Version != l.ID {
-		h.Renewal = renewal{Version: l.ID}
+		h.Renewal = renewal{Version: l.ID, Ask: v.firstAsk(l)}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/provider"
 )
 
@@ -119,7 +118,7 @@ func (t *tick) judge(ctx context.Context, d due, out provider.Outcome) {
 	g := t.gates[d.gate()]
 	n, err := ParseIssuerName(d.gate())
 	switch {
-	case err != nil || out.Kind == outcomeCancelled || out.Kind == outcomeCancelRefused:
+	case err != nil || out.Kind == outcomeCancelled || out.Kind == outcomeCancelRefused || ours(out):
 	case out.Kind != provider.OutcomeRetry:
 		clear(g.failing)
 		if g.pause != nil && !g.closed {
@@ -162,7 +161,7 @@ func (v *Vault) pauseForFailures(ctx context.Context, n Name, reason string) {
 		if r == nil || r.Pause.holds(now) {
 			return nil, errLost
 		}
-		pause = &Pause{Since: now, By: PausedByBreaker, Reason: field.Cut(reason, maxAnswer), Opens: 1}
+		pause = &Pause{Since: now, By: PausedByBreaker, Reason: words(reason), Opens: 1}
 		if r.Pause != nil && r.Pause.By == PausedByBreaker {
 			pause.Since, pause.Opens = r.Pause.Since, r.Pause.Opens+1
 		}

@@ -285,3 +285,35 @@ func TestClassesTakeTurns(t *testing.T) {
 		t.Errorf("the purge did not get its turn: %v", err)
 	}
 }
+
+// TestNoClassStarves: the steps of the first classes take as long as steps may, in
+// every tick. What is left of the tick is nothing, and still the last class has a turn.
+func TestNoClassStarves(t *testing.T) {
+	t.Parallel()
+	p := &stepping{}
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
+	p.step = func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
+		h.clock.Advance(30 * time.Second)
+		return nil, provider.Pending(h.clock.Now().Add(time.Hour), "on it")
+	}
+	h.mustSetIssuer("ca", "ca")
+	ctx := t.Context()
+	for _, n := range []string{"gone1", "gone2"} {
+		h.mustCreate(n, "Self")
+		if _, err := h.Delete(ctx, name(t, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.clock.Advance(91 * 24 * time.Hour)
+	for i := range 40 {
+		h.mustCreate(fmt.Sprintf("c%d", i), "ca")
+	}
+	h.clock.Advance(2 * time.Second)
+	for range 2 {
+		h.mustTick()
+	}
+	left, _, err := h.DeletedCertificates(ctx, vault.Page{Max: 10}, true)
+	if err != nil || len(left) > 0 {
+		t.Errorf("%d certificates are past their purge date, %v", len(left), err)
+	}
+}

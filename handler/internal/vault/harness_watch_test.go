@@ -24,11 +24,63 @@ type watch struct {
 	mu        sync.Mutex                 // guards what follows
 	states    map[vault.Name]vault.State // as they are now
 	completed map[string]bool            // request ids of operations that became versions
+	asked     map[string]string          // what each request that was ever stored asks for, by its id
+	issued    map[string][]byte          // the certificate of each version that was ever the latest, by its id
 	wrong     []error
 }
 
 func newWatch(now func() time.Time) *watch {
-	return &watch{now: now, completed: make(map[string]bool)}
+	return &watch{now: now, completed: make(map[string]bool), asked: make(map[string]string), issued: make(map[string][]byte)}
+}
+
+// start begins to watch at states that came from elsewhere.
+func (w *watch) start(states map[vault.Name]vault.State) {
+	w.states = states
+	for _, s := range states {
+		w.remember(s)
+	}
+}
+
+// remember keeps what answers may tell of, also when it is gone by then.
+func (w *watch) remember(s vault.State) {
+	if s.Operation != nil {
+		w.asked[s.Operation.RequestID] = requested(*s.Operation)
+	}
+	if s.Latest != "" {
+		w.issued[s.Latest] = s.Leaf
+	}
+}
+
+// requested is what never changes of an operation.
+func requested(op vault.Operation) string {
+	return fmt.Sprintf("%x %s %s %s by %s", op.CSR, op.KeyID, op.Policy.X509.Subject, op.Created, op.Provider)
+}
+
+// answeredOperation compares an answer with what was stored.
+func (w *watch) answeredOperation(op vault.Operation) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if stored, ok := w.asked[op.RequestID]; !ok {
+		w.note("an answer tells of the request %s, which never was", op.RequestID)
+	} else if told := requested(op); told != stored {
+		w.note("an answer tells of the request %s as %s; it is %s", op.RequestID, told, stored)
+	}
+}
+
+func (w *watch) answeredEntry(e vault.BoardEntry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.asked[e.RequestID]; !ok {
+		w.note("an answer tells of the request %s, which never was", e.RequestID)
+	}
+}
+
+func (w *watch) answeredCertificate(c vault.Certificate) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.Leaf != nil && !bytes.Equal(w.issued[c.Version], c.Leaf) {
+		w.note("an answer shows another certificate as version %s", c.Version)
+	}
 }
 
 func (w *watch) read(contents memory.Contents) map[vault.Name]vault.State {
@@ -54,6 +106,9 @@ func (w *watch) see(before, after memory.Contents) {
 		w.note("after a transaction: %w", err)
 	}
 	states := w.read(after)
+	for _, s := range states {
+		w.remember(s)
+	}
 	for n, old := range w.states {
 		w.certificate(n, old, states[n], before, after)
 	}

@@ -41,6 +41,9 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 	if err != nil {
 		return Certificate{}, err
 	}
+	if err := checkLeaf("value", chain[0], maxImportedLeaf); err != nil {
+		return Certificate{}, err
+	}
 	policy, err := policy.Imported(p.Policy, chain[0], pair.Properties, pair.ContentType, now)
 	if err != nil {
 		return Certificate{}, err

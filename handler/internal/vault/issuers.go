@@ -70,7 +70,7 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerSta
 	if set.Provider == nil || *set.Provider == "" {
 		return IssuerState{}, field.Errorf("provider", "must be present")
 	}
-	return v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
+	return v.mendIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		r := &issuerRecord{Name: n.text, Enabled: true, Created: v.now(), ID: v.newID()}
 		if old != nil {
 			r.Name, r.Created, r.Updated, r.Pause = old.Name, old.Created, old.Updated, old.Pause
@@ -89,7 +89,7 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerSta
 //
 // REST page: Update Certificate Issuer.
 func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerState, error) {
-	return v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
+	return v.mendIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		if old == nil {
 			return nil, &Error{Reason: IssuerNotFound, Name: n.text}
 		}
@@ -100,6 +100,16 @@ func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (Issuer
 		}
 		return &r, v.applyIssuer(ctx, &r, set)
 	})
+}
+
+// mendIssuer changes an issuer object, which may be what its renewals that failed
+// were waiting for.
+func (v *Vault) mendIssuer(ctx context.Context, n Name, decide func(*issuerRecord) (*issuerRecord, error)) (IssuerState, error) {
+	state, err := v.changeIssuer(ctx, n, decide)
+	if err == nil {
+		v.forgiveIssuer(ctx, n.text)
+	}
+	return state, err
 }
 
 func (v *Vault) applyIssuer(ctx context.Context, r *issuerRecord, set IssuerSet) error {
@@ -337,12 +347,13 @@ func asBadParameter(path string, err error) error {
 }
 
 // pinnedIssuer finds the issuer of something that was begun at a time, as it is
-// then or later. That it is gone, or another now, is an issuerLost.
+// then or later. That it is gone, or another now, is an issuerLost. That this
+// instance does not know its provider is not: another may, or will.
 func (v *Vault) pinnedIssuer(ctx context.Context, p pin, begun time.Time, cache *issuerCache) (provider.Provider, provider.Issuer, error) {
 	ca, ok := v.cfg.Providers[p.provider]
 	name := p.issuer
 	if !ok {
-		return nil, provider.Issuer{}, issuerLost(fmt.Sprintf("The provider %s of issuer %s is not configured any more.", p.provider, name))
+		return nil, provider.Issuer{}, fmt.Errorf("%w: %s of the issuer %s", errUnknownProvider, p.provider, name)
 	}
 	if p.provider == providerSelf {
 		return ca, provider.Issuer{Name: name, Provider: p.provider, Enabled: true}, nil
@@ -382,12 +393,22 @@ type issuerLost string
 
 func (e issuerLost) Error() string { return string(e) }
 
+// errUnknownProvider: this instance's settings, or its release, lack a provider.
+var errUnknownProvider = errors.New("this instance does not have the provider")
+
 // asOutcome is what an error before a provider's step means for its operation.
 func asOutcome(err error) provider.Outcome {
 	if lost, ok := errors.AsType[issuerLost](err); ok {
 		return provider.Failed(provider.CodeIssuerError, string(lost))
 	}
 	return provider.Retry(time.Time{}, err)
+}
+
+// ours reports whether a step came to nothing for a reason that is this vault's own
+// and says nothing about the CA: its storage, the service that opens its secrets,
+// or what this instance lacks.
+func ours(out provider.Outcome) bool {
+	return reasonOf(out.Err).uncertain() || errors.Is(out.Err, store.ErrUnavailable) || errors.Is(out.Err, store.ErrThrottled) || errors.Is(out.Err, errUnknownProvider)
 }
 
 // issuerCache reads every issuer once in a round of a tick, and again for operations

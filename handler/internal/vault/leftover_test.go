@@ -5,6 +5,7 @@ package vault_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -77,6 +78,66 @@ func TestStepThatCameTooLate(t *testing.T) {
 				if strings.HasPrefix(r.Key, "r:") {
 					t.Errorf("row %s is left", r.Key)
 				}
+			}
+		})
+	}
+}
+
+// TestLateStepsJoinWhatIsReleased: steps that come too late, one after the other,
+// replace nothing of what is to be taken back, neither while the operation goes on nor
+// when it has ended.
+func TestLateStepsJoinWhatIsReleased(t *testing.T) {
+	t.Parallel()
+	for _, ended := range []bool{false, true} {
+		t.Run(fmt.Sprint("ended: ", ended), func(t *testing.T) {
+			t.Parallel()
+			p := &releasing{}
+			h := newHarness(t, map[string]provider.Provider{"ca": p})
+			ctx := t.Context()
+			var released []string
+			away := true
+			p.release = func(_ provider.Request, state json.RawMessage) error {
+				if away {
+					return errDown
+				}
+				released = append(released, string(state))
+				return nil
+			}
+			steps := 0
+			p.step = func(ctx context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
+				steps++
+				number := steps
+				mine := json.RawMessage(fmt.Sprintf(`"step %d"`, number))
+				if number <= 3 { // the process sleeps, and meanwhile another takes the next step
+					h.clock.Advance(2 * time.Minute)
+					other := open(t, h.store, h.clock, map[string]provider.Provider{"ca": p})
+					if _, err := other.AdvanceOperation(ctx, name(t, "web"), ""); err != nil {
+						t.Error(err)
+					}
+				}
+				if number == 4 && ended {
+					return mine, provider.Failed(provider.CodeRejected, "no")
+				}
+				return mine, provider.Pending(h.clock.Now().Add(time.Hour), "on it")
+			}
+			h.mustSetIssuer("ca", "ca")
+			h.mustCreate("web", "ca")
+			h.clock.Advance(2 * time.Second)
+			if _, err := h.AdvanceOperation(ctx, name(t, "web"), ""); err != nil {
+				t.Fatal(err)
+			}
+			if !ended {
+				if err := second(h.DeleteOperation(ctx, name(t, "web"), "")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.mustTick()
+			away = false
+			h.clock.Advance(2 * time.Hour)
+			h.mustTick()
+			slices.Sort(released)
+			if want := []string{`"step 1"`, `"step 2"`, `"step 3"`, `"step 4"`}; !slices.Equal(slices.Compact(released), want) {
+				t.Errorf("released %q, want %q", released, want)
 			}
 		})
 	}

@@ -51,6 +51,9 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 	if err != nil {
 		return Certificate{}, err
 	}
+	if err := checkLeaf("x5c", chain[0], mine.maxLeaf()); err != nil {
+		return Certificate{}, err
+	}
 	var merged *version
 	var before Certificate // by an earlier try
 	h, err = v.complete(ctx, n, h, chain, func(h *head) (*version, error) {
@@ -78,6 +81,9 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 	}
 	if err != nil {
 		return Certificate{}, err
+	}
+	if h.Latest != nil && h.Latest.ID == merged.ID {
+		merged = h.Latest // as it was committed, maybe by an earlier run
 	}
 	return v.withPolicy(v.ofVersion(h, merged), h), nil
 }

@@ -267,6 +267,8 @@ func (v *Vault) migrateRow(ctx context.Context, r store.Row) (renewed store.Row,
 		return store.Row{}, true, rewrite[revocationRow](ctx, v, r.Key)
 	case prefix == "e:":
 		return store.Row{}, true, rewrite[delivery](ctx, v, r.Key)
+	case prefix == "i:":
+		renewed, err = v.resealIssuer(ctx, r)
 	case prefix == "k:":
 		renewed, err = v.resealKey(ctx, r)
 	case prefix == "a:":

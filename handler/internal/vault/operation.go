@@ -1,8 +1,10 @@
 package vault
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,7 +56,14 @@ type Operation struct {
 	Answer       string          `json:"answer,omitempty"`
 	State        json.RawMessage `json:"state,omitempty"`    // the provider's
 	Leftover     json.RawMessage `json:"leftover,omitempty"` // state of a step whose result came too late
-	OrderID      string          `json:"orderId,omitempty"`  // the CA's name for it, once State is gone
+
+	// Leftovers are the states of further such steps.
+	Leftovers []json.RawMessage `json:"leftovers,omitempty"`
+
+	// Held is the chain (DER) that the CA returned and that is not valid yet.
+	Held [][]byte `json:"held,omitempty"`
+
+	OrderID string `json:"orderId,omitempty"` // the CA's name for it, once State is gone
 }
 
 // Status is an operation's state in the wire's words.
@@ -95,7 +104,35 @@ func (op *Operation) end(s Status, failure *OperationError) {
 	}
 	op.Status, op.Error = s, failure
 	op.ClaimedUntil, op.FailingSince = time.Time{}, time.Time{}
-	op.State, op.Leftover = nil, nil
+	op.State, op.Leftover, op.Leftovers, op.Held = nil, nil, nil, nil
+}
+
+// leave keeps the state of a step whose result came too late, unless it is known.
+// It reports whether there was room for it.
+func (op *Operation) leave(state json.RawMessage) bool {
+	size := len(op.Leftover) + len(state)
+	for _, left := range op.Leftovers {
+		size += len(left)
+	}
+	switch known := op.leftovers(); {
+	case len(state) == 0 || slices.ContainsFunc(append(known, op.State), func(k json.RawMessage) bool { return bytes.Equal(k, state) }):
+		return true
+	case size > leftoverRoom:
+		return false
+	case op.Leftover == nil:
+		op.Leftover = state
+	default:
+		op.Leftovers = append(slices.Clone(op.Leftovers), state)
+	}
+	return true
+}
+
+// leftovers are what the steps left whose results came too late.
+func (op *Operation) leftovers() []json.RawMessage {
+	if op.Leftover == nil {
+		return nil
+	}
+	return append([]json.RawMessage{op.Leftover}, op.Leftovers...)
 }
 
 // endOperation ends the operation of h without a certificate. What it may have

@@ -2,9 +2,11 @@ package vault
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/provider"
 )
 
 // maxReason bounds why an issuer is paused, in bytes.
@@ -42,4 +44,27 @@ func (v *Vault) ResumeIssuer(ctx context.Context, n Name) (IssuerState, error) {
 		r.Pause = nil
 		return r, nil
 	})
+}
+
+// ReplaceAccount has the provider of an issuer make another account at its CA, because
+// the one that it has was deactivated or its key is known to others.
+func (v *Vault) ReplaceAccount(ctx context.Context, n Name) (IssuerState, error) {
+	state, _, err := v.openIssuer(ctx, n)
+	if err != nil {
+		return IssuerState{}, err
+	}
+	ca, known := v.provider(state.Provider)
+	replacer, ok := ca.(provider.AccountReplacer)
+	switch {
+	case !known:
+		return IssuerState{}, fmt.Errorf("%w: %s", errUnknownProvider, state.Provider)
+	case !ok:
+		return IssuerState{}, actionRefused(n, "The provider %s of the issuer %s makes no account at its CA: set the issuer's credentials.", state.Provider, n)
+	}
+	if err := replacer.ReplaceAccount(ctx, state.Issuer); err != nil {
+		return IssuerState{}, unavailable(err)
+	}
+	v.cfg.Log.InfoContext(ctx, "account replaced", "issuer", n.text)
+	state.Password = ""
+	return state, nil
 }

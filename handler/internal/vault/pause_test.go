@@ -3,12 +3,14 @@ package vault_test
 // Pauses of issuers.
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -98,5 +100,41 @@ func TestBreakerIsClosedByAChange(t *testing.T) {
 		if o, err := h.Issuer(t.Context(), issuerName(t, "ca")); err != nil || o.Pause != nil {
 			t.Errorf("%s: the pause is %+v, %v", what, o.Pause, err)
 		}
+	}
+}
+
+// replacing is a provider that has an account at its CA.
+type replacing struct {
+	stepping
+	replaced []string // issuers, with their passwords
+	fails    error
+}
+
+func (p *replacing) ReplaceAccount(_ context.Context, issuer provider.Issuer) error {
+	p.replaced = append(p.replaced, issuer.Name+" "+issuer.Password)
+	return p.fails
+}
+
+func TestReplaceAccount(t *testing.T) {
+	t.Parallel()
+	p := new(replacing)
+	h := newHarness(t, map[string]provider.Provider{"ca": p})
+	ctx, n := t.Context(), issuerName(t, "ca")
+	if _, err := h.ReplaceAccount(ctx, n); reason(t, err) != vault.IssuerNotFound {
+		t.Errorf("of an issuer that is not there: %v", err)
+	}
+	if _, err := h.SetIssuer(ctx, n, vault.IssuerSet{Provider: new("CA"), Password: new("secret")}); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := h.ReplaceAccount(ctx, n); err != nil || o.Name != "ca" || o.Password != "" || !cmp.Equal(p.replaced, []string{"ca secret"}) {
+		t.Errorf("%+v, %v, replaced %q", o, err, p.replaced)
+	}
+	p.fails = store.ErrUnavailable
+	if _, err := h.ReplaceAccount(ctx, n); reason(t, err) != vault.Unavailable {
+		t.Errorf("without storage: %v", err)
+	}
+	h.mustScript("other", "issue")
+	if _, err := h.ReplaceAccount(ctx, issuerName(t, "other")); reason(t, err) != vault.ActionRefused || !strings.Contains(err.Error(), "makes no account") {
+		t.Errorf("of a provider without accounts: %v", err)
 	}
 }

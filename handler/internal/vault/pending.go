@@ -73,7 +73,7 @@ func (v *Vault) mayPollAdvance(op *Operation) bool {
 func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested bool) (Operation, error) {
 	now := v.now()
 	var asked Operation
-	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
+	h, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if err := h.checkOperation(n, requestID); err != nil {
 			return err
 		}
@@ -95,6 +95,9 @@ func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested 
 		asked = h.operation()
 		return nil
 	})
+	if err == nil && h.checkOperation(n, asked.RequestID) == nil {
+		asked = h.operation() // as it was committed, maybe by an earlier run
+	}
 	return asked, notRepeated(err)
 }
 

@@ -1,14 +1,12 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"encoding/json"
 	"errors"
 	"time"
 
-	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
@@ -44,9 +42,9 @@ func (j *releaseJob) due() []due {
 }
 
 // releaseLater adds a release job for an operation that ends otherwise than by
-// completing, if it ever reached a provider that leaves something behind.
+// completing, if it ever reached a provider that may leave something behind.
 func (v *Vault) releaseLater(tx *store.Tx, n Name, op *Operation) {
-	if _, ok := v.cfg.Providers[op.Provider].(provider.Releaser); !ok || op.Claim == 0 || op.Status != StatusInProgress {
+	if op.Claim == 0 || op.Status != StatusInProgress || !v.leavesBehind(op) {
 		return
 	}
 	j := v.newRelease(n, op)
@@ -54,10 +52,20 @@ func (v *Vault) releaseLater(tx *store.Tx, n Name, op *Operation) {
 	addRelease(tx, j)
 }
 
+// leavesBehind reports whether the provider of op may leave something at its CA. One
+// that this instance does not know, because its settings or its release lack it, may.
+func (v *Vault) leavesBehind(op *Operation) bool {
+	ca, known := v.cfg.Providers[op.Provider]
+	_, releases := ca.(provider.Releaser)
+	return releases || !known && !op.Manual()
+}
+
 // newRelease is a release job that is due at once.
 func (v *Vault) newRelease(n Name, op *Operation) *releaseJob {
 	now := v.now()
-	return &releaseJob{Schema: store.Schema, Name: n.text, Operation: *op, Began: now, Due: now}
+	j := &releaseJob{Schema: store.Schema, Name: n.text, Operation: *op, Began: now, Due: now}
+	j.Operation.Held = nil
+	return j
 }
 
 func addRelease(tx *store.Tx, j *releaseJob) {
@@ -69,21 +77,20 @@ func addRelease(tx *store.Tx, j *releaseJob) {
 // released at once, or when that worker's end of the operation comes, because
 // until then both may be about the same order.
 func (v *Vault) releaseLost(ctx context.Context, n Name, op *Operation, state json.RawMessage) {
-	if _, ok := v.cfg.Providers[op.Provider].(provider.Releaser); !ok {
+	if !v.leavesBehind(op) {
 		return
 	}
 	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		if h.Deletion != nil || !h.Operation.matches(op.RequestID) || h.Operation.Status != StatusInProgress {
 			return errLost
 		}
-		if bytes.Equal(h.Operation.State, state) {
-			return errSame
+		if !h.Operation.leave(state) {
+			return errTooMuchLeft
 		}
-		h.Operation.Leftover = state
 		return nil
 	})
 	switch {
-	case err == nil || errors.Is(err, errSame):
+	case err == nil:
 		return
 	case errors.Is(err, errLost):
 		err = v.releaseAfterEnd(ctx, n, op, state)
@@ -93,8 +100,9 @@ func (v *Vault) releaseLost(ctx context.Context, n Name, op *Operation, state js
 	}
 }
 
-// errSame ends a change because the operation's own state says all.
-var errSame = errors.New("the state is that of the operation")
+// errTooMuchLeft ends a change that would keep more of late steps than there is
+// room for.
+var errTooMuchLeft = errors.New("too many steps came too late")
 
 // releaseAfterEnd gives the release job of an operation that has ended, and may
 // have none yet, the state of a step that came too late.
@@ -102,8 +110,11 @@ func (v *Vault) releaseAfterEnd(ctx context.Context, n Name, op *Operation, stat
 	return v.changeRelease(ctx, op.RequestID, func(j *releaseJob) (*releaseJob, error) {
 		if j == nil {
 			j = v.newRelease(n, op)
+			j.Operation.State = state
+		} else if !j.Operation.leave(state) {
+			return nil, errTooMuchLeft
 		}
-		j.Operation.State, j.Due, j.GivenUp = state, v.now(), false
+		j.Due, j.GivenUp = v.now(), false
 		return j, nil
 	})
 }
@@ -115,7 +126,10 @@ func (v *Vault) releaseLeftover(tx *store.Tx, n Name, op *Operation) {
 		return
 	}
 	j := v.newRelease(n, op)
-	j.Operation.State, j.Operation.Leftover = op.Leftover, nil
+	j.Operation.State, j.Operation.Leftover, j.Operation.Leftovers = op.Leftover, nil, nil
+	for _, left := range op.Leftovers {
+		j.Operation.leave(left) // there is room: it was taken from there
+	}
 	addRelease(tx, j)
 }
 
@@ -152,7 +166,7 @@ func (j *releaseJob) claimed(until time.Time) bool { return j.Due.Equal(until) }
 func (v *Vault) releaseFailed(ctx context.Context, j *releaseJob, failure error) {
 	now := v.now()
 	j.Failures++
-	j.Answer = field.Cut(failure.Error(), maxAnswer)
+	j.Answer = words(failure.Error())
 	j.ClaimedUntil = time.Time{}
 	j.Due = now.Add(v.backoff(j.Failures))
 	_, lost := errors.AsType[issuerLost](failure)
@@ -180,8 +194,10 @@ func (v *Vault) runRelease(ctx context.Context, j *releaseJob, issuers *issuerCa
 		return nil
 	}
 	err = releaser.Release(ctx, req, j.Operation.State)
-	if left := j.Operation.Leftover; left != nil && err == nil {
-		err = releaser.Release(ctx, req, left)
+	for _, left := range j.Operation.leftovers() {
+		if err == nil {
+			err = releaser.Release(ctx, req, left)
+		}
 	}
 	return err
 }

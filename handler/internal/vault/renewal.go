@@ -43,6 +43,7 @@ const (
 	lastDay       = 24 * time.Hour     // before expiry, when nothing is left to that person any more
 	firstRetry    = time.Hour          // after a failed renewal; doubling
 	maxRetry      = 24 * time.Hour
+	afterExpiry   = 30 * 24 * time.Hour // for so long an expired version is tried to be renewed, daily; then it is left to people
 	maxAskAgain   = 24 * time.Hour
 	usualAskAgain = 6 * time.Hour
 )
@@ -75,7 +76,7 @@ func (h *head) renewAt() time.Time {
 		at = latestOf(at, left)
 	}
 	if r.Failures > 0 {
-		if at = latestOf(at, r.After); !at.Before(l.Expires) {
+		if at = latestOf(at, r.After); !at.Before(l.Expires.Add(afterExpiry)) {
 			return time.Time{}
 		}
 	}
@@ -84,13 +85,9 @@ func (h *head) renewAt() time.Time {
 
 // renewalTime is when a policy wants a version renewed. Versions that were issued
 // together are not renewed together: up to a tenth of what remains of a life is
-// spread, by the version's random id. Days that a CA's shorter lives leave no
-// room for become two thirds of the life.
+// spread, by the version's random id.
 func (ver *version) renewalTime(a policy.LifetimeAction) time.Time {
 	at := ver.when(a)
-	if earliest := partOfLife(ver, 1, 10); at.Before(earliest) && a.DaysBefore > 0 {
-		at = partOfLife(ver, 2, 3)
-	}
 	spread := ver.Expires.Sub(at) / 10
 	return at.Add(time.Duration(ver.fraction() * float64(spread))).Truncate(time.Millisecond)
 }
@@ -186,11 +183,59 @@ func (v *Vault) beginRenewal(ctx context.Context, n Name, h *head) error {
 // renewalFailed puts the next renewal of h off: one of the latest version came to
 // nothing.
 func (v *Vault) renewalFailed(h *head, reason string) {
-	r := &h.Renewal
+	r, now := &h.Renewal, v.now()
 	r.Failures++
-	r.Reason = field.Cut(reason, maxAnswer)
+	r.Reason = words(reason)
 	pause := min(firstRetry<<min(r.Failures-1, 10), maxRetry)
-	r.After = v.now().Add(v.jitter(pause + pause/3)) // a quarter off leaves the pause
+	pause += pause / 3 // a quarter off leaves the pause
+	if l := h.Latest; l != nil && now.Before(l.Expires) {
+		pause = min(pause, l.patience(now))
+	} else {
+		pause = maxRetry + maxRetry/3
+	}
+	r.After = now.Add(v.jitter(pause))
+}
+
+// forgive has the next renewal of h begin at its time: what made the last ones fail
+// may be mended.
+func (h *head) forgive() { h.Renewal.Failures, h.Renewal.After = 0, time.Time{} }
+
+// forgiveIssuer does so for all certificates whose policy names an issuer, which was
+// changed. That it fails delays them, by what they would have waited anyway.
+func (v *Vault) forgiveIssuer(ctx context.Context, issuer string) {
+	ctx, cancel := context.WithTimeout(ownWork(ctx), stepDeadline)
+	defer cancel()
+	r := store.Within(duePrefix(classRenew), duePage)
+	r.To = fmt.Sprintf("%s%013d;", duePrefix(classRenew), v.now().Add(maxRetry+maxRetry/3).UnixMilli())
+	for {
+		rows, err := v.cfg.Store.Scan(ctx, r)
+		if err != nil {
+			v.cfg.Log.WarnContext(ctx, "renewals that failed are not begun at once", "issuer", issuer, "error", err)
+			return
+		}
+		for _, row := range rows {
+			if !strings.EqualFold(row.Label, issuer) || !strings.HasSuffix(row.Key, ":"+kindRenew) {
+				continue
+			}
+			d, err := parseDue(row)
+			if err == nil {
+				_, err = v.change(ctx, Name{d.name}, func(h *head, _ *store.Tx) error {
+					if h.checkLive(Name{d.name}) != nil || h.Renewal.Failures == 0 || !strings.EqualFold(h.Policy.Issuer.Name, issuer) {
+						return errLost
+					}
+					h.forgive()
+					return nil
+				})
+			}
+			if err != nil && !errors.Is(err, errLost) {
+				v.cfg.Log.WarnContext(ctx, "a renewal that failed is not begun at once", "row", row.Key, "issuer", issuer, "error", err)
+			}
+		}
+		if len(rows) < duePage {
+			return
+		}
+		r.From = rows[len(rows)-1].Key + "!"
+	}
 }
 
 // takeAdvice asks the CA of the latest version when to renew it, and keeps what
@@ -234,6 +279,12 @@ func (v *Vault) renewalInfo(ctx context.Context, n Name, ver *version, issuers *
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
 	issuer, object, err := v.pinnedIssuer(ctx, pin{ver.Issuer, ver.Provider, ver.IssuerID}, ver.Created, issuers)
+	if _, lost := errors.AsType[issuerLost](err); lost { // after a restore, say, it is another of the same name and provider
+		var id string
+		if id, err = v.successor(ctx, n, ver.Issuer, ver.Provider); err == nil {
+			issuer, object, err = v.pinnedIssuer(ctx, pin{ver.Issuer, ver.Provider, id}, ver.Created, issuers)
+		}
+	}
 	if err != nil {
 		return provider.RenewalInfo{}, err
 	}

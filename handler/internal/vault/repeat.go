@@ -31,6 +31,12 @@ func WithRequest(ctx context.Context, r *Request) context.Context {
 
 type requestKey struct{}
 
+// ownWork is ctx for what the vault does on its own account in the course of a
+// request: the request does not change those objects.
+func ownWork(ctx context.Context) context.Context {
+	return context.WithValue(ctx, requestKey{}, nil)
+}
+
 // repeatWindow is for how long a request is recognised. It is longer than any SDK
 // goes on retrying one request.
 const repeatWindow = 5 * time.Minute

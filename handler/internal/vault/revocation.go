@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/certwright/certwright/handler/internal/bounded"
-	"github.com/certwright/certwright/handler/internal/field"
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 )
@@ -78,7 +77,8 @@ func (v *Vault) Revoke(ctx context.Context, n Name, version string, reason int) 
 	case !now.Before(ver.Expires):
 		return Revocation{}, actionRefused(n, "The version has expired.")
 	}
-	if _, ok := v.cfg.Providers[ver.Provider].(provider.Revoker); !ok {
+	ca, known := v.cfg.Providers[ver.Provider]
+	if _, ok := ca.(provider.Revoker); known && !ok {
 		return Revocation{}, actionRefused(n, "The provider %s of the issuer %s does not revoke certificates.", ver.Provider, ver.Issuer)
 	}
 	issuerID, err := v.successor(ctx, n, ver.Issuer, ver.Provider)
@@ -171,7 +171,7 @@ func (v *Vault) revoked(ctx context.Context, r *Revocation, failure error) {
 		return
 	}
 	r.Failures++
-	r.Answer = field.Cut(failure.Error(), maxAnswer)
+	r.Answer = words(failure.Error())
 	r.Due = now.Add(v.backoff(r.Failures))
 	_, lost := errors.AsType[issuerLost](failure)
 	if lost || errors.Is(failure, errors.ErrUnsupported) || now.Sub(r.Requested) > revokeLimit {

@@ -301,3 +301,35 @@ func TestRevokeForAnotherReason(t *testing.T) {
 		t.Errorf("what is revoked has the reason %d", r.Reason)
 	}
 }
+
+// TestRevocationIsClaimed: while one worker revokes, no other does, until the claim of
+// one that died has ended.
+func TestRevocationIsClaimed(t *testing.T) {
+	t.Parallel()
+	h, p, version := newRevoking(t)
+	other := open(t, h.store, h.clock, map[string]provider.Provider{"ca": p})
+	calls := 0
+	p.revoke = func(provider.Issuer, *x509.Certificate, int) error {
+		if calls++; calls > 1 {
+			return nil
+		}
+		if _, err := other.Advance(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if calls != 1 {
+			t.Errorf("%d workers revoke at once", calls)
+		}
+		h.clock.Advance(2 * time.Minute) // for so long that the claim ends
+		if _, err := other.Advance(t.Context()); err != nil {
+			t.Error(err)
+		}
+		return errors.New("connection refused")
+	}
+	if _, err := h.Revoke(t.Context(), name(t, "web"), version, 1); err != nil {
+		t.Fatal(err)
+	}
+	h.mustTick()
+	if r := h.revocation(version); calls != 2 || r.Status != vault.StatusCompleted || r.Attempts != 2 {
+		t.Errorf("after %d calls: %+v", calls, r)
+	}
+}

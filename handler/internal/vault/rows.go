@@ -74,6 +74,8 @@ func unavailable(err error) error {
 	switch {
 	case reasonOf(err) != 0:
 		return err
+	case errors.Is(err, store.ErrTooLarge):
+		return tooLarge(err)
 	case errors.Is(err, store.ErrThrottled):
 		return &Error{Reason: Throttled, Err: err}
 	default:

@@ -20,6 +20,31 @@ type client struct {
 	name  vault.Name
 	store store.Store
 	clock *clock
+	watch *watch // compares what is answered with what was stored; nil: nobody does
+}
+
+// operation is what a call that returns an operation came to.
+func (c *client) operation(op vault.Operation, err error) answer {
+	if err == nil && c.watch != nil {
+		c.watch.answeredOperation(op)
+	}
+	return operationAnswer(op, err)
+}
+
+// entry is what a call that returns an entry of the board came to.
+func (c *client) entry(e vault.BoardEntry, err error) answer {
+	if err == nil && c.watch != nil {
+		c.watch.answeredEntry(e)
+	}
+	return entryAnswer(e, err)
+}
+
+// certificate is what a call that returns a certificate came to.
+func (c *client) certificate(cert vault.Certificate, err error) answer {
+	if err == nil && c.watch != nil {
+		c.watch.answeredCertificate(cert)
+	}
+	return certificateAnswer(cert, err)
 }
 
 // operationAnswer is what a call that returns an operation came to.
@@ -93,7 +118,7 @@ func create(owner, issuer string) call {
 			if issuer != "" {
 				p.Policy = ellipticPolicy(owner, issuer)
 			}
-			return operationAnswer(c.Create(sentAs(c.ctx, owner), c.name, p))
+			return c.operation(c.Create(sentAs(c.ctx, owner), c.name, p))
 		},
 		moves: func(s state) []move { return s.create(owner, issuer) },
 	}
@@ -103,7 +128,7 @@ func create(owner, issuer string) call {
 func retry(owner string) call {
 	return call{
 		name:  "retry " + owner,
-		run:   func(c *client) answer { return entryAnswer(c.RetryOperation(sentAs(c.ctx, owner), c.name, "", owner)) },
+		run:   func(c *client) answer { return c.entry(c.RetryOperation(sentAs(c.ctx, owner), c.name, "", owner)) },
 		moves: func(s state) []move { return s.retry(owner) },
 	}
 }
@@ -157,7 +182,7 @@ func merge(owner string, key int, leaf string) call {
 	return call{
 		name: "merge " + leaf,
 		run: func(c *client) answer {
-			return certificateAnswer(c.Merge(c.ctx, c.name, vault.MergeParams{X5C: []string{leafOf(key, leaf)}}))
+			return c.certificate(c.Merge(c.ctx, c.name, vault.MergeParams{X5C: []string{leafOf(key, leaf)}}))
 		},
 		moves: func(s state) []move { return s.merge(owner, leaf) },
 	}
@@ -169,7 +194,7 @@ func importCertificate(key int, leaf string) call {
 		name:    "import " + leaf,
 		repeats: true,
 		run: func(c *client) answer {
-			return certificateAnswer(c.Import(c.ctx, c.name, vault.ImportParams{Value: pemOf(key, leaf)}))
+			return c.certificate(c.Import(c.ctx, c.name, vault.ImportParams{Value: pemOf(key, leaf)}))
 		},
 		moves: func(s state) []move { return s.importCertificate(leaf) },
 	}
@@ -181,7 +206,7 @@ func restore(backup []byte) call {
 	return call{
 		name:     "restore",
 		advances: true,
-		run:      func(c *client) answer { return certificateAnswer(c.Restore(c.ctx, backup)) },
+		run:      func(c *client) answer { return c.certificate(c.Restore(c.ctx, backup)) },
 		moves:    state.restore,
 	}
 }
@@ -197,33 +222,33 @@ var (
 	poll = call{
 		name:     "poll",
 		advances: true,
-		run:      func(c *client) answer { return operationAnswer(c.Operation(c.ctx, c.name, "")) },
+		run:      func(c *client) answer { return c.operation(c.Operation(c.ctx, c.name, "")) },
 		moves:    state.poll,
 	}
 	get = call{
 		name:  "get",
-		run:   func(c *client) answer { return certificateAnswer(c.Certificate(c.ctx, c.name)) },
+		run:   func(c *client) answer { return c.certificate(c.Certificate(c.ctx, c.name)) },
 		moves: state.get,
 	}
 	cancel = call{
 		name:  "cancel",
-		run:   func(c *client) answer { return operationAnswer(c.Cancel(c.ctx, c.name, "", true)) },
+		run:   func(c *client) answer { return c.operation(c.Cancel(c.ctx, c.name, "", true)) },
 		moves: func(s state) []move { return s.cancel(true) },
 	}
 	uncancel = call{
 		name:  "take the cancellation back",
-		run:   func(c *client) answer { return operationAnswer(c.Cancel(c.ctx, c.name, "", false)) },
+		run:   func(c *client) answer { return c.operation(c.Cancel(c.ctx, c.name, "", false)) },
 		moves: func(s state) []move { return s.cancel(false) },
 	}
 	advance = call{
 		name:     "advance",
 		advances: true,
-		run:      func(c *client) answer { return entryAnswer(c.AdvanceOperation(c.ctx, c.name, "")) },
+		run:      func(c *client) answer { return c.entry(c.AdvanceOperation(c.ctx, c.name, "")) },
 		moves:    state.advance,
 	}
 	giveUp = call{
 		name:  "give up",
-		run:   func(c *client) answer { return entryAnswer(c.GiveUpOperation(c.ctx, c.name, "")) },
+		run:   func(c *client) answer { return c.entry(c.GiveUpOperation(c.ctx, c.name, "")) },
 		moves: state.giveUp,
 	}
 	advanceRelease = onRelease("advance the release", func(c *client, id string) error { return second(c.AdvanceRelease(c.ctx, c.name, id)) })
@@ -232,17 +257,17 @@ var (
 
 	deleteOperation = call{
 		name:  "delete operation",
-		run:   func(c *client) answer { return operationAnswer(c.DeleteOperation(c.ctx, c.name, "")) },
+		run:   func(c *client) answer { return c.operation(c.DeleteOperation(c.ctx, c.name, "")) },
 		moves: state.deleteOperation,
 	}
 	deleteCertificate = call{
 		name:  "delete",
-		run:   func(c *client) answer { return certificateAnswer(c.Delete(c.ctx, c.name)) },
+		run:   func(c *client) answer { return c.certificate(c.Delete(c.ctx, c.name)) },
 		moves: state.deleteCertificate,
 	}
 	recoverDeleted = call{
 		name:  "recover",
-		run:   func(c *client) answer { return certificateAnswer(c.Recover(c.ctx, c.name)) },
+		run:   func(c *client) answer { return c.certificate(c.Recover(c.ctx, c.name)) },
 		moves: state.recoverDeleted,
 	}
 	purge = call{

@@ -31,20 +31,20 @@ func faultCases(t *testing.T) []faultCase {
 	var cases []faultCase
 	for from, calls := range map[string][]call{
 		"nothing":                  append(configuration, create("one", issuing), create("one", policy.IssuerUnknown), importCertificate(1, "I")),
-		"in progress, ca":          {tick, cancel, deleteCertificate, deleteOperation},
+		"in progress, ca":          {tick, cancel, deleteCertificate, deleteOperation, advance, giveUp},
 		"in progress, quick":       {poll},
 		"in progress, Self":        {poll, tick},
 		"in progress, Unknown":     {merge("start", 0, "A"), cancel, deleteOperation},
-		"ordered":                  {tick, cancel, deleteOperation, deleteCertificate},
-		"cancellation asked for":   {tick, uncancel, deleteOperation},
+		"ordered":                  {tick, cancel, deleteOperation, deleteCertificate, advance, giveUp},
+		"cancellation asked for":   {tick, uncancel, deleteOperation, advance},
 		"claim ended":              {tick},
-		"failed":                   {create("one", issuing), merge("start", 0, "A"), importCertificate(1, "I"), deleteOperation},
+		"failed":                   {retry("one"), create("one", issuing), merge("start", 0, "A"), importCertificate(1, "I"), deleteOperation},
 		"completed":                append(updates, create("one", issuing), create("one", ""), deleteOperation, deleteCertificate),
 		"next version in progress": {tick, deleteCertificate},
 		"deleted":                  {recoverDeleted, purge},
 		"purging":                  {tick},
 		"refused":                  {tick},
-		"release":                  {tick},
+		"release":                  {tick, advanceRelease},
 		"purge date":               {tick},
 		"purged":                   {restore(states["purged"].backup)},
 		"restore broken off":       {tick},
@@ -68,6 +68,12 @@ var configuration = []call{
 	unrelated("delete an issuer", func(c *client) error {
 		return second(c.DeleteIssuer(c.ctx, mustIssuerName(refusing)))
 	}),
+	unrelated("pause an issuer", func(c *client) error {
+		return second(c.PauseIssuer(c.ctx, mustIssuerName(refusing), time.Time{}, "maintenance"))
+	}),
+	unrelated("resume an issuer", func(c *client) error {
+		return second(c.ResumeIssuer(c.ctx, mustIssuerName(refusing)))
+	}),
 	unrelated("set contacts", func(c *client) error {
 		return second(c.SetContacts(c.ctx, []vault.Contact{{Email: "a@example.com"}}))
 	}),
@@ -88,11 +94,11 @@ func mustIssuerName(s string) vault.Name {
 // updates are calls that change what the model does not know of.
 var updates = []call{
 	{name: "update the version", moves: state.get, run: func(c *client) answer {
-		return certificateAnswer(c.UpdateVersion(c.ctx, c.name, "", vault.UpdateParams{Tags: map[string]string{"a": "b"}}))
+		return c.certificate(c.UpdateVersion(c.ctx, c.name, "", vault.UpdateParams{Tags: map[string]string{"a": "b"}}))
 	}},
 	{name: "update the policy", moves: state.get, run: func(c *client) answer {
 		months := 3
-		return certificateAnswer(c.UpdatePolicy(c.ctx, c.name, policy.Params{X509: &policy.X509Params{ValidityMonths: &months}}))
+		return c.certificate(c.UpdatePolicy(c.ctx, c.name, policy.Params{X509: &policy.X509Params{ValidityMonths: &months}}))
 	}},
 }
 

@@ -79,7 +79,7 @@ func mergeCurrent(w *world, c *client) call {
 				return errorAnswer(err)
 			}
 			der := leaf(csr.PublicKey.(*ecdsa.PublicKey), "M")
-			return certificateAnswer(c.Merge(c.ctx, c.name, vault.MergeParams{X5C: []string{base64.StdEncoding.EncodeToString(der)}}))
+			return c.certificate(c.Merge(c.ctx, c.name, vault.MergeParams{X5C: []string{base64.StdEncoding.EncodeToString(der)}}))
 		},
 		moves: func(s state) []move { return s.merge(op.ClientRequestID, "M") },
 	}

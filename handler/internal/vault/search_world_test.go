@@ -62,7 +62,7 @@ func start(t testing.TB, s snapshot) *world {
 	}
 	fill(t, w.store, s.contents)
 	w.watch = newWatch(w.clock.Now)
-	w.watch.states = s.states
+	w.watch.start(s.states)
 	maps.Copy(w.watch.completed, s.completed)
 	w.from = w.modelStates(s.states)
 	w.store.OnCommit(w.watch.see)
@@ -136,7 +136,7 @@ func (w *world) open(store store.Store, worker int) *client {
 	if err != nil {
 		w.t.Error(err)
 	}
-	return &client{Vault: v, ctx: context.Background(), name: w.name, store: store, clock: w.clock}
+	return &client{Vault: v, ctx: context.Background(), name: w.name, store: store, clock: w.clock, watch: w.watch}
 }
 
 // do makes a call and records it. The record is there before the call returns,

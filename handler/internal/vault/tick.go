@@ -18,7 +18,7 @@ import (
 // host would end it.
 const (
 	tickBudget = 45 * time.Second
-	turn       = 15 * time.Second // of one class, so that none starves the next
+	turn       = tickBudget / 4 // of one class, so that none starves the next
 	lookAhead  = 20 * time.Second
 	lookAgain  = 5 * time.Second // while it waits, for work that came since
 	duePage    = 1000
@@ -68,6 +68,7 @@ type tick struct {
 }
 
 func (t *tick) drain(ctx context.Context) error {
+	had := make(map[int]bool) // classes that had a turn
 	for {
 		t.issuers = newIssuerCache()
 		worked, next := false, time.Time{}
@@ -76,7 +77,10 @@ func (t *tick) drain(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("reading due work: %w", err)
 			}
-			if t.work(ctx, items) > 0 {
+			// A step outlasts its turn. That must not cost others theirs, tick after tick.
+			started := t.work(ctx, items, !had[class])
+			had[class] = true
+			if started > 0 {
 				worked = true
 			}
 			if !soon.IsZero() && (next.IsZero() || soon.Before(next)) {
@@ -167,8 +171,9 @@ func (t *tick) passedOver(key string, d due) bool {
 }
 
 // work runs items in order, as far as their gates let them, with bounded
-// concurrency, for the turn of a class. It returns how many it started.
-func (t *tick) work(ctx context.Context, items []due) (started int) {
+// concurrency, for the turn of a class; at least one, however late it is, if the
+// class is owed a turn. It returns how many it started.
+func (t *tick) work(ctx context.Context, items []due, owed bool) (started int) {
 	end := t.v.now().Add(turn)
 	if last := t.started.Add(tickBudget); last.Before(end) {
 		end = last
@@ -176,7 +181,7 @@ func (t *tick) work(ctx context.Context, items []due) (started int) {
 	finished, running := make(chan struct{}, t.v.cfg.Concurrency), 0
 	for {
 		next := -1
-		if running < t.v.cfg.Concurrency && ctx.Err() == nil && t.v.now().Before(end) {
+		if running < t.v.cfg.Concurrency && ctx.Err() == nil && (owed && started == 0 || t.v.now().Before(end)) {
 			next = slices.IndexFunc(items, func(d due) bool { return t.enter(ctx, d) })
 		}
 		switch {

@@ -39,13 +39,14 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 			if h.Policy, err = h.Policy.Update(*p.Policy, v.now()); err != nil {
 				return err
 			}
+			h.forgive()
 		}
 		if h.Latest == nil && (id == "" || id == h.Provisional) {
 			if err := v.updateShell(n, h, p); err != nil {
 				return err
 			}
 			updated = v.latest(h)
-			return nil
+			return h.checkRoom()
 		}
 		ver, err := v.versionToUpdate(ctx, n, h, id)
 		if err != nil {
@@ -60,7 +61,7 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 		ver.Updated = later(v.now(), ver.Updated)
 		tx.Put(ver.row(n)) // the head is its lock
 		updated = v.withPolicy(v.ofVersion(h, ver), h)
-		return nil
+		return h.checkRoom()
 	})
 	return updated, notRepeated(err)
 }
@@ -120,7 +121,7 @@ func (v *Vault) updateShell(n Name, h *head, p UpdateParams) error {
 // REST page: Update Certificate Policy.
 func (v *Vault) UpdatePolicy(ctx context.Context, n Name, p policy.Params) (Certificate, error) {
 	var updated Certificate
-	_, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
+	h, err := v.change(ctx, n, func(h *head, tx *store.Tx) error {
 		err := h.checkLive(n)
 		if err != nil {
 			return err
@@ -129,9 +130,15 @@ func (v *Vault) UpdatePolicy(ctx context.Context, n Name, p policy.Params) (Cert
 			updated = v.latest(h)
 			return errRepeated
 		}
-		h.Policy, err = h.Policy.Update(p, v.now())
+		if h.Policy, err = h.Policy.Update(p, v.now()); err != nil {
+			return err
+		}
+		h.forgive()
 		updated = v.latest(h)
-		return err
+		return h.checkRoom()
 	})
+	if err == nil && h.checkLive(n) == nil {
+		updated = v.latest(h) // as it was committed, maybe by an earlier run
+	}
 	return updated, notRepeated(err)
 }

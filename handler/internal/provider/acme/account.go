@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 
 	acmez "github.com/mholt/acmez/v3/acme"
 
@@ -19,7 +20,7 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider"
 )
 
-// accountID names the account of an issuer object: one for each directory and
+// accountID names the first account of an issuer object: one for each directory and
 // each external account.
 func (p *Provider) accountID(o provider.Issuer) string {
 	sum := sha256.Sum256([]byte(p.cfg.Directory.URL + "\n" + o.AccountID))
@@ -33,7 +34,7 @@ func (p *Provider) findAccount(ctx context.Context, o provider.Issuer) (a acmez.
 	if !isProblem(err, acmez.ProblemTypeAccountDoesNotExist) && !isProblem(err, acmez.ProblemTypeExternalAccountRequired) {
 		return a, false, err
 	}
-	key, err := p.accountKey(ctx, p.accountID(o))
+	_, key, err := p.currentKey(ctx, o)
 	if err != nil {
 		return acmez.Account{}, false, err
 	}
@@ -43,24 +44,101 @@ func (p *Provider) findAccount(ctx context.Context, o provider.Issuer) (a acmez.
 	return a, true, p.remember(o, a)
 }
 
-// lookUp finds the account of an issuer object. RFC 8555 section 7.3.1.
+// lookUp finds the account of an issuer object, which replaces one that is
+// deactivated. RFC 8555 sections 7.3.1 and 7.3.6.
 func (p *Provider) lookUp(ctx context.Context, o provider.Issuer) (acmez.Account, error) {
-	id := p.accountID(o)
-	if a, ok := p.known(id); ok {
+	if a, ok := p.known(p.accountID(o)); ok {
 		return a, nil
-	}
-	key, err := p.accountKey(ctx, id)
-	if err != nil {
-		return acmez.Account{}, err
 	}
 	if err := p.reach(ctx); err != nil {
 		return acmez.Account{}, err
 	}
+	id, key, err := p.currentKey(ctx, o)
+	if err != nil {
+		return acmez.Account{}, err
+	}
 	a, err := p.client.GetAccount(ctx, acmez.Account{PrivateKey: key})
+	if err == nil && a.Status != "" && a.Status != acmez.StatusValid || isProblem(err, acmez.ProblemTypeUnauthorized) && p.answersStrangers(ctx) {
+		p.cfg.Log.WarnContext(ctx, "ACME account is deactivated, and another takes its place", "account", a.Location, "issuer", o.Name)
+		if key, err = p.accountKey(ctx, successorID(id)); err != nil {
+			return acmez.Account{}, err
+		}
+		a, err = p.client.GetAccount(ctx, acmez.Account{PrivateKey: key})
+	}
 	if err != nil {
 		return acmez.Account{}, fmt.Errorf("looking the account up: %w", err)
 	}
 	return a, p.remember(o, a)
+}
+
+// answersStrangers reports whether the CA says of a key without an account that it has
+// none. If so, and it calls another key unauthorized, then for the account of that.
+func (p *Provider) answersStrangers(ctx context.Context) bool {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err == nil {
+		_, err = p.client.GetAccount(ctx, acmez.Account{PrivateKey: key})
+	}
+	return isProblem(err, acmez.ProblemTypeAccountDoesNotExist) || isProblem(err, acmez.ProblemTypeExternalAccountRequired)
+}
+
+// ReplaceAccount has the next step register another account, with another key. The
+// CA keeps the old one until somebody deactivates it.
+func (p *Provider) ReplaceAccount(ctx context.Context, o provider.Issuer) error {
+	id, _, err := p.currentKey(ctx, o)
+	if err != nil {
+		return err
+	}
+	if _, err := p.accountKey(ctx, successorID(id)); err != nil {
+		return err
+	}
+	p.forget(o)
+	return nil
+}
+
+// wasReplaced reports whether the account of an issuer object is deactivated at the
+// CA, and sees to it that the next step registers another.
+func (p *Provider) wasReplaced(ctx context.Context, o provider.Issuer) bool {
+	p.forget(o)
+	_, err := p.lookUp(ctx, o)
+	return isProblem(err, acmez.ProblemTypeAccountDoesNotExist) || isProblem(err, acmez.ProblemTypeExternalAccountRequired)
+}
+
+// maxReplaced bounds how often an account can be replaced.
+const maxReplaced = 1000
+
+// currentKey is the key of an issuer object's account, and what that is called. Each
+// account that was replaced leaves its key behind, and so the way to the next.
+func (p *Provider) currentKey(ctx context.Context, o provider.Issuer) (string, crypto.Signer, error) {
+	id := p.accountID(o)
+	for range maxReplaced {
+		next := successorID(id)
+		der, err := p.cfg.LoadAccount(ctx, next)
+		if err != nil {
+			return "", nil, fmt.Errorf("loading the account key: %w", err)
+		}
+		if der == nil {
+			key, err := p.accountKey(ctx, id)
+			return id, key, err
+		}
+		id = next
+	}
+	return "", nil, fmt.Errorf("the account was replaced %d times", maxReplaced)
+}
+
+// successorID names the account that replaces another.
+func successorID(id string) string {
+	sum := sha256.Sum256([]byte("replaces\n" + id))
+	return hex.EncodeToString(sum[:16])
+}
+
+// accountAge is how long an account is used without looking whether another process
+// has replaced it.
+const accountAge = time.Hour
+
+// remembered is an account as it was found at a time.
+type remembered struct {
+	acmez.Account
+	at time.Time
 }
 
 // remember keeps an account for the next step.
@@ -70,7 +148,7 @@ func (p *Provider) remember(o provider.Issuer, a acmez.Account) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.accounts[p.accountID(o)] = a
+	p.accounts[p.accountID(o)] = remembered{a, p.cfg.Now()}
 	return nil
 }
 
@@ -78,7 +156,7 @@ func (p *Provider) known(id string) (acmez.Account, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a, ok := p.accounts[id]
-	return a, ok
+	return a.Account, ok && p.cfg.Now().Sub(a.at) < accountAge
 }
 
 // forget makes the next step look whether the CA still knows the account.

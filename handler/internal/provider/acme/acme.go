@@ -97,7 +97,7 @@ type Provider struct {
 	reached atomic.Bool // the CA answered once
 
 	mu       sync.Mutex
-	accounts map[string]acmez.Account // by accountID
+	accounts map[string]remembered // by accountID
 }
 
 var (
@@ -108,6 +108,8 @@ var (
 	_ provider.Revoker        = (*Provider)(nil)
 	_ provider.RenewalAdviser = (*Provider)(nil)
 	_ provider.OrderNamer     = (*Provider)(nil)
+
+	_ provider.AccountReplacer = (*Provider)(nil)
 )
 
 // New checks cfg and makes a Provider of it. It touches no network.
@@ -152,7 +154,7 @@ func New(cfg Config) (*Provider, error) {
 			// Finalizing polls until its time is over; here it is over at once.
 			PollTimeout: -1,
 		},
-		accounts: make(map[string]acmez.Account),
+		accounts: make(map[string]remembered),
 	}, nil
 }
 
@@ -169,7 +171,10 @@ func (p *Provider) Step(ctx context.Context, req provider.Request, saved json.Ra
 		p.forget(req.Issuer)
 		state.loseOrder()
 	}
-	if err != nil {
+	switch {
+	case isProblem(err, acmez.ProblemTypeUnauthorized) && p.wasReplaced(ctx, req.Issuer):
+		out = next("The account was deactivated at the CA; another takes its place.")
+	case err != nil:
 		out = p.outcome(err, answer)
 	}
 	return state.encode(), out

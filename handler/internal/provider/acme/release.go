@@ -12,15 +12,19 @@ import (
 	"github.com/certwright/certwright/handler/internal/provider"
 )
 
-// Release withdraws the proofs that an operation may have published, and
-// relinquishes the authorizations that are still pending, which CAs count. RFC
-// 8555 section 7.5.2.
+// Release relinquishes the authorizations of an operation that are still pending,
+// which CAs count (RFC 8555 section 7.5.2), and then withdraws the proofs that it may
+// have published.
 func (p *Provider) Release(ctx context.Context, req provider.Request, saved json.RawMessage) error {
 	s, err := decodeState(saved)
 	if err != nil {
 		return err
 	}
 	var errs []error
+	// First what proves no more: a CA that is validating must still see the proofs.
+	if s.Order != "" {
+		errs = append(errs, p.relinquish(ctx, req.Issuer, s))
+	}
 	done := make(map[string]bool)
 	for i, proof := range s.Proofs {
 		if done[proof.Type+proof.Name] {
@@ -29,9 +33,6 @@ func (p *Provider) Release(ctx context.Context, req provider.Request, saved json
 		done[proof.Type+proof.Name] = true
 		_, values := s.at(i)
 		errs = append(errs, p.withdraw(ctx, proof, values))
-	}
-	if s.Order != "" {
-		errs = append(errs, p.relinquish(ctx, req.Issuer, s))
 	}
 	return errors.Join(errs...)
 }

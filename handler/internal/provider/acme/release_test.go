@@ -5,6 +5,7 @@ package acme_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,31 @@ func TestRelease(t *testing.T) {
 	}
 	if out := o.step(); out.Detail != "The order expired." {
 		t.Errorf("the order is as before: %s: %s", out.Kind, out.Detail+out.Message)
+	}
+}
+
+// TestReleaseEndsAuthorizationsFirst: a CA that is validating must not find that the
+// proof has just gone, and count a failure.
+func TestReleaseEndsAuthorizationsFirst(t *testing.T) {
+	t.Parallel()
+	server := startPebble(t, pebble.Config{Challenges: challenges})
+	s, between := newSetup(t, server), new(faults)
+	s.cfg.Directory.URL = between.front(t, server)
+	s.hook.around = between.around
+	o := s.request("ordered.release.example.test")
+	o.until(publishedAt("_acme-challenge.ordered.release.example.test"))
+	var calls []string
+	between.next = func(_ int, r *http.Request) fault {
+		calls = append(calls, r.URL.Path)
+		return none
+	}
+	if err := o.provider.Release(t.Context(), o.req, o.state); err != nil {
+		t.Fatal(err)
+	}
+	s.noneLeft()
+	dns := slices.Index(calls, "/dns")
+	if dns < 2 || slices.ContainsFunc(calls[dns:], func(path string) bool { return path != "/dns" }) {
+		t.Errorf("the calls of a release are %q", calls)
 	}
 }
 

@@ -162,15 +162,18 @@ func (p *Provider) lastCRL(ctx context.Context) (*x509.RevocationList, string, e
 
 // signCRL makes the CRL that follows last.
 func (p *Provider) signCRL(ctx context.Context, last *x509.RevocationList, entries []x509.RevocationListEntry) (*x509.RevocationList, error) {
-	number := big.NewInt(1)
-	if last != nil && last.Number != nil {
-		number.Add(last.Number, number)
+	now := p.cfg.Now().UTC().Truncate(time.Second)
+	// Numbers must grow (RFC 5280 section 5.2.3), also when the last CRL was lost: the
+	// time is ahead of any number that was counted from one.
+	number := big.NewInt(now.Unix())
+	if last != nil && last.Number != nil && last.Number.Cmp(number) >= 0 {
+		number.Add(last.Number, big.NewInt(1))
 	}
 	key, err := p.cfg.Key(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("opening the CA's key: %w", err)
 	}
-	ca, now := p.authority.chain[0], p.cfg.Now().UTC().Truncate(time.Second)
+	ca := p.authority.chain[0]
 	der, err := x509.CreateRevocationList(nil, &x509.RevocationList{
 		Number:                    number,
 		ThisUpdate:                now,

@@ -99,7 +99,7 @@ func TestRevoke(t *testing.T) {
 	if len(crl.RevokedCertificateEntries) != 1 || entry.SerialNumber.Cmp(revoked.SerialNumber) != 0 || entry.ReasonCode != 1 || !entry.RevocationTime.Equal(now) {
 		t.Errorf("%+v", crl.RevokedCertificateEntries)
 	}
-	if crl.Number.Int64() != 2 || !crl.ThisUpdate.Equal(now) || !crl.NextUpdate.Equal(now.Add(7*24*time.Hour)) {
+	if crl.Number.Int64() != now.Unix() || !crl.ThisUpdate.Equal(now) || !crl.NextUpdate.Equal(now.Add(7*24*time.Hour)) {
 		t.Errorf("number %d, %s to %s", crl.Number, crl.ThisUpdate, crl.NextUpdate)
 	}
 	// OpenSSL reads it.
@@ -120,7 +120,7 @@ func TestRevoke(t *testing.T) {
 		t.Error(text)
 	}
 	text, err := openssl(t, "crl", "-noout", "-text", "-in", writePEM(t, "X509 CRL", m.der))
-	if err != nil || !strings.Contains(text, "X509v3 CRL Number:\n2\n") || !strings.Contains(text, "X509v3 CRL Reason Code:\nKey Compromise\n") {
+	if err != nil || !strings.Contains(text, fmt.Sprintf("X509v3 CRL Number:\n%d\n", now.Unix())) || !strings.Contains(text, "X509v3 CRL Reason Code:\nKey Compromise\n") {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
@@ -181,8 +181,40 @@ func TestRefreshCRL(t *testing.T) {
 			t.Errorf("another process: %d CRLs, read %d times, %v", m.saves, m.loads, err)
 		}
 	}
-	if n := m.parsed(t).Number.Int64(); n != 3 {
+	if n := m.parsed(t).Number.Int64(); n != start.Add(10*half).Unix() {
 		t.Errorf("number %d", n)
+	}
+}
+
+// Numbers grow in any case: counted on from a CRL of a clock that is ahead, and from
+// a new beginning when the last CRL was lost.
+func TestCRLNumbersGrow(t *testing.T) {
+	t.Parallel()
+	c, m, now := newPair(t), new(memoryCRL), start
+	i := withCRL(t, c, m, &now)
+	last := int64(0)
+	for _, step := range []struct {
+		after time.Duration
+		lost  bool
+		want  int64 // after start.Unix()
+	}{
+		{time.Hour, false, 3600},
+		{-time.Hour, false, 3601}, // another instance's clock
+		{2 * time.Hour, true, 7200},
+		{2 * time.Hour, false, 7201},
+	} {
+		now = start.Add(step.after)
+		if step.lost {
+			m.der = nil
+		}
+		if err := i.Revoke(t.Context(), noIssuer, issued(t, run(t, i, webRequest(t))), 1); err != nil {
+			t.Fatal(err)
+		}
+		n := m.parsed(t).Number.Int64()
+		if n <= last || n != start.Unix()+step.want {
+			t.Errorf("after %s, lost %t: number %d, want %d; the last was %d", step.after, step.lost, n, start.Unix()+step.want, last)
+		}
+		last = n
 	}
 }
 
@@ -295,6 +327,7 @@ func TestCRLForOthers(t *testing.T) {
 	c, m, now := newPair(t), new(memoryCRL), start
 	here, elsewhere := withCRL(t, c, m, &now), withCRL(t, c, m, &now)
 	away := errors.New("storage is away")
+	refreshed := start.Add(7*24*time.Hour + 2*time.Second).Unix()
 	number := func(crl *x509.RevocationList) int64 {
 		if crl == nil {
 			return 0
@@ -311,12 +344,12 @@ func TestCRLForOthers(t *testing.T) {
 		{0, nil, 0, 1, false},
 		{time.Second, nil, 0, 1, false},
 		{2 * time.Second, func() error { return elsewhere.RefreshCRL(t.Context()) }, 0, 1, false},
-		{time.Minute, nil, 1, 2, false},
-		{2*time.Minute - time.Second, nil, 1, 2, false},
-		{time.Hour, func() error { m.away = away; return nil }, 1, 3, false},
-		{time.Hour + 59*time.Second, nil, 1, 3, false},
+		{time.Minute, nil, start.Unix() + 2, 2, false},
+		{2*time.Minute - time.Second, nil, start.Unix() + 2, 2, false},
+		{time.Hour, func() error { m.away = away; return nil }, start.Unix() + 2, 3, false},
+		{time.Hour + 59*time.Second, nil, start.Unix() + 2, 3, false},
 		{7*24*time.Hour + 2*time.Second, nil, 0, 4, true}, // it has run out
-		{7*24*time.Hour + 2*time.Second, func() error { m.away = nil; return here.RefreshCRL(t.Context()) }, 2, 5, false},
+		{7*24*time.Hour + 2*time.Second, func() error { m.away = nil; return here.RefreshCRL(t.Context()) }, refreshed, 5, false},
 	} {
 		now = start.Add(step.after)
 		if step.before != nil {
@@ -324,7 +357,7 @@ func TestCRLForOthers(t *testing.T) {
 			if err := step.before(); err != nil {
 				t.Fatal(err)
 			}
-			if step.number != 2 {
+			if step.number != refreshed {
 				m.loads = loads // those are elsewhere's
 			}
 		}
@@ -336,7 +369,7 @@ func TestCRLForOthers(t *testing.T) {
 	if err := here.Revoke(t.Context(), noIssuer, issued(t, run(t, here, webRequest(t))), 0); err != nil {
 		t.Fatal(err)
 	}
-	if crl, err := here.CRL(t.Context()); number(crl) != 3 || err != nil {
+	if crl, err := here.CRL(t.Context()); number(crl) != refreshed+1 || err != nil {
 		t.Errorf("number %d, %v", number(crl), err)
 	}
 }
