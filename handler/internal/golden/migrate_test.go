@@ -37,7 +37,7 @@ func TestMigrates(t *testing.T) {
 			inTodaysForm(t, after)
 			compare(t, before, after, "d:", "s:migrate", "s:sweep",
 				" schema", " dues", "c: writes", "c: told", "c: renewal", "c: latest.schema", "c: latest.chainSum", "v: chainSum",
-				"k: sealed", "a: sealed") // sealed anew
+				"k: sealed", "a: sealed", "i: password", "i: passwordId", "i: passwordBound") // sealed anew
 			m, err := w.Migration(t.Context())
 			if err != nil || m.Ended.IsZero() || m.Total == 0 || m.Pass < 2 {
 				t.Errorf("the migration is %+v (%v)", m, err)
@@ -165,7 +165,9 @@ func form(t *testing.T, c memory.Contents) (lines []string) {
 			t.Fatal(err)
 		}
 		delete(doc, "writes")
-		delete(doc, "sealed")
+		for _, member := range []string{"sealed", "password", "passwordId"} {
+			delete(doc, member)
+		}
 		text, err := json.Marshal(doc)
 		if err != nil {
 			t.Fatal(err)
