@@ -270,10 +270,10 @@ func TestCreateAfterImport(t *testing.T) {
 	if _, err := h.Create(ctx, name(t, "web"), vault.CreateParams{}); err != nil {
 		t.Error(err)
 	}
-	long := selfSigned(t, strings.Repeat("long", 20), h.clock.Now())
+	long := selfSigned(t, strings.Repeat("long", 150), h.clock.Now())
 	h.mustImport("long", vault.ImportParams{Value: long.pem(t, long.chain[0])})
 	if _, err := h.Create(ctx, name(t, "long"), vault.CreateParams{}); reason(t, err) != vault.BadParameter {
-		t.Errorf("create with a common name of 80 characters: %v, want BadParameter", err)
+		t.Errorf("create with a common name of 600 characters: %v, want BadParameter", err)
 	}
 }
 
