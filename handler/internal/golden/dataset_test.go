@@ -62,8 +62,12 @@ func (w *world) setIssuer(issuer, ca, script, account, password string) {
 }
 
 // policyFor is a policy for an EC key and without extended key usages, which makes
-// little data.
+// little data. Without actions it is told to contacts near its end, which was the
+// default for issuer objects in 0.1.0.
 func policyFor(subject, issuer string, months int, actions ...policy.LifetimeAction) *policy.Params {
+	if actions == nil && issuer != policy.IssuerSelf {
+		actions = []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionEmailContacts}}
+	}
 	return &policy.Params{
 		Key:             &policy.KeyParams{Type: new(policy.KeyEC)},
 		X509:            &policy.X509Params{Subject: new("CN=" + subject), EKUs: []string{}, KeyUsage: []string{"digitalSignature"}, ValidityMonths: &months},
@@ -209,6 +213,7 @@ func (w *world) versions() {
 	})
 	w.must("disabling a version", err)
 	reused.Issuer.Name = new("Holding")
+	reused.LifetimeActions = []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionEmailContacts}} // as in policyFor
 	w.create("reused", "Holding", reused)
 }
 

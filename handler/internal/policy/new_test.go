@@ -56,7 +56,7 @@ func TestNewPolicyDefaults(t *testing.T) {
 		{"Self", Params{X509: subject, Issuer: &IssuerParams{Name: new("Self")}}, withIssuer("Self", "AutoRenew")},
 		{"self", Params{X509: subject, Issuer: &IssuerParams{Name: new("self")}}, withIssuer("self", "AutoRenew")},
 		{"unknown", Params{X509: subject, Issuer: &IssuerParams{Name: new("unknown")}}, withIssuer("unknown", "EmailContacts")},
-		{"an issuer object", Params{X509: subject, Issuer: &IssuerParams{Name: new("My-CA")}}, withIssuer("My-CA", "EmailContacts")},
+		{"an issuer object", Params{X509: subject, Issuer: &IssuerParams{Name: new("My-CA")}}, withIssuer("My-CA", "AutoRenew")},
 		{"0 months", Params{X509: &X509Params{Subject: new("CN=example.com"), ValidityMonths: new(0)}}, unknown},
 	} {
 		got, err := New(c.in, certtest.Time)

@@ -37,22 +37,45 @@ func TestPolicyUpdate(t *testing.T) {
 			func(*Policy) {},
 		},
 		{
-			"key_props as a whole", Params{Key: &KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
-			func(p *Policy) { p.Key = KeyProperties{Exportable: true, Type: "EC", Curve: "P-256", Size: 256} },
+			"a key type with its curve and size", Params{Key: &KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
+			func(p *Policy) { p.Key.Type, p.Key.Curve, p.Key.Size = "EC", "P-256", 256 },
 		},
+		{"one member of key_props", Params{Key: &KeyParams{Reuse: new(false)}}, func(p *Policy) { p.Key.Reuse = false }},
 		{
 			"secret_props", Params{ContentType: new(ContentPKCS12)},
 			func(p *Policy) { p.ContentType = ContentPKCS12 },
 		},
 		{
-			"x509_props as a whole", Params{X509: &X509Params{Subject: new("CN=b"), ValidityMonths: new(36)}},
+			"a subject", Params{X509: &X509Params{Subject: new("CN=b")}},
+			func(p *Policy) { p.X509.Subject = "CN=b" },
+		},
+		{
+			"a validity", Params{X509: &X509Params{ValidityMonths: new(36)}},
+			func(p *Policy) { p.X509.ValidityMonths = 36 },
+		},
+		{"a validity that is not set", Params{X509: &X509Params{ValidityMonths: new(0)}}, func(*Policy) {}},
+		{
+			"lists of usages are replaced", Params{X509: &X509Params{EKUs: []string{}, KeyUsage: []string{"digitalsignature"}}},
+			func(p *Policy) { p.X509.EKUs, p.X509.KeyUsage = []string{}, []string{"digitalSignature"} },
+		},
+		{
+			"one kind of alternative names", Params{X509: &X509Params{SANs: &SANs{Emails: []string{"b@example.com"}}}},
 			func(p *Policy) {
-				p.X509 = X509Properties{Subject: "CN=b", EKUs: defaultEKUs, KeyUsage: defaultKeyUsage, ValidityMonths: 36}
+				p.X509.SANs = &SANs{DNSNames: []string{"example.com"}, Emails: []string{"b@example.com"}}
 			},
 		},
 		{
-			"issuer as a whole, actions stay", Params{Issuer: &IssuerParams{Name: new("ca")}},
-			func(p *Policy) { p.Issuer = IssuerParameters{Name: "ca"} },
+			"alternative names of a kind are replaced, and removed", Params{X509: &X509Params{SANs: &SANs{DNSNames: []string{}, UPNs: []string{"b@example.com"}}}},
+			func(p *Policy) { p.X509.SANs = &SANs{UPNs: []string{"b@example.com"}} },
+		},
+		{"a CA", Params{X509: &X509Params{CA: new(true)}}, func(p *Policy) { p.X509.CA = true }},
+		{
+			"an issuer, actions and type stay", Params{Issuer: &IssuerParams{Name: new("ca")}},
+			func(p *Policy) { p.Issuer.Name = "ca" },
+		},
+		{
+			"transparency", Params{Issuer: &IssuerParams{Transparency: new(true)}},
+			func(p *Policy) { p.Issuer.Transparency = new(true) },
 		},
 		{
 			"lifetime_actions", Params{LifetimeActions: []LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}},
@@ -84,10 +107,10 @@ func TestPolicyUpdate(t *testing.T) {
 	t.Run("refuses", func(t *testing.T) {
 		for path, p := range map[string]Params{
 			"policy.key_props.kty":   {Key: &KeyParams{Type: new("oct")}},
-			"policy.x509_props":      {X509: &X509Params{ValidityMonths: new(12)}},
+			"policy.x509_props":      {X509: &X509Params{Subject: new(" "), SANs: &SANs{DNSNames: []string{}}}},
 			"policy.x509_props.ekus": {X509: &X509Params{Subject: new("CN=a"), EKUs: []string{"x"}}},
 			// The action of 500 days stays, but not within 12 months.
-			"policy.lifetime_actions.trigger.days_before_expiry": {X509: &X509Params{Subject: new("CN=a")}},
+			"policy.lifetime_actions.trigger.days_before_expiry": {X509: &X509Params{ValidityMonths: new(12)}},
 		} {
 			_, err := old.Update(p, later)
 			var e *field.Error
