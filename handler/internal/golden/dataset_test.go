@@ -52,7 +52,10 @@ func (w *world) must(what string, err error) {
 // and password may be empty.
 func (w *world) setIssuer(issuer, ca, script, account, password string) {
 	w.t.Helper()
-	set := vault.IssuerSet{Provider: &ca, Org: &provider.OrganizationDetails{ID: script}}
+	set := vault.IssuerSet{Provider: &ca}
+	if script != "" || account != "" {
+		set.Org = &vault.OrgParams{ID: &script}
+	}
 	if account != "" {
 		set.AccountID, set.Password = &account, &password
 		set.Org.Admins = []provider.AdminDetails{{FirstName: "Ada", LastName: "Example", Email: "ada@example.com", Phone: "5550100"}}

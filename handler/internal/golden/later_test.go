@@ -23,7 +23,6 @@ import (
 	"software.sslmate.com/src/go-pkcs12"
 
 	"github.com/certwright/certwright/handler/internal/policy"
-	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/acme"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -242,7 +241,7 @@ func TestAdvancesOld(t *testing.T) {
 		w.orders.csrs = certificateRequests(w.operation("ordered").CSR)
 	})
 	for _, issuer := range []string{"Fickle", "Slow", "Holding", "Stubborn", "Rejecting", "Revoker", "Keeper"} {
-		_, err := w.UpdateIssuer(ctx, issuerName(t, issuer), vault.IssuerSet{Org: &provider.OrganizationDetails{ID: "issue"}})
+		_, err := w.UpdateIssuer(ctx, issuerName(t, issuer), vault.IssuerSet{Org: &vault.OrgParams{ID: new("issue")}})
 		w.must("updating the issuer "+issuer, err)
 	}
 	_, err = w.ResumeIssuer(ctx, issuerName(t, "Paused"))

@@ -165,7 +165,7 @@ type schemas struct {
 
 // of is the schema of a type. A client may send null for everything and leave
 // everything out: what it must send depends on more than a schema says. An answer
-// has everything that is not omitempty.
+// has everything that is not omitempty or omitzero.
 func (s *schemas) of(t reflect.Type, d direction) object {
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -223,7 +223,7 @@ func (s *schemas) fields(t reflect.Type, d direction, model string, properties o
 			continue
 		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		omitted := strings.Contains(options, "omitempty")
+		omitted := options == "omitempty" || options == "omitzero"
 		property := s.of(f.Type, d)
 		if key := model + "." + name; keywords[key] != nil {
 			s.used[key] = true
