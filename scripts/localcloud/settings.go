@@ -63,6 +63,7 @@ func (c *cloud) settings() []string {
 		{"CERTWRIGHT_VAULT_URLS", c.vaultURL() + ",https://*.vault.azure.net"},
 		{scheduleName, schedule},
 		{"CERTWRIGHT_SCRIPTED_ISSUER", "true"},
+		{"CERTWRIGHT_RETRY_AFTER", "1"}, // nobody pays for a poll here
 	} {
 		environ = slices.DeleteFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, v.name+"=") })
 		environ = append(environ, v.name+"="+v.value)

@@ -81,6 +81,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 			"CERTWRIGHT_KEK_FILE":                  r.state.Local("kek"),
 			"CERTWRIGHT_ADVANCE_SCHEDULE":          "*/5 * * * * *",
 			"CERTWRIGHT_SCRIPTED_ISSUER":           "true",
+			"CERTWRIGHT_RETRY_AFTER":               "1",
 			"CERTWRIGHT_STORAGE_CONNECTION_STRING": got.Settings["AzureWebJobsStorage"],
 		} {
 			if got.Settings[setting] != want {

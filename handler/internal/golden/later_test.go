@@ -60,7 +60,7 @@ func TestReadsOld(t *testing.T) {
 	}
 	web, err := w.Certificate(ctx, w.name("web"))
 	w.must("reading web", err)
-	if web.Name != "Web" || web.Tags["team"] != "golden" || !web.PreserveOrder || web.Policy.X509.SANs.UPNs[0] != "ada@corp.example.com" {
+	if web.Name != "Web" || web.Tags["team"] != "golden" || web.PreserveOrder == nil || !*web.PreserveOrder || web.Policy.X509.SANs.UPNs[0] != "ada@corp.example.com" {
 		t.Errorf("web is %+v with the policy %+v", web, web.Policy)
 	}
 	w.readRest(f)

@@ -101,9 +101,6 @@ func listBackingVersions[W any](ctx context.Context, c *call, b backing, show fu
 		return reply{}, err
 	}
 	versions, after, err := c.vault.Versions(ctx, c.name, p)
-	if isMissing(err) {
-		return reply{}, b.missing(c)
-	}
 	if err != nil {
 		return reply{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -21,6 +22,8 @@ type call struct {
 	delivery        vault.Delivery // of the path, unchecked
 	body            io.Reader      // bounded
 	clientRequestID string
+	wantsCSR        bool          // Accept is mediaPKCS10
+	retryAfter      time.Duration // as in Config
 }
 
 func (c *call) decode(in any) error { return decode(c.body, in) }

@@ -2,6 +2,7 @@ package kvhttp
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"net/http"
@@ -265,7 +266,11 @@ func (s *schemas) operation(r route) object {
 	if d.status != 0 {
 		success := object{"description": http.StatusText(d.status)}
 		if d.answer != nil {
-			success["content"] = jsonOf(s.of(reflect.TypeOf(d.answer), answers))
+			content := jsonOf(s.of(reflect.TypeOf(d.answer), answers))
+			if r.name == "GetCertificateOperation" {
+				content[mediaPKCS10] = object{"schema": object{"type": "string", "contentEncoding": "base64"}}
+			}
+			success["content"] = content
 		}
 		addHeaders(success, successHeaders(r)...)
 		responses[strconv.Itoa(d.status)] = success
@@ -359,6 +364,11 @@ func (a answer) conforms(t testing.TB, method, target string) {
 	body := reflect.New(reflect.TypeFor[envelope]())
 	switch {
 	case a.status == d.status && d.answer == nil:
+		return
+	case r.name == "GetCertificateOperation" && strings.HasPrefix(a.header.Get("Content-Type"), mediaPKCS10):
+		if csr, err := base64.StdEncoding.DecodeString(a.body); err != nil || len(csr) == 0 {
+			t.Errorf("%s %s: answer %s is not base64", method, target, a.body)
+		}
 		return
 	case a.status == d.status:
 		body = reflect.New(reflect.TypeOf(d.answer))

@@ -222,6 +222,9 @@ func (s *schemas) fields(t reflect.Type, d direction, model string, properties o
 			s.fields(f.Type, d, model, properties, required)
 			continue
 		}
+		if f.Type == reflect.TypeFor[platformManaged]() {
+			continue // it is refused
+		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		omitted := options == "omitempty" || options == "omitzero"
 		property := s.of(f.Type, d)

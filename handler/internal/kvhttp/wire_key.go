@@ -85,7 +85,7 @@ func (v view) key(k vault.Key) key {
 			Operations: k.Operations,
 			Curve:      k.Curve,
 		},
-		Attributes: v.attributes(k.Attributes),
+		Attributes: v.keyAttributes(k.Attributes),
 		Tags:       k.Tags,
 		Managed:    true,
 	}
@@ -106,6 +106,15 @@ func (v view) key(k vault.Key) key {
 	return out
 }
 
+// keyAttributes are those of a key, which say that no security module has it.
+func (v view) keyAttributes(a vault.Attributes) attributes {
+	out := v.attributes(a)
+	if v.api >= sinceHSMPlatform {
+		out.HSMPlatform = "0"
+	}
+	return out
+}
+
 // keyItem shows the key of a certificate in a list, where its id has no version.
 func (v view) keyItem(c vault.Certificate) keyItem {
 	out := v.keyVersionItem(c)
@@ -117,7 +126,7 @@ func (v view) keyItem(c vault.Certificate) keyItem {
 func (v view) keyVersionItem(c vault.Certificate) keyItem {
 	return keyItem{
 		ID:         v.links.keyVersion(c.Name, c.Version),
-		Attributes: v.attributes(c.Attributes),
+		Attributes: v.keyAttributes(c.Attributes),
 		Tags:       c.Tags,
 		Managed:    true,
 	}

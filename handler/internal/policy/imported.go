@@ -129,7 +129,8 @@ func parseSANs(extension []byte) (*SANs, error) {
 	if err != nil {
 		return nil, errors.New("the subject alternative names cannot be read")
 	}
-	sans := new(SANs)
+	// The live service shows these three of an import, even if they are empty.
+	sans := &SANs{DNSNames: []string{}, Emails: []string{}, UPNs: []string{}}
 	for _, name := range list {
 		switch name.Tag {
 		case names.TagEmail:

@@ -178,7 +178,7 @@ func TestX509PropertiesOfForeignNames(t *testing.T) {
 		want      *SANs
 	}{
 		{san(registered, other), nil},
-		{san(registered, dns, other), &SANs{DNSNames: []string{"a_b.example.com"}}},
+		{san(registered, dns, other), &SANs{DNSNames: []string{"a_b.example.com"}, Emails: []string{}, UPNs: []string{}}},
 	} {
 		template := certtest.Leaf("example.com")
 		template.ExtraExtensions = []pkix.Extension{c.extension}

@@ -53,13 +53,14 @@ type X509Properties struct {
 	CA             bool     `json:"ca,omitempty"`
 }
 
-// SANs are subject alternative names as written. RFC 5280 section 4.2.1.6.
+// SANs are subject alternative names as written. RFC 5280 section 4.2.1.6. A list
+// that is empty but not nil is shown; imported certificates have such.
 type SANs struct {
-	DNSNames    []string `json:"dnsNames,omitempty"`
-	Emails      []string `json:"emails,omitempty"`
-	UPNs        []string `json:"upns,omitempty"`
-	URIs        []string `json:"uris,omitempty"`
-	IPAddresses []string `json:"ipAddresses,omitempty"`
+	DNSNames    []string `json:"dnsNames,omitzero"`
+	Emails      []string `json:"emails,omitzero"`
+	UPNs        []string `json:"upns,omitzero"`
+	URIs        []string `json:"uris,omitzero"`
+	IPAddresses []string `json:"ipAddresses,omitzero"`
 }
 
 // LifetimeAction says what happens when; one of Percentage and DaysBefore is

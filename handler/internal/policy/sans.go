@@ -54,6 +54,9 @@ func (s *SANs) count() int {
 	return n
 }
 
+// Empty reports whether there are no names. s may be nil.
+func (s *SANs) Empty() bool { return s.count() == 0 }
+
 // with is s with those lists of sent that were sent in the place of its own: nil
 // was not sent. A list that was sent empty is none.
 func (s *SANs) with(sent *SANs) *SANs {

@@ -95,7 +95,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, certs []*x509.C
 		}
 		ver.setLeaf(n, certs[0])
 		tx.Add(store.NewRow(versionKey(n, id), "", ver))
-		h.Latest, h.Renewal = ver, renewal{Version: id, Ask: v.firstAsk(ver)}
+		h.Latest, h.Shell, h.Renewal = ver, shell{}, renewal{Version: id, Ask: v.firstAsk(ver)}
 		v.tell(tx, h.event(EventNewVersion))
 		return nil
 	})

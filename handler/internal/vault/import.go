@@ -71,7 +71,7 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 			KeyID:         keyID,
 			Key:           policy.Key,
 			ContentType:   policy.ContentType,
-			PreserveOrder: preserve,
+			PreserveOrder: p.PreserveOrder,
 		}, nil
 	})
 	if err != nil {

@@ -245,7 +245,7 @@ func TestImportPreservesOrder(t *testing.T) {
 	value := e.pem(t, other, e.chain[1], e.chain[0])
 	for _, preserve := range []bool{false, true} {
 		c := h.mustImport("web", vault.ImportParams{Value: value, PreserveOrder: &preserve})
-		if c.PreserveOrder != preserve {
+		if c.PreserveOrder == nil || *c.PreserveOrder != preserve {
 			t.Errorf("preserveCertOrder is %v, want %v", c.PreserveOrder, preserve)
 		}
 		block, rest := pem.Decode(h.store.Contents().Blobs["web/"+c.Version+".pem"])

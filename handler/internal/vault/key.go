@@ -59,7 +59,8 @@ func (v *Vault) key(ctx context.Context, n Name, id, operation string) (Key, *ve
 }
 
 // keyOperations are what a certificate's key usage allows its key. A certificate
-// without the extension allows everything; an EC key does nothing but sign.
+// without the extension allows everything; an EC key does nothing but sign. They are
+// in the live service's order.
 //
 // Key Vault page: About certificates, Mapping X.509 usage to key operations.
 func keyOperations(leaf *x509.Certificate) []string {
@@ -74,11 +75,14 @@ func keyOperations(leaf *x509.Certificate) []string {
 			operations = append(operations, names...)
 		}
 	}
-	allow(signing, "sign", "verify")
-	if _, isRSA := leaf.PublicKey.(*rsa.PublicKey); isRSA {
-		allow(x509.KeyUsageKeyEncipherment, "wrapKey", "unwrapKey")
+	_, isRSA := leaf.PublicKey.(*rsa.PublicKey)
+	if isRSA {
 		allow(x509.KeyUsageDataEncipherment|x509.KeyUsageEncipherOnly, "encrypt")
 		allow(x509.KeyUsageDataEncipherment|x509.KeyUsageDecipherOnly, "decrypt")
+	}
+	allow(signing, "sign", "verify")
+	if isRSA {
+		allow(x509.KeyUsageKeyEncipherment, "wrapKey", "unwrapKey")
 	}
 	return operations
 }

@@ -25,16 +25,16 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 	if err := checkTags(p.Tags); err != nil {
 		return Certificate{}, err
 	}
-	certs, err := chain.ParseX5C(p.X5C)
-	if err != nil {
-		return Certificate{}, err
-	}
 	h, err := v.operationHead(ctx, n, "")
 	if err != nil {
 		return Certificate{}, err
 	}
 	mine := h.Operation
 	if err := mine.checkMergeable(n); err != nil {
+		return Certificate{}, err
+	}
+	certs, err := chain.ParseX5C(p.X5C)
+	if err != nil {
 		return Certificate{}, err
 	}
 	csr, err := x509.ParseCertificateRequest(mine.CSR)

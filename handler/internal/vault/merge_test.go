@@ -51,10 +51,13 @@ func TestMerge(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	ctx, n := context.Background(), name(t, "web")
+	if _, err := h.Merge(ctx, n, vault.MergeParams{X5C: []string{"MIIC"}}); reason(t, err) != vault.OperationNotFound {
+		t.Errorf("merge of garbage without an operation: %v, want OperationNotFound", err)
+	}
+	op := h.mustCreate("web", "Unknown")
 	if _, err := h.Merge(ctx, n, vault.MergeParams{X5C: []string{"MIIC"}}); reason(t, err) != vault.BadParameter {
 		t.Errorf("merge of garbage: %v, want BadParameter", err)
 	}
-	op := h.mustCreate("web", "Unknown")
 	x5c := []string{signed(t, op.CSR, 7)}
 	disabled := false
 	cert, err := h.Merge(ctx, n, vault.MergeParams{X5C: x5c, Tags: map[string]string{"a": "b"}, Attributes: vault.AttributeParams{Enabled: &disabled}})

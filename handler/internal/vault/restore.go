@@ -58,7 +58,7 @@ func (v *Vault) Restore(ctx context.Context, blob []byte) (Certificate, error) {
 	if err != nil {
 		return Certificate{}, err
 	}
-	if err := h.checkAbsent(hist.name); err != nil {
+	if err := h.checkAbsent(hist); err != nil {
 		return Certificate{}, err
 	}
 	id := v.newID()
@@ -133,6 +133,10 @@ func (b *backup) history() (*history, error) {
 	if len(b.Versions) > maxBackupVersions {
 		return nil, fmt.Errorf("%d versions", len(b.Versions))
 	}
+	// The live service forgets in a backup that {} was sent.
+	if b.Policy.X509.SANs.Empty() {
+		b.Policy.X509.SANs = nil
+	}
 	hist := &history{name: name, created: b.Created, policy: b.Policy, keys: make(map[string]crypto.Signer)}
 	for id, der := range b.Keys {
 		if _, ok := ParseVersion(id); !ok {
@@ -167,14 +171,14 @@ func (b *backup) history() (*history, error) {
 }
 
 // checkAbsent refuses to restore over what is there in any form.
-func (h *head) checkAbsent(n Name) error {
+func (h *head) checkAbsent(hist *history) error {
 	switch {
 	case !h.stored():
 		return nil
 	case h.Purging || h.Deletion != nil:
-		return h.checkFree(n)
+		return h.checkFree(hist.name)
 	default:
-		return &Error{Reason: RestoreConflict, Name: n.text}
+		return &Error{Reason: RestoreConflict, Name: hist.name.text + "/" + hist.latest.ID}
 	}
 }
 
@@ -201,7 +205,7 @@ func (v *Vault) writeHistory(ctx context.Context, h *head, id string, hist *hist
 				if err := h.restoredBy(n, id); err != nil {
 					return err
 				}
-			} else if err := h.checkAbsent(n); err != nil {
+			} else if err := h.checkAbsent(hist); err != nil {
 				return err
 			} else {
 				h.Name, h.Created, h.Policy, h.Latest = n.text, hist.created, hist.policy, hist.latest

@@ -17,7 +17,7 @@ type UpdateParams struct {
 
 // UpdateVersion changes attributes and tags of one version; of the latest when
 // id is empty. Of a certificate that was never completed it changes what its
-// first version will have.
+// first version will have. The policy is shown where id is empty.
 //
 // REST page: Update Certificate.
 func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdateParams) (Certificate, error) {
@@ -36,10 +36,10 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 			}
 		}
 		if h.Latest == nil && (id == "" || id == h.Provisional) {
-			if err := v.updateShell(n, h, p); err != nil {
-				return err
+			v.updateShell(h, p)
+			if updated = v.latest(h); id != "" {
+				updated.Policy = nil
 			}
-			updated = v.latest(h)
 			return nil
 		}
 		ver, err := v.versionToUpdate(ctx, n, h, id)
@@ -54,7 +54,9 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 		}
 		ver.Updated = later(v.now(), ver.Updated)
 		tx.Put(store.NewRow(versionKey(n, ver.ID), "", ver)) // the head is its lock
-		updated = v.withPolicy(v.ofVersion(h, ver), h)
+		if updated = v.ofVersion(h, ver); id == "" {
+			updated = v.withPolicy(updated, h)
+		}
 		return nil
 	})
 	return updated, err
@@ -73,12 +75,16 @@ func (v *Vault) versionToUpdate(ctx context.Context, n Name, h *head, id string)
 	return ver, err
 }
 
-// updateShell changes what the operation's version will have. Without an
-// operation there will be none.
-func (v *Vault) updateShell(n Name, h *head, p UpdateParams) error {
+// updateShell changes what the operation's version will have, and, without an
+// operation, what the certificate shows.
+func (v *Vault) updateShell(h *head, p UpdateParams) {
+	updated := later(v.now(), v.shell(h).Attributes.Updated)
 	op := h.Operation
 	if op == nil {
-		return &Error{Reason: CertificateNotFound, Name: n.text}
+		if h.Shell.Updated = updated; p.Tags != nil {
+			h.Shell.Tags = p.Tags
+		}
+		return
 	}
 	if p.Attributes.Enabled != nil {
 		op.Enabled = p.Attributes.Enabled
@@ -86,11 +92,10 @@ func (v *Vault) updateShell(n Name, h *head, p UpdateParams) error {
 	if p.Tags != nil {
 		op.Tags = p.Tags
 	}
-	op.Updated = later(v.now(), v.shell(h).Attributes.Updated)
-	return nil
+	op.Updated = updated
 }
 
-// UpdatePolicy replaces those groups of a certificate's policy that are sent, and
+// UpdatePolicy changes those members of a certificate's policy that are sent, and
 // returns the certificate with it. It concerns the next version: an operation in
 // progress keeps the policy that it began with.
 //
