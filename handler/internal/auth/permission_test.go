@@ -17,6 +17,7 @@ var every = []auth.Permission{
 	auth.CertificatesManageIssuers, auth.CertificatesGetIssuers, auth.CertificatesListIssuers,
 	auth.CertificatesSetIssuers, auth.CertificatesDeleteIssuers,
 	auth.SecretsGet, auth.SecretsList, auth.KeysGet, auth.KeysList, auth.KeysSign, auth.KeysVerify,
+	auth.KeysEncrypt, auth.KeysDecrypt, auth.KeysWrapKey, auth.KeysUnwrapKey,
 }
 
 func allowed(caller auth.Caller) string {
@@ -44,23 +45,23 @@ func TestPermissions(t *testing.T) {
 		why    string
 		v      *auth.Validator
 		claims map[string]any
-		want   string // columns: certificates 10, contacts, issuers 5, secrets 2, keys 4
+		want   string // columns: certificates 10, contacts, issuers 5, secrets 2, keys 8
 	}{
-		{"no roles", i.validator(t, c), nil, ".......... . ..... .. ...."},
-		{"role of another service", i.validator(t, c), roles("Owner"), ".......... . ..... .. ...."},
-		{"role in another case", i.validator(t, c), roles("key vault administrator"), ".......... . ..... .. ...."},
-		{"administrator", i.validator(t, c), roles("Key Vault Administrator"), "xxxxxxxxxx x xxxxx xx xxxx"},
-		{"officer", i.validator(t, c), roles("Key Vault Certificates Officer"), "xxxxxxxxxx x xxxxx .. ...."},
-		{"user", i.validator(t, c), roles("Key Vault Certificate User"), "xx........ . ..... xx xx.."},
-		{"reader", i.validator(t, c), roles("Key Vault Reader"), "xx........ . .xx.. .x xx.."},
-		{"secrets user", i.validator(t, c), roles("Key Vault Secrets User"), ".......... . ..... xx ...."},
-		{"crypto user", i.validator(t, c), roles("Key Vault Crypto User"), ".......... . ..... .. xxxx"},
-		{"purge operator", i.validator(t, c), roles("Key Vault Purge Operator"), ".........x . ..... .. ...."},
-		{"two roles", i.validator(t, c), roles("Key Vault Purge Operator", "Key Vault Secrets User"), ".........x . ..... xx ...."},
-		{"grant", newValidator(t, granting), nil, "x......... . xxxxx .. ...."},
-		{"grant and role", newValidator(t, granting), roles("Key Vault Purge Operator"), "x........x . xxxxx .. ...."},
-		{"grant of somebody else", newValidator(t, granting), map[string]any{"oid": "nobody"}, ".......... . ..... .. ...."},
-		{"grants are for people, not applications", newValidator(t, granting), map[string]any{"oid": nil, "appid": "other"}, ".......... . ..... .. ...."},
+		{"no roles", i.validator(t, c), nil, ".......... . ..... .. .... ...."},
+		{"role of another service", i.validator(t, c), roles("Owner"), ".......... . ..... .. .... ...."},
+		{"role in another case", i.validator(t, c), roles("key vault administrator"), ".......... . ..... .. .... ...."},
+		{"administrator", i.validator(t, c), roles("Key Vault Administrator"), "xxxxxxxxxx x xxxxx xx xxxx xxxx"},
+		{"officer", i.validator(t, c), roles("Key Vault Certificates Officer"), "xxxxxxxxxx x xxxxx .. .... ...."},
+		{"user", i.validator(t, c), roles("Key Vault Certificate User"), "xx........ . ..... xx xx.. ...."},
+		{"reader", i.validator(t, c), roles("Key Vault Reader"), "xx........ . .xx.. .x xx.. ...."},
+		{"secrets user", i.validator(t, c), roles("Key Vault Secrets User"), ".......... . ..... xx .... ...."},
+		{"crypto user", i.validator(t, c), roles("Key Vault Crypto User"), ".......... . ..... .. xxxx xxxx"},
+		{"purge operator", i.validator(t, c), roles("Key Vault Purge Operator"), ".........x . ..... .. .... ...."},
+		{"two roles", i.validator(t, c), roles("Key Vault Purge Operator", "Key Vault Secrets User"), ".........x . ..... xx .... ...."},
+		{"grant", newValidator(t, granting), nil, "x......... . xxxxx .. .... ...."},
+		{"grant and role", newValidator(t, granting), roles("Key Vault Purge Operator"), "x........x . xxxxx .. .... ...."},
+		{"grant of somebody else", newValidator(t, granting), map[string]any{"oid": "nobody"}, ".......... . ..... .. .... ...."},
+		{"grants are for people, not applications", newValidator(t, granting), map[string]any{"oid": nil, "appid": "other"}, ".......... . ..... .. .... ...."},
 	} {
 		caller, err := tt.v.Authenticate(t.Context(), bearer(sign(t, k0, 0, goodClaims(c, tt.claims))))
 		if err != nil {

@@ -172,8 +172,13 @@ func (v view) deletion(c vault.Certificate) deletion {
 	if c.Deletion == nil {
 		return deletion{}
 	}
+	return v.deletionOf("deletedcertificates", c)
+}
+
+// deletionOf is the deletion of a certificate, or of what it brought with it.
+func (v view) deletionOf(collection string, c vault.Certificate) deletion {
 	return deletion{
-		RecoveryID:         v.links.deleted(c.Name),
+		RecoveryID:         v.links.deleted(collection, c.Name),
 		DeletedDate:        unixTime(&c.Deletion.At),
 		ScheduledPurgeDate: unixTime(&c.Deletion.PurgeAt),
 	}

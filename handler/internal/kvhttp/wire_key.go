@@ -29,6 +29,12 @@ type jsonWebKey struct {
 	Y          string   `json:"y,omitempty"`
 }
 
+// deletedKey is a DeletedKeyBundle.
+type deletedKey struct {
+	deletion
+	key
+}
+
 // keyItem is a KeyItem.
 type keyItem struct {
 	ID         string            `json:"kid"`
@@ -49,6 +55,16 @@ type verifyParams struct {
 	Digest    string `json:"digest"` // base64url
 	Signature string `json:"value"`  // base64url
 }
+
+// keyOperationParams are KeyOperationsParameters. What it has for AES is not here: no
+// certificate has such a key.
+type keyOperationParams struct {
+	Algorithm string `json:"alg"`
+	Value     string `json:"value"` // base64url
+}
+
+// value is what is to be encrypted or decrypted.
+func (p keyOperationParams) value() ([]byte, error) { return parseURLBase64("value", p.Value) }
 
 // digest is what is to be signed.
 func (p signParams) digest() ([]byte, error) { return parseURLBase64("value", p.Value) }
@@ -72,9 +88,9 @@ type keyVerifyResult struct {
 	Value bool `json:"value"`
 }
 
-// signature shows what a key signed.
-func (v view) signature(k vault.Key, signature []byte) keyOperationResult {
-	return keyOperationResult{KeyID: v.links.keyVersion(k.Name, k.Version), Value: urlBase64(signature)}
+// keyResult shows what a key made.
+func (v view) keyResult(k vault.Key, made []byte) keyOperationResult {
+	return keyOperationResult{KeyID: v.links.keyVersion(k.Name, k.Version), Value: urlBase64(made)}
 }
 
 func (v view) key(k vault.Key) key {

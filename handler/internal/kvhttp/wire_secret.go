@@ -46,6 +46,17 @@ func (v view) secret(s vault.Secret) secret {
 	return out
 }
 
+// deletedSecret is a DeletedSecretBundle, which has no value.
+type deletedSecret struct {
+	deletion
+	secretItem
+	KeyID string `json:"kid"`
+}
+
+func (v view) deletedSecret(c vault.Certificate) deletedSecret {
+	return deletedSecret{v.deletionOf("deletedsecrets", c), v.secretVersionItem(c), v.links.keyVersion(c.Name, c.Version)}
+}
+
 // secretItem shows the secret of a certificate in a list, where its id has no
 // version.
 func (v view) secretItem(c vault.Certificate) secretItem {
