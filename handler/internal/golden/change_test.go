@@ -48,6 +48,8 @@ func TestWritingKeepsAll(t *testing.T) {
 		t.Errorf("documents that were written by kind of row: %v", written) // three versions are of certificates that are going, or coming
 	}
 	compare(t, before, w.store.Contents(),
+		"c: policy.schema", "c: operation.policy.schema", // which says that the one subject of several RDNs
+		"c:web policy.x509.subject", "c:web operation.policy.x509.subject", // is written the other way round
 		"c: writes", "c: policy.updated", "c: latest.updated", "v: updated", "i: updated",
 		"i:corp pause") // an update ends a pause that failures began
 
@@ -73,6 +75,7 @@ func TestWritingKeepsAll(t *testing.T) {
 	}
 	compare(t, before, w.store.Contents(),
 		"d:", // they are due now
+		"r: operation.policy.schema",
 		"e: began", "e: due", "e: attempts", "e: dead", "r: began", "r: due", "r: failures", "r: givenUp",
 		"w: requested", "w: due", "w: status", "w: attempts", "w: failures", "w: answer") // a revocation that was given up begins anew
 }

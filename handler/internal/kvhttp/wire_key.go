@@ -13,7 +13,7 @@ import (
 type key struct {
 	Key        jsonWebKey        `json:"key"`
 	Attributes attributes        `json:"attributes"`
-	Tags       map[string]string `json:"tags,omitempty"`
+	Tags       map[string]string `json:"tags,omitzero"`
 	Managed    bool              `json:"managed"` // always
 }
 
@@ -39,7 +39,7 @@ type deletedKey struct {
 type keyItem struct {
 	ID         string            `json:"kid"`
 	Attributes attributes        `json:"attributes"`
-	Tags       map[string]string `json:"tags,omitempty"`
+	Tags       map[string]string `json:"tags,omitzero"`
 	Managed    bool              `json:"managed"`
 }
 

@@ -14,7 +14,7 @@ type secret struct {
 	Attributes  attributes        `json:"attributes"`
 	KeyID       string            `json:"kid"`
 	Previous    string            `json:"previousVersion,omitempty"`
-	Tags        map[string]string `json:"tags,omitempty"`
+	Tags        map[string]string `json:"tags,omitzero"`
 }
 
 // secretItem is a SecretItem.
@@ -23,7 +23,7 @@ type secretItem struct {
 	ID          string            `json:"id"`
 	Managed     bool              `json:"managed"`
 	Attributes  attributes        `json:"attributes"`
-	Tags        map[string]string `json:"tags,omitempty"`
+	Tags        map[string]string `json:"tags,omitzero"`
 }
 
 func (v view) secret(s vault.Secret) secret {

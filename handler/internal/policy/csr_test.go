@@ -43,7 +43,7 @@ func TestNewCSROpenSSL(t *testing.T) {
 	t.Parallel()
 	text := requestText(t, fullPolicy(t), certtest.Keys["RSA"]())
 	contains(t, text,
-		`Subject: CN=www.contoso.com, OU=Azure, O=Contoso\, Ltd., L=Zürich, C=CH, emailAddress=pki@contoso.com`,
+		`Subject: emailAddress=pki@contoso.com, C=CH, L=Zürich, O=Contoso\, Ltd., OU=Azure, CN=www.contoso.com`,
 		"Signature Algorithm: sha256WithRSAEncryption",
 		"Public-Key: (2048 bit)",
 		"X509v3 Key Usage: critical\nDigital Signature, Non Repudiation, Key Encipherment, Data Encipherment, Key Agreement, Certificate Sign, CRL Sign, Encipher Only, Decipher Only\n",

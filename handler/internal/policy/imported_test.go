@@ -123,7 +123,7 @@ func TestImportedSubjectRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `C=US, S=WA, L=Redmond, O="Noodle, Inc.", OU=b + CN=a.example.com, E=x@example.com`
+	const want = `E=x@example.com, OU=b + CN=a.example.com, O="Noodle, Inc.", L=Redmond, S=WA, C=US`
 	got, err := FormatSubject(der)
 	if err != nil || got != want {
 		t.Errorf("%s, %v, want %s", got, err, want)

@@ -134,7 +134,7 @@ func TestImport(t *testing.T) {
 	if string(got.Leaf) != string(e.chain[0].Raw) || !got.Attributes.NotBefore.Equal(e.chain[0].NotBefore) || !got.Attributes.Expires.Equal(e.chain[0].NotAfter) {
 		t.Errorf("imported a leaf valid from %v to %v", got.Attributes.NotBefore, got.Attributes.Expires)
 	}
-	if p := got.Policy; p == nil || p.X509.Subject != "C=CH, CN=example.com" || p.Issuer.Name != policy.IssuerUnknown || p.Key.Curve != "P-256" {
+	if p := got.Policy; p == nil || p.X509.Subject != "CN=example.com, C=CH" || p.Issuer.Name != policy.IssuerUnknown || p.Key.Curve != "P-256" {
 		t.Errorf("policy %+v", p)
 	}
 	if versions, _, err := h.Versions(ctx, name(t, "web"), vault.Page{Max: 25}); err != nil || len(versions) != 1 || versions[0].Version != got.Version {
