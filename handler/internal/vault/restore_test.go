@@ -199,8 +199,6 @@ func TestRestoreIsHidden(t *testing.T) {
 	h.mustCertificate("web")
 }
 
-func third[T, U any](_ T, _ U, err error) error { return err }
-
 // TestRestoreRaces: of two restores one succeeds, and one that is so slow that a
 // tick gives it up does not.
 func TestRestoreRaces(t *testing.T) {
