@@ -69,7 +69,7 @@ func importedKeyProperties(sent KeyParams, k KeyProperties) KeyProperties {
 
 // x509PropertiesOf are what a CSR would ask for to get a certificate like this.
 func x509PropertiesOf(c *x509.Certificate) (X509Properties, error) {
-	subject, err := FormatSubject(c.RawSubject) // in the encoded order, so that a renewal asks for the same name
+	subject, err := FormatSubject(c.RawSubject) // so that a renewal asks for the same name
 	if err != nil {
 		return X509Properties{}, err
 	}
