@@ -66,10 +66,10 @@ var exportedLimits = map[string]int{
 	"rootkey":             6,
 	"root":                4,
 	"app":                 2,
-	"auth":                32,
+	"auth":                36,
 	"azstore":             6,
 	"ca":                  3,
-	"chain":               15,
+	"chain":               17,
 	"events":              6,
 	"field":               5,
 	"funchost":            10,
@@ -80,7 +80,7 @@ var exportedLimits = map[string]int{
 	"names":               23,
 	"ops":                 3,
 	"policy":              36,
-	"provider":            29,
+	"provider":            30,
 	"provider/acme":       12,
 	"provider/digicert":   6,
 	"provider/egress":     7,
@@ -92,8 +92,8 @@ var exportedLimits = map[string]int{
 	"provider/webhook":    6,
 	"seal":                19,
 	"settings":            15,
-	"store":               39,
-	"vault":               89,
+	"store":               40,
+	"vault":               95,
 }
 
 // goPackage is what `go list -json` says of a package.

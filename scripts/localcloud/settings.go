@@ -82,6 +82,7 @@ func (c *cloud) settings() []string {
 		{scheduleName, cmp.Or(os.Getenv(scheduleName), defaultSchedule)},
 		{logFormatName, cmp.Or(os.Getenv(logFormatName), defaultLogFormat)},
 		{"CERTWRIGHT_SCRIPTED_ISSUER", "true"},
+		{"CERTWRIGHT_RETRY_AFTER", "1"}, // nobody pays for a poll here
 	} {
 		environ = slices.DeleteFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, v.name+"=") })
 		environ = append(environ, v.name+"="+v.value)

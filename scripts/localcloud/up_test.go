@@ -86,6 +86,7 @@ func TestLifeOfALocalCloud(t *testing.T) {
 			"CERTWRIGHT_ADVANCE_SCHEDULE":          "*/5 * * * * *",
 			"CERTWRIGHT_SCRIPTED_ISSUER":           "true",
 			"CERTWRIGHT_LOG_FORMAT":                "text",
+			"CERTWRIGHT_RETRY_AFTER":               "1",
 			"CERTWRIGHT_STORAGE_CONNECTION_STRING": got.Settings["AzureWebJobsStorage"],
 		} {
 			if got.Settings[setting] != want {

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/certwright/certwright/handler/internal/auth"
 	"github.com/certwright/certwright/handler/internal/kvhttp"
@@ -65,7 +66,14 @@ func New(s settings.Settings, version string, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	api, err := kvhttp.New(kvhttp.Config{Vault: v, Auth: validator, VaultURLs: s.VaultURLs, Version: version, Log: log})
+	api, err := kvhttp.New(kvhttp.Config{
+		Vault:      v,
+		Auth:       validator,
+		VaultURLs:  s.VaultURLs,
+		RetryAfter: time.Duration(s.RetryAfter) * time.Second,
+		Version:    version,
+		Log:        log,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -33,13 +33,14 @@ func start(t *testing.T, changes map[string]string) (*App, *httptest.Server) {
 func TestWrongSettingsAreFoundAtStart(t *testing.T) {
 	t.Parallel()
 	for says, changes := range map[string]map[string]string{
-		"a name of at most 32": {"CERTWRIGHT_EVENTS": `{"siem.eu": {"https": {"url": "https://siem.example.com", "keySetting": "SIEM_KEY"}}}`},
-		"at least 32":          {"CERTWRIGHT_EVENTS": `{"siem": {"https": {"url": "https://siem.example.com", "keySetting": "SHORT"}}}`},
-		"none.pem":             {"CERTWRIGHT_PROVIDERS": `{"CA": {"webhook": {"url": "https://ca.example.com", "roots": "none.pem"}}}`},
-		"none.kek":             {"CERTWRIGHT_KEK_FILE": "none.kek"},
-		"90":                   {"CERTWRIGHT_RECOVERABLE_DAYS": "91"},
-		"URL":                  {"CERTWRIGHT_VAULT_URLS": "vault.example.com"},
-		"keys":                 {"CERTWRIGHT_TOKEN_KEYS_URL": "keys"},
+		"a name of at most 32":  {"CERTWRIGHT_EVENTS": `{"siem.eu": {"https": {"url": "https://siem.example.com", "keySetting": "SIEM_KEY"}}}`},
+		"at least 32":           {"CERTWRIGHT_EVENTS": `{"siem": {"https": {"url": "https://siem.example.com", "keySetting": "SHORT"}}}`},
+		"none.pem":              {"CERTWRIGHT_PROVIDERS": `{"CA": {"webhook": {"url": "https://ca.example.com", "roots": "none.pem"}}}`},
+		"none.kek":              {"CERTWRIGHT_KEK_FILE": "none.kek"},
+		"90":                    {"CERTWRIGHT_RECOVERABLE_DAYS": "91"},
+		"1 to 10 whole seconds": {"CERTWRIGHT_RETRY_AFTER": "11"},
+		"URL":                   {"CERTWRIGHT_VAULT_URLS": "vault.example.com"},
+		"keys":                  {"CERTWRIGHT_TOKEN_KEYS_URL": "keys"},
 	} {
 		all := map[string]string{"CERTWRIGHT_KEK_FILE": settingstest.KEK(t), "SIEM_KEY": "a key of thirty-two bytes or more", "SHORT": "s3cret"}
 		maps.Copy(all, changes)

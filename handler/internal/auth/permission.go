@@ -35,10 +35,14 @@ const (
 	SecretsGet  Permission = "secrets/get"
 	SecretsList Permission = "secrets/list"
 
-	KeysGet    Permission = "keys/get"
-	KeysList   Permission = "keys/list"
-	KeysSign   Permission = "keys/sign"
-	KeysVerify Permission = "keys/verify"
+	KeysGet       Permission = "keys/get"
+	KeysList      Permission = "keys/list"
+	KeysSign      Permission = "keys/sign"
+	KeysVerify    Permission = "keys/verify"
+	KeysEncrypt   Permission = "keys/encrypt"
+	KeysDecrypt   Permission = "keys/decrypt"
+	KeysWrapKey   Permission = "keys/wrapKey"
+	KeysUnwrapKey Permission = "keys/unwrapKey"
 )
 
 var (
@@ -49,7 +53,7 @@ var (
 		CertificatesSetIssuers, CertificatesDeleteIssuers, CertificatesRevoke,
 	}
 	secretPermissions = []Permission{SecretsGet, SecretsList}
-	keyPermissions    = []Permission{KeysGet, KeysList, KeysSign, KeysVerify}
+	keyPermissions    = []Permission{KeysGet, KeysList, KeysSign, KeysVerify, KeysEncrypt, KeysDecrypt, KeysWrapKey, KeysUnwrapKey}
 	allPermissions    = slices.Concat(certificatePermissions, secretPermissions, keyPermissions)
 )
 

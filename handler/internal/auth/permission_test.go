@@ -20,6 +20,7 @@ var every = []auth.Permission{
 	auth.CertificatesSetIssuers, auth.CertificatesDeleteIssuers,
 	auth.CertificatesRevoke,
 	auth.SecretsGet, auth.SecretsList, auth.KeysGet, auth.KeysList, auth.KeysSign, auth.KeysVerify,
+	auth.KeysEncrypt, auth.KeysDecrypt, auth.KeysWrapKey, auth.KeysUnwrapKey,
 }
 
 func allowed(caller auth.Caller) string {
@@ -47,30 +48,30 @@ func TestPermissions(t *testing.T) {
 		why    string
 		v      *auth.Validator
 		claims map[string]any
-		want   string // columns: certificates 10, contacts, issuers 5, revoke, secrets 2, keys 4
+		want   string // columns: certificates 10, contacts, issuers 5, revoke, secrets 2, keys 8
 	}{
-		{"no roles", i.validator(t, c), nil, ".......... . ..... . .. ...."},
-		{"role of another service", i.validator(t, c), roles("Owner"), ".......... . ..... . .. ...."},
-		{"role in another case", i.validator(t, c), roles("key vault administrator"), ".......... . ..... . .. ...."},
-		{"administrator", i.validator(t, c), roles("Key Vault Administrator"), "xxxxxxxxxx x xxxxx x xx xxxx"},
-		{"officer", i.validator(t, c), roles("Key Vault Certificates Officer"), "xxxxxxxxxx x xxxxx x .. ...."},
-		{"user", i.validator(t, c), roles("Key Vault Certificate User"), "xx........ . ..... . xx xx.."},
-		{"reader", i.validator(t, c), roles("Key Vault Reader"), "xx........ . .xx.. . .x xx.."},
-		{"secrets user", i.validator(t, c), roles("Key Vault Secrets User"), ".......... . ..... . xx ...."},
-		{"crypto user", i.validator(t, c), roles("Key Vault Crypto User"), ".......... . ..... . .. xxxx"},
-		{"purge operator", i.validator(t, c), roles("Key Vault Purge Operator"), ".........x . ..... . .. ...."},
-		{"administrator without spaces", i.validator(t, c), roles("KeyVault.Administrator"), "xxxxxxxxxx x xxxxx x xx xxxx"},
-		{"officer without spaces", i.validator(t, c), roles("KeyVault.CertificatesOfficer"), "xxxxxxxxxx x xxxxx x .. ...."},
-		{"user without spaces", i.validator(t, c), roles("KeyVault.CertificateUser"), "xx........ . ..... . xx xx.."},
-		{"reader without spaces", i.validator(t, c), roles("KeyVault.Reader"), "xx........ . .xx.. . .x xx.."},
-		{"secrets user without spaces", i.validator(t, c), roles("KeyVault.SecretsUser"), ".......... . ..... . xx ...."},
-		{"crypto user without spaces", i.validator(t, c), roles("KeyVault.CryptoUser"), ".......... . ..... . .. xxxx"},
-		{"purge operator without spaces", i.validator(t, c), roles("KeyVault.PurgeOperator"), ".........x . ..... . .. ...."},
-		{"two roles", i.validator(t, c), roles("Key Vault Purge Operator", "Key Vault Secrets User"), ".........x . ..... . xx ...."},
-		{"grant", newValidator(t, granting), nil, "x......... . xxxxx . .. ...."},
-		{"grant and role", newValidator(t, granting), roles("Key Vault Purge Operator"), "x........x . xxxxx . .. ...."},
-		{"grant of somebody else", newValidator(t, granting), map[string]any{"oid": "nobody"}, ".......... . ..... . .. ...."},
-		{"grants are for people, not applications", newValidator(t, granting), map[string]any{"oid": nil, "appid": "other"}, ".......... . ..... . .. ...."},
+		{"no roles", i.validator(t, c), nil, ".......... . ..... . .. .... ...."},
+		{"role of another service", i.validator(t, c), roles("Owner"), ".......... . ..... . .. .... ...."},
+		{"role in another case", i.validator(t, c), roles("key vault administrator"), ".......... . ..... . .. .... ...."},
+		{"administrator", i.validator(t, c), roles("Key Vault Administrator"), "xxxxxxxxxx x xxxxx x xx xxxx xxxx"},
+		{"officer", i.validator(t, c), roles("Key Vault Certificates Officer"), "xxxxxxxxxx x xxxxx x .. .... ...."},
+		{"user", i.validator(t, c), roles("Key Vault Certificate User"), "xx........ . ..... . xx xx.. ...."},
+		{"reader", i.validator(t, c), roles("Key Vault Reader"), "xx........ . .xx.. . .x xx.. ...."},
+		{"secrets user", i.validator(t, c), roles("Key Vault Secrets User"), ".......... . ..... . xx .... ...."},
+		{"crypto user", i.validator(t, c), roles("Key Vault Crypto User"), ".......... . ..... . .. xxxx xxxx"},
+		{"purge operator", i.validator(t, c), roles("Key Vault Purge Operator"), ".........x . ..... . .. .... ...."},
+		{"administrator without spaces", i.validator(t, c), roles("KeyVault.Administrator"), "xxxxxxxxxx x xxxxx x xx xxxx xxxx"},
+		{"officer without spaces", i.validator(t, c), roles("KeyVault.CertificatesOfficer"), "xxxxxxxxxx x xxxxx x .. .... ...."},
+		{"user without spaces", i.validator(t, c), roles("KeyVault.CertificateUser"), "xx........ . ..... . xx xx.. ...."},
+		{"reader without spaces", i.validator(t, c), roles("KeyVault.Reader"), "xx........ . .xx.. . .x xx.. ...."},
+		{"secrets user without spaces", i.validator(t, c), roles("KeyVault.SecretsUser"), ".......... . ..... . xx .... ...."},
+		{"crypto user without spaces", i.validator(t, c), roles("KeyVault.CryptoUser"), ".......... . ..... . .. xxxx xxxx"},
+		{"purge operator without spaces", i.validator(t, c), roles("KeyVault.PurgeOperator"), ".........x . ..... . .. .... ...."},
+		{"two roles", i.validator(t, c), roles("Key Vault Purge Operator", "Key Vault Secrets User"), ".........x . ..... . xx .... ...."},
+		{"grant", newValidator(t, granting), nil, "x......... . xxxxx . .. .... ...."},
+		{"grant and role", newValidator(t, granting), roles("Key Vault Purge Operator"), "x........x . xxxxx . .. .... ...."},
+		{"grant of somebody else", newValidator(t, granting), map[string]any{"oid": "nobody"}, ".......... . ..... . .. .... ...."},
+		{"grants are for people, not applications", newValidator(t, granting), map[string]any{"oid": nil, "appid": "other"}, ".......... . ..... . .. .... ...."},
 	} {
 		caller, err := tt.v.Authenticate(t.Context(), bearer(sign(t, k0, 0, goodClaims(c, tt.claims))))
 		if err != nil {

@@ -49,6 +49,8 @@ func TestWritingKeepsAll(t *testing.T) {
 	}
 	compare(t, before, w.store.Contents(),
 		" schema", " dues", "c: latest.schema", // what the second release adds
+		"c: policy.schema", "c: operation.policy.schema", // which says that the one subject of several RDNs
+		"c:web policy.x509.subject", "c:web operation.policy.x509.subject", // is written the other way round
 		"c: writes", "c: policy.updated", "c: latest.updated", "v: updated", "i: updated",
 		"i:corp pause") // an update ends a pause that failures began
 
@@ -75,6 +77,7 @@ func TestWritingKeepsAll(t *testing.T) {
 	compare(t, before, w.store.Contents(),
 		" schema", " dues",
 		"d:", // they are due now
+		"r: operation.policy.schema",
 		"e: began", "e: due", "e: attempts", "e: dead", "r: began", "r: due", "r: failures", "r: givenUp",
 		"w: requested", "w: due", "w: status", "w: attempts", "w: failures", "w: answer") // a revocation that was given up begins anew
 }

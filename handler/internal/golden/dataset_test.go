@@ -52,7 +52,10 @@ func (w *world) must(what string, err error) {
 // and password may be empty.
 func (w *world) setIssuer(issuer, ca, script, account, password string) {
 	w.t.Helper()
-	set := vault.IssuerSet{Provider: &ca, Org: &provider.OrganizationDetails{ID: script}}
+	set := vault.IssuerSet{Provider: &ca}
+	if script != "" || account != "" {
+		set.Org = &vault.OrgParams{ID: &script}
+	}
 	if account != "" {
 		set.AccountID, set.Password = &account, &password
 		set.Org.Admins = []provider.AdminDetails{{FirstName: "Ada", LastName: "Example", Email: "ada@example.com", Phone: "5550100"}}
@@ -62,8 +65,12 @@ func (w *world) setIssuer(issuer, ca, script, account, password string) {
 }
 
 // policyFor is a policy for an EC key and without extended key usages, which makes
-// little data.
+// little data. Without actions it is told to contacts near its end, which was the
+// default for issuer objects in 0.1.0.
 func policyFor(subject, issuer string, months int, actions ...policy.LifetimeAction) *policy.Params {
+	if actions == nil && issuer != policy.IssuerSelf {
+		actions = []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionEmailContacts}}
+	}
 	return &policy.Params{
 		Key:             &policy.KeyParams{Type: new(policy.KeyEC)},
 		X509:            &policy.X509Params{Subject: new("CN=" + subject), EKUs: []string{}, KeyUsage: []string{"digitalSignature"}, ValidityMonths: &months},
@@ -209,6 +216,7 @@ func (w *world) versions() {
 	})
 	w.must("disabling a version", err)
 	reused.Issuer.Name = new("Holding")
+	reused.LifetimeActions = []policy.LifetimeAction{{Percentage: 80, Action: policy.ActionEmailContacts}} // as in policyFor
 	w.create("reused", "Holding", reused)
 }
 

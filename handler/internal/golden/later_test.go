@@ -21,7 +21,6 @@ import (
 
 	"github.com/certwright/certwright/handler/internal/pkcs12"
 	"github.com/certwright/certwright/handler/internal/policy"
-	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/provider/acme"
 	"github.com/certwright/certwright/handler/internal/vault"
 	"github.com/google/go-cmp/cmp"
@@ -60,7 +59,7 @@ func TestReadsOld(t *testing.T) {
 	}
 	web, err := w.Certificate(ctx, w.name("web"))
 	w.must("reading web", err)
-	if web.Name != "Web" || web.Tags["team"] != "golden" || !web.PreserveOrder || web.Policy.X509.SANs.UPNs[0] != "ada@corp.example.com" {
+	if web.Name != "Web" || web.Tags["team"] != "golden" || web.PreserveOrder == nil || !*web.PreserveOrder || web.Policy.X509.SANs.UPNs[0] != "ada@corp.example.com" {
 		t.Errorf("web is %+v with the policy %+v", web, web.Policy)
 	}
 	w.readRest(f)
@@ -245,7 +244,7 @@ func TestAdvancesOld(t *testing.T) {
 		w.orders.csrs = certificateRequests(w.operation("ordered").CSR)
 	})
 	for _, issuer := range []string{"Fickle", "Slow", "Holding", "Stubborn", "Rejecting", "Revoker", "Keeper"} {
-		_, err := w.UpdateIssuer(ctx, issuerName(t, issuer), vault.IssuerSet{Org: &provider.OrganizationDetails{ID: "issue"}})
+		_, err := w.UpdateIssuer(ctx, issuerName(t, issuer), vault.IssuerSet{Org: &vault.OrgParams{ID: new("issue")}})
 		w.must("updating the issuer "+issuer, err)
 	}
 	_, err = w.ResumeIssuer(ctx, issuerName(t, "Paused"))

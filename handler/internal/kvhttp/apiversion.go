@@ -11,7 +11,8 @@ import (
 // field still send.
 var apiVersions = []string{
 	"2016-10-01",
-	"7.0", "7.1", "7.2", "7.3", "7.4", "7.5",
+	"7.0-preview", "7.0", "7.1-preview", "7.1", "7.2", "7.3-preview", "7.3",
+	"7.4-preview.1", "7.4", "7.5-preview.1", "7.5",
 	"7.6-preview.1", "7.6-preview.2", "7.6",
 	"2025-06-01-preview", "2025-07-01",
 	"2026-01-01-preview", "2026-03-01-preview", latestVersion, "2026-05-01-preview",
@@ -27,6 +28,7 @@ type apiVersion int
 // accepted under every version.
 var (
 	sinceRecoverableDays = mustParseVersion("7.1")
+	sinceHSMPlatform     = mustParseVersion("7.5-preview.1")
 	sincePreserveOrder   = mustParseVersion("7.6-preview.2")
 	sinceURIAndIPNames   = mustParseVersion("2025-06-01-preview")
 	sincePreviousVersion = mustParseVersion("2025-06-01-preview")

@@ -19,7 +19,7 @@ func TestAPIVersion(t *testing.T) {
 	s.must("GET", "/certificates?api%2Dversion=2025-07-01", "")
 	s.must("GET", "/certificates?api-version=7.4&maxresults=5&api-version=7.4", "")
 	for _, tt := range []struct{ query, want string }{
-		{"api-version=7.3-preview", "The specified version (7.3-preview) is not recognized. Consider using the latest supported version (2026-04-01)."},
+		{"api-version=7.2-preview", "The specified version (7.2-preview) is not recognized. Consider using the latest supported version (2026-04-01)."},
 		{"api-version=9.9", "The specified version (9.9) is not recognized. Consider using the latest supported version (2026-04-01)."},
 		{"api-version=", "The api-version query parameter is missing. Consider using the latest supported version (2026-04-01)."},
 		{"", "The api-version query parameter is missing. Consider using the latest supported version (2026-04-01)."},

@@ -67,13 +67,27 @@ func (b backing) refuseRestore(context.Context, *call) (reply, error) {
 	return reply{}, b.unmanaged("restore")
 }
 
-// noneDeleted is a route about a deleted object. What a certificate brought with
-// it goes and comes back with it, and does not show meanwhile.
-func (b backing) noneDeleted(_ context.Context, c *call) (reply, error) {
-	return reply{}, b.deletedNotFound(c.name)
+// refuseDeleted is a route that would change a deleted object: what a certificate
+// brought with it goes and comes back with it.
+func (b backing) refuseDeleted(operation string) func(context.Context, *call) (reply, error) {
+	return func(ctx context.Context, c *call) (reply, error) {
+		if _, err := c.vault.DeletedKey(ctx, c.name); err != nil {
+			return reply{}, b.deletedError(c, err)
+		}
+		return reply{}, b.managed(operation)
+	}
 }
 
-// listNoneDeleted is the list of deleted objects.
+// deletedError is err in the words for an object that is not found among the deleted.
+func (b backing) deletedError(c *call, err error) error {
+	if e, ok := errors.AsType[*vault.Error](err); ok && e.Reason == vault.DeletedNotFound {
+		return b.deletedNotFound(c.name)
+	}
+	return err
+}
+
+// listNoneDeleted is the list of deleted objects, where those of certificates do not
+// show; by name they do.
 func listNoneDeleted(_ context.Context, c *call) (reply, error) {
 	if _, err := c.certificatePage(); err != nil {
 		return reply{}, err
@@ -101,9 +115,6 @@ func listBackingVersions[W any](ctx context.Context, c *call, b backing, show fu
 		return reply{}, err
 	}
 	versions, after, err := c.vault.Versions(ctx, c.name, p)
-	if isMissing(err) {
-		return reply{}, b.missing(c)
-	}
 	if err != nil {
 		return reply{}, err
 	}

@@ -30,6 +30,9 @@ func decode(body io.Reader, in any) error {
 	}
 	blankTrailingCommas(data)
 	err = json.Unmarshal(data, in)
+	if refused, ok := errors.AsType[*failure](err); ok {
+		return refused
+	}
 	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return badProperty(kind.Field, "a JSON "+kind.Value+" in the place of another type")
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -25,6 +26,8 @@ type call struct {
 	clientRequestID string
 	request         *vault.Request  // its content is known once the body is decoded
 	client          context.Context // ends when the client hangs up
+	wantsCSR        bool            // Accept is mediaPKCS10
+	retryAfter      time.Duration   // as in Config
 }
 
 // untilHangUp is ctx as long as the client waits for the answer. It is for calls

@@ -2,6 +2,7 @@ package kvhttp
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -123,7 +124,11 @@ func restoreCertificate(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return c.showCertificate(c.vault.Restore(ctx, blob))
+	cert, err := c.vault.Restore(ctx, blob)
+	if e, ok := errors.AsType[*vault.Error](err); ok && e.Reason == vault.RestoreConflict {
+		e.Name = c.links.certificate(e.Name) // the live service names the whole id
+	}
+	return c.showCertificate(cert, err)
 }
 
 func deleteCertificate(ctx context.Context, c *call) (reply, error) {
@@ -135,7 +140,8 @@ func getDeleted(ctx context.Context, c *call) (reply, error) {
 }
 
 func recoverDeleted(ctx context.Context, c *call) (reply, error) {
-	return c.showCertificate(c.vault.Recover(ctx, c.name))
+	cert, err := c.vault.Recover(ctx, c.name)
+	return c.showCertificate(cert, reword(err, vault.DeletedNotFound, certificateNotFound, c.name))
 }
 
 func purgeDeleted(ctx context.Context, c *call) (reply, error) {

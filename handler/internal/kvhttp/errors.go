@@ -159,13 +159,15 @@ func (b backing) deletedNotFound(name vault.Name) *failure {
 	}
 }
 
+const certificateNotFound = "A certificate with (name/id) %s was not found in this key vault. If you recently deleted this certificate you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
+
 // refusals is where the vault's reasons become HTTP: status, code, inner code
 // and the live service's message. {name} and {issuer} stand for the error's,
 // {detail} for its detail, {doing} and {object} for what the route does.
 var refusals = map[vault.Reason]failure{
 	vault.CertificateNotFound: {
 		status: http.StatusNotFound, code: "CertificateNotFound",
-		message: "A certificate with (name/id) {name} was not found in this key vault. If you recently deleted this certificate you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182",
+		message: fmt.Sprintf(certificateNotFound, "{name}"),
 	},
 	vault.DeletedNotFound: {
 		status: http.StatusNotFound, code: "CertificateNotFound",
@@ -217,7 +219,7 @@ var refusals = map[vault.Reason]failure{
 	},
 	vault.RestoreConflict: {
 		status: http.StatusConflict, code: "Conflict",
-		message: "Conflict while restoring certificate {name} - certificate already exists or concurrent access",
+		message: "There was a conflict restoring the certificate '{name}'. This can happen if either: a second certificate with the same name was created after the first certificate was deleted; thus trying to restore a certificate whose name is already in use. To fix this, rename the second certificate to something else so that the restore works. The second probable cause of this exception is when multiple operations are performed in parallel against the certificate. To avoid this error, perform operations against a certificate in a sequential manner.",
 	},
 	vault.ContactsNotFound: {
 		status: http.StatusNotFound, code: "ContactsNotFound",
@@ -264,6 +266,17 @@ var refusals = map[vault.Reason]failure{
 		message: "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached",
 		header:  http.Header{"Retry-After": {"5"}},
 	},
+}
+
+// reword gives a refusal for this reason another message.
+func reword(err error, reason vault.Reason, format string, args ...any) error {
+	e, ok := errors.AsType[*vault.Error](err)
+	if !ok || e.Reason != reason {
+		return err
+	}
+	f := refusals[reason]
+	f.message, f.cause = fmt.Sprintf(format, args...), e.Err
+	return &f
 }
 
 // asFailure is how err is answered on a route with these words for a conflict. What

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -62,6 +63,7 @@ func TestRefusals(t *testing.T) {
 	s.clock.Advance(vaultGrace)
 	s.must("GET", "/certificates/encipher/pending"+v74, "")
 	ofDone := s.must("POST", "/certificates/done/backup"+v74, "").body
+	doneVersion := path.Base(s.must("GET", "/certificates/done"+v74, "").field(t, "id").(string))
 	s.must("POST", "/certificates/twice/import"+v74, importOf(good.pem(t)))
 	ofRemoved := s.must("POST", "/certificates/twice/backup"+v74, "").body
 	s.must("DELETE", "/certificates/twice"+v74, "")
@@ -76,13 +78,13 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/certificates/none", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
 		{"GET", "/certificates/none/", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
 		{"GET", "/certificates/none/policy", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
-		{"GET", "/certificates/none/versions", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
 		{"DELETE", "/certificates/none", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
 		{"GET", "/certificates/removed", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) removed"+seeRecover, "")},
 		{"GET", "/certificates/done/" + absentVersion, "", 404, refusal("CertificateNotFound", "A certificate with (name/id) done/"+absentVersion+seeRecover, "")},
 		{"GET", "/certificates/done/1", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) done/1"+seeRecover, "")},
 		{"GET", "/deletedcertificates/done", "", 404, refusal("CertificateNotFound", "Deleted Certificate not found: done", "")},
-		{"POST", "/deletedcertificates/none/recover", "", 404, refusal("CertificateNotFound", "Deleted Certificate not found: none", "")},
+		{"GET", "/deletedcertificates/none", "", 404, refusal("CertificateNotFound", "Deleted Certificate not found: none", "")},
+		{"POST", "/deletedcertificates/none/recover", "", 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
 		{"DELETE", "/deletedcertificates/done", "", 404, refusal("CertificateNotFound", "Deleted Certificate not found: done", "")},
 
 		{"GET", "/certificates/none/pending", "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: none", "")},
@@ -90,10 +92,12 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/certificates/removed/pending", "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: removed", "")},
 		{"GET", "/certificates/manual/pending?request_id=" + absentVersion, "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: manual", "")},
 		{"PATCH", "/certificates/manual/pending?request_id=" + absentVersion, `{"cancellation_requested":true}`, 404, refusal("PendingCertificateNotFound", "Pending certificate not found: manual", "")},
-		{"DELETE", "/certificates/manual/pending?request_id=" + absentVersion, "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: manual", "")},
+		{"DELETE", "/certificates/manual/pending?request_id=" + absentVersion, "", 404, refusal("PendingCertificateNotFound", "Pending Certificate not found: manual", "")},
 		{"PATCH", "/certificates/none/pending", `{"cancellation_requested":true}`, 404, refusal("PendingCertificateNotFound", "Pending certificate not found: none", "")},
-		{"DELETE", "/certificates/none/pending", "", 404, refusal("PendingCertificateNotFound", "Pending certificate not found: none", "")},
-		{"POST", "/certificates/none/pending/merge", `{"x5c":["` + otherLeaf + `"]}`, 404, refusal("PendingCertificateNotFound", "Pending certificate not found: none", "")},
+		{"DELETE", "/certificates/none/pending", "", 404, refusal("PendingCertificateNotFound", "Pending Certificate not found: none", "")},
+		{"POST", "/certificates/none/pending/merge", `{"x5c":["` + otherLeaf + `"]}`, 404, refusal("PendingCertificateNotFound", "Pending Certificate not found: none", "")},
+		{"POST", "/certificates/none/pending/merge", `{"x5c":["garbage"]}`, 404, refusal("PendingCertificateNotFound", "Pending Certificate not found: none", "")},
+		{"POST", "/certificates/none/pending/merge", `{}`, 404, refusal("PendingCertificateNotFound", "Pending Certificate not found: none", "")},
 
 		{"PATCH", "/certificates/none", `{}`, 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
 		{"PATCH", "/certificates/none/policy", `{}`, 404, refusal("CertificateNotFound", "A certificate with (name/id) none"+seeRecover, "")},
@@ -104,7 +108,7 @@ func TestRefusals(t *testing.T) {
 		{"DELETE", "/certificates/contacts", "", 404, refusal("ContactsNotFound", "Contacts not found", "")},
 
 		{"GET", "/certificates/issuers/none", "", 404, refusal("CertificateIssuerNotFound", "Issuer not found", "")},
-		{"PATCH", "/certificates/issuers/none", `{}`, 404, refusal("CertificateIssuerNotFound", "Issuer not found", "")},
+		{"PATCH", "/certificates/issuers/none", `{}`, 404, refusal("CertificateIssuerNotFound", "Issuer none not found", "")},
 		{"DELETE", "/certificates/issuers/none", "", 404, refusal("CertificateIssuerNotFound", "Issuer not found", "")},
 
 		{"POST", "/certificates/removed/create", policyOf("Self"), 409, refusal("Conflict", "Certificate removed"+deletedBut, "ObjectIsDeletedButRecoverable")},
@@ -147,14 +151,13 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/certificates/restore", `{}`, 400, refusal("Malformed backup blob", "Backup blob is corrupt.", "")},
 		{"POST", "/certificates/restore", `{"value":"!"}`, 400, refusal("Malformed backup blob", "Backup blob is corrupt.", "")},
 		{"POST", "/certificates/restore", `{"value":"` + strings.Repeat("AAAA", 4728/3) + `"}`, 400, refusal("Malformed backup blob", "Backup blob contains invalid or corrupt version.", "")}, // JavaScript's test
-		{"POST", "/certificates/restore", ofDone, 409, refusal("Conflict", "Conflict while restoring certificate done - certificate already exists or concurrent access", "")},
+		{"POST", "/certificates/restore", ofDone, 409, refusal("Conflict", "There was a conflict restoring the certificate '"+testURL+"/certificates/done/"+doneVersion+"'. This can happen if either: a second certificate with the same name was created after the first certificate was deleted; thus trying to restore a certificate whose name is already in use. To fix this, rename the second certificate to something else so that the restore works. The second probable cause of this exception is when multiple operations are performed in parallel against the certificate. To avoid this error, perform operations against a certificate in a sequential manner.", "")},
 		{"POST", "/certificates/restore", ofRemoved, 409, refusal("Conflict", "Certificate twice"+deletedBut, "ObjectIsDeletedButRecoverable")},
 
 		{"GET", "/secrets/none", "", 404, refusal("SecretNotFound", "A secret with (name/id) none"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
 		{"GET", "/secrets/done/" + absentVersion, "", 404, refusal("SecretNotFound", "A secret with (name/id) done/"+absentVersion+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
 		{"GET", "/secrets/done/1", "", 404, refusal("SecretNotFound", "A secret with (name/id) done/1"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
 		{"GET", "/secrets/done?outContentType=text/plain", "", 400, refusal("BadParameter", `Property outContentType has invalid value: \"text/plain\": must be application/x-pkcs12 or application/x-pem-file`, "")},
-		{"GET", "/secrets/none/versions", "", 404, refusal("SecretNotFound", "A secret with (name/id) none"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
 		{"DELETE", "/secrets/none", "", 404, refusal("SecretNotFound", "A secret with (name/id) none"+strings.Replace(seeRecover, "certificate", "secret", 1), "")},
 		{"PUT", "/secrets/none", `{"value":"x"}`, 403, refusal("Forbidden", `Operation \"set\" is not allowed, since this vault has only the secrets of its certificates. Create or import a certificate instead.`, "")},
 		{"POST", "/secrets/restore", `{"value":"x"}`, 403, refusal("Forbidden", `Operation \"restore\" is not allowed, since this vault has only the secrets of its certificates. Create or import a certificate instead.`, "")},
@@ -174,7 +177,8 @@ func TestRefusals(t *testing.T) {
 		{"POST", "/keys/future/sign", `{"alg":"ES256","value":"` + urlBase64(make([]byte, 32)) + `"}`, 403, refusal("Forbidden", "Operation sign is not allowed on a key that is not yet valid.", "KeyNotYetValid")},
 		{"POST", "/keys/disabled/sign", `{"alg":"ES256","value":"AAAA"}`, 403, refusal("Forbidden", "Operation sign is not allowed on a disabled key.", "KeyDisabled")},
 
-		{"PUT", "/certificates/contacts", `{}`, 400, refusal("BadParameter", "Property contacts has invalid value: 0 entries: must be 1 to 100", "")},
+		{"POST", "/certificates/new/create", `{"policy":{"x509_props":{"subject":"CN=a"},"platform_managed":{"certificate_usage":"x"}}}`, 400, refusal("BadParameter", "Property policy.platform_managed has invalid value: this vault has no certificates that the platform manages; leave it out", "")},
+		{"PATCH", "/certificates/done/policy", `{"platform_managed":{}}`, 400, refusal("BadParameter", "Property policy.platform_managed has invalid value: this vault has no certificates that the platform manages; leave it out", "")},
 		{"PUT", "/certificates/contacts", `{"contacts":[{"name":"a"}]}`, 400, refusal("BadParameter", "Property contacts.email has invalid value: must be present", "")},
 		{"PUT", "/certificates/issuers/myca", `{}`, 400, refusal("BadParameter", "Property provider has invalid value: must be present", "")},
 	} {

@@ -27,7 +27,8 @@ func setIssuer(ctx context.Context, c *call) (reply, error) {
 }
 
 func updateIssuer(ctx context.Context, c *call) (reply, error) {
-	return c.changeIssuer(ctx, c.vault.UpdateIssuer)
+	rep, err := c.changeIssuer(ctx, c.vault.UpdateIssuer)
+	return rep, reword(err, vault.IssuerNotFound, "Issuer %s not found", c.name)
 }
 
 func deleteIssuer(ctx context.Context, c *call) (reply, error) {

@@ -1,6 +1,10 @@
 package kvhttp
 
-import "context"
+import (
+	"context"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
 
 func listKeys(ctx context.Context, c *call) (reply, error) {
 	return listBacking(ctx, c, "keys", c.keyItem)
@@ -22,6 +26,53 @@ func getKey(ctx context.Context, c *call) (reply, error) {
 	return ok(c.key(k)), nil
 }
 
+func getDeletedKey(ctx context.Context, c *call) (reply, error) {
+	k, err := c.vault.DeletedKey(ctx, c.name)
+	if err != nil {
+		return reply{}, backingKey.deletedError(c, err)
+	}
+	return ok(deletedKey{c.deletionOf("deletedkeys", k.Certificate), c.key(k)}), nil
+}
+
+// encrypt is the route of an operation of the public key.
+func encrypt(operation vault.KeyOperation) func(context.Context, *call) (reply, error) {
+	return func(ctx context.Context, c *call) (reply, error) {
+		return c.useKey(func(version, algorithm string, value []byte) (vault.Key, []byte, error) {
+			return c.vault.Encrypt(ctx, c.name, version, operation, algorithm, value)
+		})
+	}
+}
+
+// decrypt is the route of an operation of the private key.
+func decrypt(operation vault.KeyOperation) func(context.Context, *call) (reply, error) {
+	return func(ctx context.Context, c *call) (reply, error) {
+		return c.useKey(func(version, algorithm string, value []byte) (vault.Key, []byte, error) {
+			return c.vault.Decrypt(ctx, c.name, version, operation, algorithm, value)
+		})
+	}
+}
+
+// useKey has a key make something of a value.
+func (c *call) useKey(use func(version, algorithm string, value []byte) (vault.Key, []byte, error)) (reply, error) {
+	version, err := c.parseVersion(backingKey.notFound)
+	if err != nil {
+		return reply{}, err
+	}
+	var in keyOperationParams
+	if err := c.decode(&in); err != nil {
+		return reply{}, err
+	}
+	value, err := in.value()
+	if err != nil {
+		return reply{}, err
+	}
+	k, made, err := use(version, in.Algorithm, value)
+	if err != nil {
+		return reply{}, err
+	}
+	return ok(c.keyResult(k, made)), nil
+}
+
 func sign(ctx context.Context, c *call) (reply, error) {
 	version, err := c.parseVersion(backingKey.notFound)
 	if err != nil {
@@ -39,7 +90,7 @@ func sign(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return ok(c.signature(k, signature)), nil
+	return ok(c.keyResult(k, signature)), nil
 }
 
 func verify(ctx context.Context, c *call) (reply, error) {

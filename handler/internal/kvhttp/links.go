@@ -15,7 +15,9 @@ func (l links) policy(name string) string { return l.certificate(name) + "/polic
 
 func (l links) pending(name string) string { return l.certificate(name) + "/pending" }
 
-func (l links) deleted(name string) string { return string(l) + "/deletedcertificates/" + name }
+func (l links) deleted(collection, name string) string {
+	return string(l) + "/" + collection + "/" + name
+}
 
 func (l links) key(name string) string { return string(l) + "/keys/" + name }
 

@@ -4,6 +4,7 @@ package kvhttp
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"net/http"
@@ -106,28 +107,36 @@ var documents = map[string]document{
 
 	"GetDeletedSecrets":    {200, nil, list[struct{}]{}, paging},
 	"RecoverDeletedSecret": {},
-	"GetDeletedSecret":     {},
+	"GetDeletedSecret":     {200, nil, deletedSecret{}, ""},
 	"PurgeDeletedSecret":   {},
 
-	"GetKeys":           {200, nil, list[keyItem]{}, paging},
-	"RestoreKey":        {},
-	"CreateKey":         {},
-	"GetKeyVersions":    {200, nil, list[keyItem]{}, paging},
-	"BackupKey":         {},
-	"Sign":              {200, signParams{}, keyOperationResult{}, ""},
-	"Verify":            {200, verifyParams{}, keyVerifyResult{}, ""},
-	"GetKey":            {200, nil, key{}, ""},
-	"ImportKey":         {},
-	"UpdateKey":         {},
-	"DeleteKey":         {},
-	"SignWithVersion":   {200, signParams{}, keyOperationResult{}, ""},
-	"VerifyWithVersion": {200, verifyParams{}, keyVerifyResult{}, ""},
-	"GetKeyVersion":     {200, nil, key{}, ""},
-	"UpdateKeyVersion":  {},
+	"GetKeys":              {200, nil, list[keyItem]{}, paging},
+	"RestoreKey":           {},
+	"CreateKey":            {},
+	"GetKeyVersions":       {200, nil, list[keyItem]{}, paging},
+	"BackupKey":            {},
+	"Sign":                 {200, signParams{}, keyOperationResult{}, ""},
+	"Verify":               {200, verifyParams{}, keyVerifyResult{}, ""},
+	"Encrypt":              {200, keyOperationParams{}, keyOperationResult{}, ""},
+	"Decrypt":              {200, keyOperationParams{}, keyOperationResult{}, ""},
+	"WrapKey":              {200, keyOperationParams{}, keyOperationResult{}, ""},
+	"UnwrapKey":            {200, keyOperationParams{}, keyOperationResult{}, ""},
+	"GetKey":               {200, nil, key{}, ""},
+	"ImportKey":            {},
+	"UpdateKey":            {},
+	"DeleteKey":            {},
+	"SignWithVersion":      {200, signParams{}, keyOperationResult{}, ""},
+	"VerifyWithVersion":    {200, verifyParams{}, keyVerifyResult{}, ""},
+	"EncryptWithVersion":   {200, keyOperationParams{}, keyOperationResult{}, ""},
+	"DecryptWithVersion":   {200, keyOperationParams{}, keyOperationResult{}, ""},
+	"WrapKeyWithVersion":   {200, keyOperationParams{}, keyOperationResult{}, ""},
+	"UnwrapKeyWithVersion": {200, keyOperationParams{}, keyOperationResult{}, ""},
+	"GetKeyVersion":        {200, nil, key{}, ""},
+	"UpdateKeyVersion":     {},
 
 	"GetDeletedKeys":    {200, nil, list[struct{}]{}, paging},
 	"RecoverDeletedKey": {},
-	"GetDeletedKey":     {},
+	"GetDeletedKey":     {200, nil, deletedKey{}, ""},
 	"PurgeDeletedKey":   {},
 }
 
@@ -272,7 +281,11 @@ func (s *schemas) operation(r route) object {
 	if d.status != 0 {
 		success := object{"description": http.StatusText(d.status)}
 		if d.answer != nil {
-			success["content"] = jsonOf(s.of(reflect.TypeOf(d.answer), answers))
+			content := jsonOf(s.of(reflect.TypeOf(d.answer), answers))
+			if r.name == "GetCertificateOperation" {
+				content[mediaPKCS10] = object{"schema": object{"type": "string", "contentEncoding": "base64"}}
+			}
+			success["content"] = content
 		}
 		addHeaders(success, successHeaders(r)...)
 		responses[strconv.Itoa(d.status)] = success
@@ -366,6 +379,11 @@ func (a answer) conforms(t testing.TB, method, target string) {
 	body := reflect.New(reflect.TypeFor[envelope]())
 	switch {
 	case a.status == d.status && d.answer == nil:
+		return
+	case r.name == "GetCertificateOperation" && strings.HasPrefix(a.header.Get("Content-Type"), mediaPKCS10):
+		if csr, err := base64.StdEncoding.DecodeString(a.body); err != nil || len(csr) == 0 {
+			t.Errorf("%s %s: answer %s is not base64", method, target, a.body)
+		}
 		return
 	case a.status == d.status:
 		body = reflect.New(reflect.TypeOf(d.answer))

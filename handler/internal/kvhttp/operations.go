@@ -3,9 +3,9 @@ package kvhttp
 import (
 	"context"
 	"net/http"
-	"strings"
+	"strconv"
+	"time"
 
-	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -33,8 +33,15 @@ func getOperation(ctx context.Context, c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if c.wantsCSR {
+		rep := reply{status: http.StatusOK, header: http.Header{"Content-Type": {mediaPKCS10 + "; charset=utf-8"}}, body: []byte(stdBase64(op.CSR))}
+		return rep, nil
+	}
 	return c.poll(op), nil
 }
+
+// mediaPKCS10 asks for the CSR of an operation alone: its bare base64.
+const mediaPKCS10 = "application/pkcs10"
 
 func updateOperation(ctx context.Context, c *call) (reply, error) {
 	var in operationUpdate
@@ -55,10 +62,13 @@ func updateOperation(ctx context.Context, c *call) (reply, error) {
 func deleteOperation(ctx context.Context, c *call) (reply, error) {
 	op, err := c.vault.DeleteOperation(ctx, c.name, c.query.Get("request_id"))
 	if err != nil {
-		return reply{}, err
+		return reply{}, reword(err, vault.OperationNotFound, pendingNotFound, c.name)
 	}
 	return ok(c.operation(op)), nil
 }
+
+// pendingNotFound has a capital where GET and PATCH have none.
+const pendingNotFound = "Pending Certificate not found: %s"
 
 func mergeCertificate(ctx context.Context, c *call) (reply, error) {
 	var in mergeParams
@@ -73,7 +83,7 @@ func mergeCertificate(ctx context.Context, c *call) (reply, error) {
 	defer cancel()
 	cert, err := c.vault.Merge(ctx, c.name, params)
 	if err != nil {
-		return reply{}, err
+		return reply{}, reword(err, vault.OperationNotFound, pendingNotFound, c.name)
 	}
 	rep := newReply(http.StatusCreated, c.bundle(cert))
 	rep.header.Set("Location", c.links.certificate(cert.Name)+"?api-version="+c.api.String())
@@ -84,16 +94,13 @@ func mergeCertificate(ctx context.Context, c *call) (reply, error) {
 func (c *call) poll(op vault.Operation) reply {
 	rep := ok(c.operation(op))
 	if op.Status == vault.StatusInProgress {
-		rep.header.Set("Retry-After", retryAfter(op))
+		// The live service always says 10; what needs no CA is done sooner, and some
+		// SDKs do wait that long.
+		after := 10 * time.Second
+		if c.vault.AnswersAtOnce(op) {
+			after = c.retryAfter
+		}
+		rep.header.Set("Retry-After", strconv.Itoa(int(after/time.Second)))
 	}
 	return rep
-}
-
-// retryAfter is when to ask again, in seconds. The live service always says 10;
-// Self is done sooner, and some SDKs do wait that long.
-func retryAfter(op vault.Operation) string {
-	if strings.EqualFold(op.Policy.Issuer.Name, policy.IssuerSelf) {
-		return "2"
-	}
-	return "10"
 }

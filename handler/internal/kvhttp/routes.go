@@ -107,9 +107,9 @@ var routes = []route{
 	{"UpdateSecretVersion", "PATCH", "secrets/{name}/{version}", auth.SecretsGet, 0, never, backingSecret.refuse("update")},
 
 	{"GetDeletedSecrets", "GET", "deletedsecrets", auth.SecretsList, 0, never, listNoneDeleted},
-	{"RecoverDeletedSecret", "POST", "deletedsecrets/{name}/recover", auth.SecretsGet, 0, never, backingSecret.noneDeleted},
-	{"GetDeletedSecret", "GET", "deletedsecrets/{name}", auth.SecretsGet, 0, never, backingSecret.noneDeleted},
-	{"PurgeDeletedSecret", "DELETE", "deletedsecrets/{name}", auth.SecretsGet, 0, never, backingSecret.noneDeleted},
+	{"RecoverDeletedSecret", "POST", "deletedsecrets/{name}/recover", auth.SecretsGet, 0, never, backingSecret.refuseDeleted("recover")},
+	{"GetDeletedSecret", "GET", "deletedsecrets/{name}", auth.SecretsGet, 0, never, getDeletedSecret},
+	{"PurgeDeletedSecret", "DELETE", "deletedsecrets/{name}", auth.SecretsGet, 0, never, backingSecret.refuseDeleted("purge")},
 
 	{"GetKeys", "GET", "keys", auth.KeysList, 0, never, listKeys},
 	{"RestoreKey", "POST", "keys/restore", auth.KeysGet, 0, never, backingKey.refuseRestore},
@@ -118,19 +118,27 @@ var routes = []route{
 	{"BackupKey", "POST", "keys/{name}/backup", auth.KeysGet, 0, never, backingKey.refuse("backup")},
 	{"Sign", "POST", "keys/{name}/sign", auth.KeysSign, maxBody, never, sign},
 	{"Verify", "POST", "keys/{name}/verify", auth.KeysVerify, maxBody, never, verify},
+	{"Encrypt", "POST", "keys/{name}/encrypt", auth.KeysEncrypt, maxBody, never, encrypt(vault.KeyEncrypt)},
+	{"Decrypt", "POST", "keys/{name}/decrypt", auth.KeysDecrypt, maxBody, never, decrypt(vault.KeyDecrypt)},
+	{"WrapKey", "POST", "keys/{name}/wrapkey", auth.KeysWrapKey, maxBody, never, encrypt(vault.KeyWrapKey)},
+	{"UnwrapKey", "POST", "keys/{name}/unwrapkey", auth.KeysUnwrapKey, maxBody, never, decrypt(vault.KeyUnwrapKey)},
 	{"GetKey", "GET", "keys/{name}", auth.KeysGet, 0, never, getKey},
 	{"ImportKey", "PUT", "keys/{name}", auth.KeysGet, 0, never, backingKey.refuseNew("import")},
 	{"UpdateKey", "PATCH", "keys/{name}", auth.KeysGet, 0, never, backingKey.refuse("update")},
 	{"DeleteKey", "DELETE", "keys/{name}", auth.KeysGet, 0, never, backingKey.refuse("delete")},
 	{"SignWithVersion", "POST", "keys/{name}/{version}/sign", auth.KeysSign, maxBody, never, sign},
 	{"VerifyWithVersion", "POST", "keys/{name}/{version}/verify", auth.KeysVerify, maxBody, never, verify},
+	{"EncryptWithVersion", "POST", "keys/{name}/{version}/encrypt", auth.KeysEncrypt, maxBody, never, encrypt(vault.KeyEncrypt)},
+	{"DecryptWithVersion", "POST", "keys/{name}/{version}/decrypt", auth.KeysDecrypt, maxBody, never, decrypt(vault.KeyDecrypt)},
+	{"WrapKeyWithVersion", "POST", "keys/{name}/{version}/wrapkey", auth.KeysWrapKey, maxBody, never, encrypt(vault.KeyWrapKey)},
+	{"UnwrapKeyWithVersion", "POST", "keys/{name}/{version}/unwrapkey", auth.KeysUnwrapKey, maxBody, never, decrypt(vault.KeyUnwrapKey)},
 	{"GetKeyVersion", "GET", "keys/{name}/{version}", auth.KeysGet, 0, never, getKey},
 	{"UpdateKeyVersion", "PATCH", "keys/{name}/{version}", auth.KeysGet, 0, never, backingKey.refuse("update")},
 
 	{"GetDeletedKeys", "GET", "deletedkeys", auth.KeysList, 0, never, listNoneDeleted},
-	{"RecoverDeletedKey", "POST", "deletedkeys/{name}/recover", auth.KeysGet, 0, never, backingKey.noneDeleted},
-	{"GetDeletedKey", "GET", "deletedkeys/{name}", auth.KeysGet, 0, never, backingKey.noneDeleted},
-	{"PurgeDeletedKey", "DELETE", "deletedkeys/{name}", auth.KeysGet, 0, never, backingKey.noneDeleted},
+	{"RecoverDeletedKey", "POST", "deletedkeys/{name}/recover", auth.KeysGet, 0, never, backingKey.refuseDeleted("recover")},
+	{"GetDeletedKey", "GET", "deletedkeys/{name}", auth.KeysGet, 0, never, getDeletedKey},
+	{"PurgeDeletedKey", "DELETE", "deletedkeys/{name}", auth.KeysGet, 0, never, backingKey.refuseDeleted("purge")},
 }
 
 // notNames are literals that stand where a name would: what this service does

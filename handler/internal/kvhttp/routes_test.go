@@ -26,6 +26,7 @@ func TestRoutes(t *testing.T) {
 	key, secret := strings.Replace(version, "certificates", "keys", 1), strings.Replace(version, "certificates", "secrets", 1)
 	const digest = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	const signBody = `{"alg":"RS256","value":"` + digest + `"}`
+	const cipherBody = `{"alg":"RSA-OAEP","value":"` + digest + `"}`
 	const verifyBody = `{"alg":"RS256","digest":"` + digest + `","value":"AAAA"}`
 	s.create("merge", "Unknown")
 	s.create("gone", "Unknown")
@@ -117,6 +118,14 @@ func TestRoutes(t *testing.T) {
 		{"SignWithVersion", "POST", key + "/sign", signBody, 200},
 		{"Verify", "POST", "/keys/done/verify", verifyBody, 200},
 		{"VerifyWithVersion", "POST", key + "/verify", verifyBody, 200},
+		{"Encrypt", "POST", "/keys/done/encrypt", cipherBody, 403},
+		{"EncryptWithVersion", "POST", key + "/encrypt", cipherBody, 403},
+		{"Decrypt", "POST", "/keys/done//decrypt", cipherBody, 403},
+		{"DecryptWithVersion", "POST", key + "/decrypt", cipherBody, 403},
+		{"WrapKey", "POST", "/keys/done/wrapkey", cipherBody, 200},
+		{"WrapKeyWithVersion", "POST", key + "/wrapKey", cipherBody, 200},
+		{"UnwrapKey", "POST", "/keys/done//unwrapkey", cipherBody, 400},
+		{"UnwrapKeyWithVersion", "POST", key + "/unwrapkey", cipherBody, 400},
 		{"CreateKey", "POST", "/keys/done/create", `{"kty":"RSA"}`, 403},
 		{"ImportKey", "PUT", "/keys/done", `{"key":{}}`, 403},
 		{"UpdateKey", "PATCH", "/keys/done", `{}`, 403},
@@ -153,7 +162,7 @@ func TestPermissions(t *testing.T) {
 		"Key Vault Certificate User":   "certificates/get certificates/list secrets/get secrets/list keys/get keys/list",
 		"Key Vault Purge Operator":     "certificates/purge",
 		"Key Vault Secrets User":       "secrets/get secrets/list",
-		"Key Vault Crypto User":        "keys/get keys/list keys/sign keys/verify",
+		"Key Vault Crypto User":        "keys/get keys/list keys/sign keys/verify keys/encrypt keys/decrypt keys/wrapKey keys/unwrapKey",
 		"Key Vault Certificates Users": "", // no such role
 	}
 	for role, may := range readers {
@@ -187,8 +196,8 @@ func TestUnrouted(t *testing.T) {
 		{"GET", "/health/x", 404, ""},
 		{"POST", "/AdvanceIssuance", 404, ""},
 		{"GET", "/secrets/contacts", 404, ""},
-		{"POST", "/keys/a/wrapkey", 405, "GET, PATCH"}, // a version, as it looks
-		{"POST", "/keys/a/1/wrapkey", 404, ""},
+		{"POST", "/keys/a/release", 405, "GET, PATCH"}, // a version, as it looks
+		{"POST", "/keys/a/1/release", 404, ""},
 		{"GET", "/secrets/restore", 405, "POST"},
 		{"POST", "/secrets/a", 405, "GET, PUT, PATCH, DELETE"},
 		{"POST", "/keys", 405, "GET"},

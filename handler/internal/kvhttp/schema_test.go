@@ -18,6 +18,9 @@ type object map[string]any
 
 // modelNames are what the REST pages call the wire types.
 var modelNames = map[reflect.Type]string{
+	reflect.TypeFor[deletedKey]():          "DeletedKeyBundle",
+	reflect.TypeFor[deletedSecret]():       "DeletedSecretBundle",
+	reflect.TypeFor[keyOperationParams]():  "KeyOperationsParameters",
 	reflect.TypeFor[envelope]():            "KeyVaultError",
 	reflect.TypeFor[errorBody]():           "Error",
 	reflect.TypeFor[innerError]():          "InnerError",
@@ -129,7 +132,15 @@ var keywords = map[string]object{
 	"JsonWebKey.e":                              {"contentEncoding": "base64url"},
 	"JsonWebKey.x":                              {"contentEncoding": "base64url"},
 	"JsonWebKey.y":                              {"contentEncoding": "base64url"},
-	"KeySignParameters.alg":                     {"description": "One of RFC 7518 section 3.1 that fits the key."},
+	"KeyOperationsParameters.alg":               {"enum": []string{"RSA1_5", "RSA-OAEP", "RSA-OAEP-256"}},
+	"KeyOperationsParameters.value":             {"contentEncoding": "base64url"},
+	"DeletedKeyBundle.deletedDate":              {"format": "unixtime"},
+	"DeletedKeyBundle.scheduledPurgeDate":       {"format": "unixtime"},
+	"DeletedKeyBundle.managed":                  {"const": true},
+	"DeletedSecretBundle.deletedDate":           {"format": "unixtime"},
+	"DeletedSecretBundle.scheduledPurgeDate":    {"format": "unixtime"},
+	"DeletedSecretBundle.managed":               {"const": true},
+	"KeySignParameters.alg":                     {"description": "One of RFC 7518 section 3.1 that fits the key, or RSNULL."},
 	"KeySignParameters.value":                   {"contentEncoding": "base64url", "description": "The digest."},
 	"KeyVerifyParameters.digest":                {"contentEncoding": "base64url"},
 	"KeyVerifyParameters.value":                 {"contentEncoding": "base64url", "description": "The signature."},
@@ -175,7 +186,7 @@ type schemas struct {
 
 // of is the schema of a type. A client may send null for everything and leave
 // everything out: what it must send depends on more than a schema says. An answer
-// has everything that is not omitempty.
+// has everything that is not omitempty or omitzero.
 func (s *schemas) of(t reflect.Type, d direction) object {
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -232,8 +243,11 @@ func (s *schemas) fields(t reflect.Type, d direction, model string, properties o
 			s.fields(f.Type, d, model, properties, required)
 			continue
 		}
+		if f.Type == reflect.TypeFor[platformManaged]() {
+			continue // it is refused
+		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		omitted := strings.Contains(options, "omitempty")
+		omitted := options == "omitempty" || options == "omitzero"
 		property := s.of(f.Type, d)
 		if key := model + "." + name; keywords[key] != nil {
 			s.used[key] = true

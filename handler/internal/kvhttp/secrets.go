@@ -1,6 +1,10 @@
 package kvhttp
 
-import "context"
+import (
+	"context"
+
+	"github.com/certwright/certwright/handler/internal/vault"
+)
 
 func listSecrets(ctx context.Context, c *call) (reply, error) {
 	return listBacking(ctx, c, "secrets", c.secretItem)
@@ -24,4 +28,15 @@ func getSecret(ctx context.Context, c *call) (reply, error) {
 		return reply{}, err
 	}
 	return ok(c.secret(s)), nil
+}
+
+func getDeletedSecret(ctx context.Context, c *call) (reply, error) {
+	cert, err := c.vault.Deleted(ctx, c.name)
+	if err == nil && cert.Leaf == nil { // never completed: it brought nothing with it
+		err = &vault.Error{Reason: vault.DeletedNotFound}
+	}
+	if err != nil {
+		return reply{}, backingSecret.deletedError(c, err)
+	}
+	return ok(c.deletedSecret(cert)), nil
 }

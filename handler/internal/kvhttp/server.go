@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -32,6 +33,11 @@ type Config struct {
 	// label of a host may be *, which stands for any one label; at least one URL
 	// must be without.
 	VaultURLs []string
+
+	// RetryAfter is when a client is to ask again for an operation that needs no
+	// answer of a CA: 1 to 10 whole seconds, 2 unless set. Such an operation ends 2 s
+	// after its create at the earliest.
+	RetryAfter time.Duration
 
 	// Region is named in answers, as in x-ms-keyvault-region; "local" when empty.
 	Region string
@@ -69,6 +75,10 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.Region = cmp.Or(cfg.Region, "local")
 	cfg.Version = cmp.Or(cfg.Version, "0")
+	cfg.RetryAfter = cmp.Or(cfg.RetryAfter, 2*time.Second)
+	if cfg.RetryAfter < time.Second || cfg.RetryAfter > 10*time.Second || cfg.RetryAfter%time.Second != 0 {
+		return nil, fmt.Errorf("clients are told to ask again after %s: must be 1 to 10 whole seconds", cfg.RetryAfter)
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -119,11 +129,11 @@ func (s *Server) send(w http.ResponseWriter, rep reply, e *logEntry) {
 	if e.clientRequestID != "" {
 		h.Set("x-ms-client-request-id", e.clientRequestID)
 	}
-	maps.Copy(h, rep.header)
 	if len(rep.body) > 0 {
 		h.Set("Content-Type", "application/json; charset=utf-8")
 		h.Set("Content-Length", strconv.Itoa(len(rep.body)))
 	}
+	maps.Copy(h, rep.header)
 	w.WriteHeader(rep.status)
 	w.Write(rep.body) // nothing can be done for a client that has gone away
 }
@@ -178,7 +188,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *logEntry) (rep
 			Method: r.Method, Path: strings.ToLower(r.URL.EscapedPath()) + "?" + r.URL.RawQuery,
 			ID: e.clientRequestID,
 		},
-		client: r.Context(),
+		client:     r.Context(),
+		retryAfter: s.cfg.RetryAfter,
+		wantsCSR:   strings.EqualFold(r.Header.Get("Accept"), mediaPKCS10),
 	}
 	// A change that has begun is finished, and so is a poll, which may make one.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), workTime)

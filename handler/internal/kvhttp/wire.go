@@ -14,8 +14,8 @@ import (
 // from package vault are here and in the other wire files, nowhere else.
 
 // attributes are the attributes of a certificate, policy or issuer. Times are
-// Unix seconds. Created, Updated and the recovery fields are ignored in
-// requests.
+// Unix seconds. Created, Updated the recovery fields and
+// HSMPlatform are ignored in requests.
 type attributes struct {
 	Enabled         *bool  `json:"enabled,omitempty"`
 	NotBefore       *int64 `json:"nbf,omitempty"`
@@ -24,6 +24,7 @@ type attributes struct {
 	Updated         *int64 `json:"updated,omitempty"`
 	RecoveryLevel   string `json:"recoveryLevel,omitempty"`
 	RecoverableDays *int   `json:"recoverableDays,omitempty"`
+	HSMPlatform     string `json:"hsmPlatform,omitempty"` // of keys only
 }
 
 func (a *attributes) params() (vault.AttributeParams, error) {

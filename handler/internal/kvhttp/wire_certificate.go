@@ -12,10 +12,10 @@ type bundle struct {
 	Thumbprint    string             `json:"x5t,omitempty"` // base64url
 	Certificate   string             `json:"cer,omitempty"` // base64
 	Attributes    attributes         `json:"attributes"`
-	Tags          map[string]string  `json:"tags,omitempty"`
-	Policy        *certificatePolicy `json:"policy,omitempty"`  // with the latest version, like the next
-	Pending       *link              `json:"pending,omitempty"` // while there is a pending object
-	PreserveOrder *bool              `json:"preserveCertOrder,omitempty"`
+	Tags          map[string]string  `json:"tags,omitzero"`               // {} when {} was sent
+	Policy        *certificatePolicy `json:"policy,omitempty"`            // where no version was named
+	Pending       *link              `json:"pending,omitempty"`           // while there is a pending object
+	PreserveOrder *bool              `json:"preserveCertOrder,omitempty"` // as it was sent
 }
 
 // item is a CertificateItem or, with a recovery id, a DeletedCertificateItem.
@@ -24,8 +24,8 @@ type item struct {
 	ID         string            `json:"id"`
 	Thumbprint string            `json:"x5t,omitempty"`
 	Attributes attributes        `json:"attributes"`
-	Tags       map[string]string `json:"tags,omitempty"`
-	Subject    string            `json:"subject"` // always empty, as the live service sends it
+	Tags       map[string]string `json:"tags,omitzero"`
+	Subject    *string           `json:"subject,omitempty"` // always empty; not of deleted ones
 }
 
 // deletion is what deleted certificates have besides.
@@ -139,7 +139,7 @@ func (v view) bundle(c vault.Certificate) bundle {
 		out.Pending = &link{v.links.pending(c.Name)}
 	}
 	if v.api >= sincePreserveOrder {
-		out.PreserveOrder = &c.PreserveOrder
+		out.PreserveOrder = c.PreserveOrder
 	}
 	return out
 }
@@ -148,13 +148,15 @@ func (v view) bundle(c vault.Certificate) bundle {
 func (v view) item(c vault.Certificate) item {
 	out := v.versionItem(c)
 	out.ID = v.links.certificate(c.Name)
-	out.deletion = v.deletion(c)
+	if out.deletion = v.deletion(c); c.Deletion != nil {
+		out.Attributes, out.Subject = v.attributes(c.Attributes), nil
+	}
 	return out
 }
 
 // versionItem shows a version in a list.
 func (v view) versionItem(c vault.Certificate) item {
-	// The live service leaves the recovery fields out of lists.
+	// The live service leaves the recovery fields out of lists of what is not deleted.
 	shown := v.attributes(c.Attributes)
 	shown.RecoveryLevel, shown.RecoverableDays = "", nil
 	return item{
@@ -162,6 +164,7 @@ func (v view) versionItem(c vault.Certificate) item {
 		Thumbprint: urlBase64(c.Thumbprint),
 		Attributes: shown,
 		Tags:       c.Tags,
+		Subject:    new(""),
 	}
 }
 
@@ -169,8 +172,13 @@ func (v view) deletion(c vault.Certificate) deletion {
 	if c.Deletion == nil {
 		return deletion{}
 	}
+	return v.deletionOf("deletedcertificates", c)
+}
+
+// deletionOf is the deletion of a certificate, or of what it brought with it.
+func (v view) deletionOf(collection string, c vault.Certificate) deletion {
 	return deletion{
-		RecoveryID:         v.links.deleted(c.Name),
+		RecoveryID:         v.links.deleted(collection, c.Name),
 		DeletedDate:        unixTime(&c.Deletion.At),
 		ScheduledPurgeDate: unixTime(&c.Deletion.PurgeAt),
 	}

@@ -5,7 +5,7 @@ import "github.com/certwright/certwright/handler/internal/vault"
 // contacts are Contacts.
 type contacts struct {
 	ID       string    `json:"id"`
-	Contacts []contact `json:"contacts"`
+	Contacts []contact `json:"contacts,omitempty"`
 }
 
 type contactsSet struct {
@@ -27,7 +27,7 @@ func (s *contactsSet) params() []vault.Contact {
 }
 
 func (v view) contacts(list []vault.Contact) contacts {
-	out := contacts{ID: v.links.contacts(), Contacts: []contact{}}
+	out := contacts{ID: v.links.contacts()}
 	for _, c := range list {
 		out.Contacts = append(out.Contacts, contact(c))
 	}

@@ -7,11 +7,11 @@ import (
 
 // issuer is an IssuerBundle. It has no place for a password.
 type issuer struct {
-	ID          string            `json:"id"`
-	Provider    string            `json:"provider"`
-	Credentials issuerCredentials `json:"credentials"`
-	Org         issuerOrg         `json:"org_details"`
-	Attributes  attributes        `json:"attributes"`
+	ID          string             `json:"id"`
+	Provider    string             `json:"provider"`
+	Credentials *issuerCredentials `json:"credentials,omitempty"` // this and the next: once they were sent
+	Org         *issuerOrg         `json:"org_details,omitempty"`
+	Attributes  attributes         `json:"attributes"`
 }
 
 type issuerCredentials struct {
@@ -19,8 +19,9 @@ type issuerCredentials struct {
 }
 
 type issuerOrg struct {
-	orgDetails
-	Zip int `json:"zip"` // always 0, as the live service sends it
+	ID     string         `json:"id,omitempty"`
+	Zip    int            `json:"zip"` // always 0, as the live service sends it
+	Admins []adminDetails `json:"admin_details,omitzero"`
 }
 
 // issuerSet are the parameters of set and update: what is nil was not sent.
@@ -37,7 +38,7 @@ type credentials struct {
 }
 
 type orgDetails struct {
-	ID     string         `json:"id,omitempty"`
+	ID     *string        `json:"id"`
 	Admins []adminDetails `json:"admin_details"`
 }
 
@@ -58,10 +59,13 @@ type issuerItem struct {
 func (i *issuerSet) params() vault.IssuerSet {
 	out := vault.IssuerSet{Provider: i.Provider}
 	if c := i.Credentials; c != nil {
-		out.AccountID, out.Password = c.AccountID, c.Password
+		out.HasCredentials, out.AccountID, out.Password = true, c.AccountID, c.Password
 	}
 	if o := i.Org; o != nil {
-		out.Org = &provider.OrganizationDetails{ID: o.ID}
+		out.Org = &vault.OrgParams{ID: o.ID}
+		if o.Admins != nil {
+			out.Org.Admins = []provider.AdminDetails{}
+		}
 		for _, a := range o.Admins {
 			out.Org.Admins = append(out.Org.Admins, provider.AdminDetails(a))
 		}
@@ -76,14 +80,22 @@ func (v view) issuer(o vault.IssuerState) issuer {
 	out := issuer{
 		ID:         v.links.issuer(o.Name),
 		Provider:   o.Provider,
-		Org:        issuerOrg{orgDetails: orgDetails{ID: o.Org.ID, Admins: []adminDetails{}}},
 		Attributes: attributes{Enabled: &o.Enabled, Created: unixTime(&o.Created), Updated: unixTime(&o.Updated)},
 	}
-	if o.HasAccount {
-		out.Credentials.AccountID = &o.AccountID
+	if o.HasCredentials {
+		out.Credentials = &issuerCredentials{}
+		if o.HasAccount {
+			out.Credentials.AccountID = &o.AccountID
+		}
 	}
-	for _, a := range o.Org.Admins {
-		out.Org.Admins = append(out.Org.Admins, adminDetails(a))
+	if o.HasOrg {
+		out.Org = &issuerOrg{ID: o.Org.ID}
+		if o.Org.Admins != nil {
+			out.Org.Admins = []adminDetails{}
+		}
+		for _, a := range o.Org.Admins {
+			out.Org.Admins = append(out.Org.Admins, adminDetails(a))
+		}
 	}
 	return out
 }

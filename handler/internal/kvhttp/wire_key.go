@@ -13,7 +13,7 @@ import (
 type key struct {
 	Key        jsonWebKey        `json:"key"`
 	Attributes attributes        `json:"attributes"`
-	Tags       map[string]string `json:"tags,omitempty"`
+	Tags       map[string]string `json:"tags,omitzero"`
 	Managed    bool              `json:"managed"` // always
 }
 
@@ -29,11 +29,17 @@ type jsonWebKey struct {
 	Y          string   `json:"y,omitempty"`
 }
 
+// deletedKey is a DeletedKeyBundle.
+type deletedKey struct {
+	deletion
+	key
+}
+
 // keyItem is a KeyItem.
 type keyItem struct {
 	ID         string            `json:"kid"`
 	Attributes attributes        `json:"attributes"`
-	Tags       map[string]string `json:"tags,omitempty"`
+	Tags       map[string]string `json:"tags,omitzero"`
 	Managed    bool              `json:"managed"`
 }
 
@@ -49,6 +55,16 @@ type verifyParams struct {
 	Digest    string `json:"digest"` // base64url
 	Signature string `json:"value"`  // base64url
 }
+
+// keyOperationParams are KeyOperationsParameters. What it has for AES is not here: no
+// certificate has such a key.
+type keyOperationParams struct {
+	Algorithm string `json:"alg"`
+	Value     string `json:"value"` // base64url
+}
+
+// value is what is to be encrypted or decrypted.
+func (p keyOperationParams) value() ([]byte, error) { return parseBase64("value", p.Value) }
 
 // digest is what is to be signed.
 func (p signParams) digest() ([]byte, error) { return parseBase64("value", p.Value) }
@@ -72,9 +88,9 @@ type keyVerifyResult struct {
 	Value bool `json:"value"`
 }
 
-// signature shows what a key signed.
-func (v view) signature(k vault.Key, signature []byte) keyOperationResult {
-	return keyOperationResult{KeyID: v.links.keyVersion(k.Name, k.Version), Value: urlBase64(signature)}
+// keyResult shows what a key made.
+func (v view) keyResult(k vault.Key, made []byte) keyOperationResult {
+	return keyOperationResult{KeyID: v.links.keyVersion(k.Name, k.Version), Value: urlBase64(made)}
 }
 
 func (v view) key(k vault.Key) key {
@@ -85,7 +101,7 @@ func (v view) key(k vault.Key) key {
 			Operations: k.Operations,
 			Curve:      k.Curve,
 		},
-		Attributes: v.attributes(k.Attributes),
+		Attributes: v.keyAttributes(k.Attributes),
 		Tags:       k.Tags,
 		Managed:    true,
 	}
@@ -106,6 +122,15 @@ func (v view) key(k vault.Key) key {
 	return out
 }
 
+// keyAttributes are those of a key, which say that no security module has it.
+func (v view) keyAttributes(a vault.Attributes) attributes {
+	out := v.attributes(a)
+	if v.api >= sinceHSMPlatform {
+		out.HSMPlatform = "0"
+	}
+	return out
+}
+
 // keyItem shows the key of a certificate in a list, where its id has no version.
 func (v view) keyItem(c vault.Certificate) keyItem {
 	out := v.keyVersionItem(c)
@@ -117,7 +142,7 @@ func (v view) keyItem(c vault.Certificate) keyItem {
 func (v view) keyVersionItem(c vault.Certificate) keyItem {
 	return keyItem{
 		ID:         v.links.keyVersion(c.Name, c.Version),
-		Attributes: v.attributes(c.Attributes),
+		Attributes: v.keyAttributes(c.Attributes),
 		Tags:       c.Tags,
 		Managed:    true,
 	}

@@ -53,7 +53,7 @@ func (v view) operation(op vault.Operation) operation {
 		out.Error = &operationError{op.Error.Code, op.Error.Message}
 	}
 	if v.api >= sincePreserveOrder {
-		out.PreserveOrder = &op.PreserveOrder
+		out.PreserveOrder = op.PreserveOrder
 	}
 	return out
 }

@@ -11,6 +11,18 @@ type certificatePolicy struct {
 	LifetimeActions []lifetimeAction `json:"lifetime_actions"`
 	Issuer          *issuerParams    `json:"issuer,omitempty"`
 	Attributes      *attributes      `json:"attributes,omitempty"`
+	Platform        platformManaged  `json:"platform_managed,omitzero"` // never in an answer
+}
+
+// platformManaged refuses certificates that Azure itself would manage: to make one
+// as if that had not been asked for would promise what nobody does.
+type platformManaged struct{}
+
+func (*platformManaged) UnmarshalJSON(sent []byte) error {
+	if string(sent) == "null" {
+		return nil
+	}
+	return badProperty("policy.platform_managed", "this vault has no certificates that the platform manages; leave it out")
 }
 
 type keyProps struct {
@@ -35,11 +47,11 @@ type x509Props struct {
 }
 
 type sans struct {
-	Emails      []string `json:"emails,omitempty"`
-	DNSNames    []string `json:"dns_names,omitempty"`
-	UPNs        []string `json:"upns,omitempty"`
-	URIs        []string `json:"uris,omitempty"`
-	IPAddresses []string `json:"ipAddresses,omitempty"`
+	Emails      []string `json:"emails,omitzero"`
+	DNSNames    []string `json:"dns_names,omitzero"`
+	UPNs        []string `json:"upns,omitzero"`
+	URIs        []string `json:"uris,omitzero"`
+	IPAddresses []string `json:"ipAddresses,omitzero"`
 }
 
 type basicConstraints struct {

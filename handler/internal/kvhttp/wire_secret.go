@@ -14,7 +14,7 @@ type secret struct {
 	Attributes  attributes        `json:"attributes"`
 	KeyID       string            `json:"kid"`
 	Previous    string            `json:"previousVersion,omitempty"`
-	Tags        map[string]string `json:"tags,omitempty"`
+	Tags        map[string]string `json:"tags,omitzero"`
 }
 
 // secretItem is a SecretItem.
@@ -23,7 +23,7 @@ type secretItem struct {
 	ID          string            `json:"id"`
 	Managed     bool              `json:"managed"`
 	Attributes  attributes        `json:"attributes"`
-	Tags        map[string]string `json:"tags,omitempty"`
+	Tags        map[string]string `json:"tags,omitzero"`
 }
 
 func (v view) secret(s vault.Secret) secret {
@@ -44,6 +44,17 @@ func (v view) secret(s vault.Secret) secret {
 		out.Previous = s.Previous
 	}
 	return out
+}
+
+// deletedSecret is a DeletedSecretBundle, which has no value.
+type deletedSecret struct {
+	deletion
+	secretItem
+	KeyID string `json:"kid"`
+}
+
+func (v view) deletedSecret(c vault.Certificate) deletedSecret {
+	return deletedSecret{v.deletionOf("deletedsecrets", c), v.secretVersionItem(c), v.links.keyVersion(c.Name, c.Version)}
 }
 
 // secretItem shows the secret of a certificate in a list, where its id has no

@@ -178,7 +178,7 @@ func (s *service) script(issuer, script string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	set := vault.IssuerSet{Provider: new("Test"), Org: &provider.OrganizationDetails{ID: script}}
+	set := vault.IssuerSet{Provider: new("Test"), Org: &vault.OrgParams{ID: new(script)}}
 	if _, err := s.vault.SetIssuer(s.t.Context(), n, set); err != nil {
 		s.t.Fatal(err)
 	}

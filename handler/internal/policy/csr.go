@@ -7,10 +7,9 @@ import (
 	"fmt"
 )
 
-// NewCSR makes the PKCS #10 request (RFC 2986) of a policy for a key: the
-// subject in its written order, then key usage, extended key usage, subject
-// alternative names and basic constraints as requested extensions. It is signed
-// with SHA-256 for RSA and P-256, SHA-384 for P-384 and SHA-512 for P-521.
+// NewCSR makes the PKCS #10 request (RFC 2986) of a policy for a key: the subject, then
+// key usage, extended key usage, subject alternative names and basic constraints as
+// requested extensions. It is signed with SHA-256 for RSA and P-256, SHA-384 for P-384 and SHA-512 for P-521.
 func NewCSR(p Policy, key crypto.Signer) ([]byte, error) {
 	subject, err := parseSubject(p.X509.Subject)
 	if err != nil {

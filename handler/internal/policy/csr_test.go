@@ -46,12 +46,12 @@ func TestNewCSROpenSSL(t *testing.T) {
 	t.Parallel()
 	text := requestText(t, fullPolicy(t), certtest.Keys["RSA"]())
 	contains(t, text,
-		`Subject: CN=www.contoso.com, OU=Azure, O=Contoso\, Ltd., L=Zürich, C=CH, emailAddress=pki@contoso.com`,
+		`Subject: emailAddress=pki@contoso.com, C=CH, L=Zürich, O=Contoso\, Ltd., OU=Azure, CN=www.contoso.com`,
 		"Signature Algorithm: sha256WithRSAEncryption",
 		"Public-Key: (2048 bit)",
 		"X509v3 Key Usage: critical\nDigital Signature, Non Repudiation, Key Encipherment, Data Encipherment, Key Agreement, Certificate Sign, CRL Sign, Encipher Only, Decipher Only\n",
 		"X509v3 Extended Key Usage:\nTLS Web Server Authentication, Microsoft Encrypted File System\n",
-		"X509v3 Subject Alternative Name:\nDNS:www.contoso.com, DNS:*.contoso.com, email:ada@contoso.com, othername: UPN::ada@corp.contoso.com, URI:spiffe://contoso.com/web, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1\n",
+		"X509v3 Subject Alternative Name:\nemail:ada@contoso.com, DNS:www.contoso.com, DNS:*.contoso.com, othername: UPN::ada@corp.contoso.com, URI:spiffe://contoso.com/web, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1\n",
 		"X509v3 Basic Constraints: critical\nCA:TRUE\n",
 	)
 	inOrder(t, text, "X509v3 Key Usage", "X509v3 Extended Key Usage", "X509v3 Subject Alternative Name", "X509v3 Basic Constraints")

@@ -98,7 +98,7 @@ func (x X509Properties) addExtKeyUsage(b *cryptobyte.Builder) {
 func (x X509Properties) addSubjectAltName(b *cryptobyte.Builder) {
 	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
 		for _, k := range sanKinds {
-			for _, name := range k.names(x.SANs) {
+			for _, name := range *k.list(x.SANs) {
 				k.add(b, name)
 			}
 		}

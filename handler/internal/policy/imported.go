@@ -72,7 +72,7 @@ func importedKeyProperties(sent KeyParams, k KeyProperties) KeyProperties {
 
 // x509PropertiesOf are what a CSR would ask for to get a certificate like this.
 func x509PropertiesOf(c *x509.Certificate) (X509Properties, error) {
-	subject, err := FormatSubject(c.RawSubject) // in the encoded order, so that a renewal asks for the same name
+	subject, err := FormatSubject(c.RawSubject) // so that a renewal asks for the same name
 	if err != nil {
 		return X509Properties{}, err
 	}
@@ -132,7 +132,8 @@ func parseSANs(extension []byte) (*SANs, error) {
 	if err != nil {
 		return nil, errors.New("the subject alternative names cannot be read")
 	}
-	sans := new(SANs)
+	// The live service shows these three of an import, even if they are empty.
+	sans := &SANs{DNSNames: []string{}, Emails: []string{}, UPNs: []string{}}
 	for _, name := range list {
 		switch name.Tag {
 		case names.TagEmail:

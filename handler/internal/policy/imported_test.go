@@ -126,7 +126,7 @@ func TestImportedSubjectRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `C=US, S=WA, L=Redmond, O="Noodle, Inc.", OU=b + CN=a.example.com, E=x@example.com`
+	const want = `E=x@example.com, OU=b + CN=a.example.com, O="Noodle, Inc.", L=Redmond, S=WA, C=US`
 	got, err := policy.FormatSubject(der)
 	if err != nil || got != want {
 		t.Errorf("%s, %v, want %s", got, err, want)
@@ -181,7 +181,7 @@ func TestX509PropertiesOfForeignNames(t *testing.T) {
 		want      *policy.SANs
 	}{
 		{san(registered, other), nil},
-		{san(registered, dns, other), &policy.SANs{DNSNames: []string{"a_b.example.com"}}},
+		{san(registered, dns, other), &policy.SANs{DNSNames: []string{"a_b.example.com"}, Emails: []string{}, UPNs: []string{}}},
 	} {
 		template := certtest.Leaf("example.com")
 		template.ExtraExtensions = []pkix.Extension{c.extension}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -34,18 +35,47 @@ const (
 //
 // REST page: Create Certificate, CertificatePolicy.
 func New(p Params, now time.Time) (Policy, error) {
-	policy := Policy{Enabled: p.Enabled == nil || *p.Enabled, Created: now, Updated: now}
-	if err := policy.setGroups(p, true); err != nil {
+	policy := Policy{
+		X509: X509Properties{
+			EKUs:           slices.Clone(defaultEKUs),
+			KeyUsage:       slices.Clone(defaultKeyUsage),
+			ValidityMonths: defaultValidityMonths,
+		},
+		Enabled: p.Enabled == nil || *p.Enabled,
+		Created: now,
+		Updated: now,
+	}
+	var err error
+	if policy.Key, err = newKeyProperties(deref(p.Key)); err != nil {
 		return Policy{}, err
 	}
-	return policy, nil
+	if policy.ContentType, err = newContentType(p.ContentType); err != nil {
+		return Policy{}, err
+	}
+	if err := policy.X509.set(deref(p.X509)); err != nil {
+		return Policy{}, err
+	}
+	if policy.X509.Subject == "" && policy.X509.SANs.count() == 0 {
+		return Policy{}, errNameless
+	}
+	if policy.Issuer, err = newIssuerParameters(deref(p.Issuer)); err != nil {
+		return Policy{}, err
+	}
+	if err := checkOneAction(p.LifetimeActions); err != nil {
+		return Policy{}, err
+	}
+	actions := p.LifetimeActions
+	if actions == nil {
+		actions = defaultLifetimeActions(policy.Issuer)
+	}
+	policy.LifetimeActions, err = newLifetimeActions(actions, policy.X509.ValidityMonths)
+	return policy, err
 }
 
-// Update is old with the groups that p has in place of its own: key_props,
-// secret_props, x509_props, lifetime_actions and issuer each as a whole, with
-// defaults where p leaves something out. A group that says nothing is no group:
-// the JavaScript client sends empty ones along with what it changes. The error
-// is a BadParameter.
+// Update is old with the members that p has in place of its own; what was not
+// sent stays. Lists are replaced whole, alternative names kind by kind. Only what
+// was sent is checked: an imported policy may have what cannot be asked for. The
+// error is a BadParameter.
 //
 // REST page: Update Certificate Policy.
 func (old Policy) Update(p Params, now time.Time) (Policy, error) {
@@ -58,32 +88,30 @@ func (old Policy) Update(p Params, now time.Time) (Policy, error) {
 	if now.After(policy.Updated) {
 		policy.Updated = now
 	}
-	if err := policy.setGroups(p, false); err != nil {
-		return Policy{}, err
-	}
-	return policy, nil
+	err := policy.set(p)
+	return policy, err
 }
 
-// setGroups sets the groups that p has, and all of them when all is set.
-func (policy *Policy) setGroups(p Params, all bool) error {
+// set sets what p has, and checks it.
+func (policy *Policy) set(p Params) error {
 	var err error
-	if p.Key != nil && *p.Key != (KeyParams{}) || all {
-		if policy.Key, err = newKeyProperties(deref(p.Key)); err != nil {
+	if p.Key != nil && *p.Key != (KeyParams{}) {
+		if policy.Key, err = newKeyProperties(policy.Key.with(*p.Key)); err != nil {
 			return err
 		}
 	}
-	if p.ContentType != nil || all {
+	if p.ContentType != nil {
 		if policy.ContentType, err = newContentType(p.ContentType); err != nil {
 			return err
 		}
 	}
-	if p.X509 != nil && !p.X509.empty() || all {
-		if policy.X509, err = newX509Properties(deref(p.X509)); err != nil {
+	if p.X509 != nil {
+		if err := policy.X509.set(*p.X509); err != nil {
 			return err
 		}
 	}
-	if p.Issuer != nil && *p.Issuer != (IssuerParams{}) || all {
-		if policy.Issuer, err = newIssuerParameters(deref(p.Issuer)); err != nil {
+	if p.Issuer != nil {
+		if policy.Issuer, err = newIssuerParameters(policy.Issuer.with(*p.Issuer)); err != nil {
 			return err
 		}
 	}
@@ -92,12 +120,38 @@ func (policy *Policy) setGroups(p Params, all bool) error {
 			return err
 		}
 		policy.LifetimeActions = p.LifetimeActions
-	} else if all {
-		policy.LifetimeActions = defaultLifetimeActions(policy.Issuer)
 	}
 	// Checked even when not sent: their bounds follow the validity.
 	policy.LifetimeActions, err = newLifetimeActions(policy.LifetimeActions, policy.X509.ValidityMonths)
 	return err
+}
+
+// with is k as a caller who sends p wants it. A size or a curve that was not sent
+// stays as far as it goes with what was: the one follows the other, and neither
+// outlives the family of keys that it is of.
+func (k KeyProperties) with(p KeyParams) KeyParams {
+	merged := KeyParams{
+		Exportable: cmp.Or(p.Exportable, &k.Exportable),
+		Type:       cmp.Or(p.Type, &k.Type),
+		Size:       p.Size,
+		Curve:      p.Curve,
+		Reuse:      cmp.Or(p.Reuse, &k.Reuse),
+	}
+	if p.Size == nil && deref(p.Curve) == "" && isEC(*merged.Type) == isEC(k.Type) {
+		merged.Size, merged.Curve = &k.Size, &k.Curve
+	}
+	return merged
+}
+
+func isEC(kty string) bool { return strings.EqualFold(kty, KeyEC) || strings.EqualFold(kty, KeyECHSM) }
+
+// with is i as a caller who sends p wants it.
+func (i IssuerParameters) with(p IssuerParams) IssuerParams {
+	return IssuerParams{
+		Name:            cmp.Or(p.Name, &i.Name),
+		CertificateType: cmp.Or(p.CertificateType, &i.CertificateType),
+		Transparency:    cmp.Or(p.Transparency, i.Transparency),
+	}
 }
 
 func newKeyProperties(p KeyParams) (KeyProperties, error) {
@@ -170,66 +224,69 @@ func ParseContentType(path, s string) (string, error) {
 	return contentType, nil
 }
 
-// empty reports whether p says nothing. Empty alternative names alone would
-// leave a certificate without any name.
-func (p X509Params) empty() bool {
-	return p.Subject == nil && p.SANs.count() == 0 && p.EKUs == nil && p.KeyUsage == nil && p.ValidityMonths == nil && p.CA == nil
-}
+// errNameless refuses a certificate that names nobody. RFC 5280 section 4.1.2.6.
+var errNameless = field.Errorf("policy.x509_props", "neither a subject nor a subject alternative name")
 
-func newX509Properties(p X509Params) (X509Properties, error) {
+// set sets what p has, and checks it.
+func (x *X509Properties) set(p X509Params) error {
 	const path = "policy.x509_props"
-	x := X509Properties{
-		Subject:        deref(p.Subject),
-		SANs:           p.SANs.clone(),
-		EKUs:           slices.Clone(p.EKUs),
-		ValidityMonths: deref(p.ValidityMonths),
-		CA:             deref(p.CA),
-	}
-	if _, err := parseSubject(x.Subject); err != nil {
-		return X509Properties{}, &field.Error{
-			Detail: "Property policy.x509_props has invalid value. Invalid X.500 distinguished name\r\n",
-			Err:    err,
+	if p.Subject != nil {
+		if _, err := parseSubject(*p.Subject); err != nil {
+			return &field.Error{
+				Detail: "Property policy.x509_props has invalid value. Invalid X.500 distinguished name\r\n",
+				Err:    err,
+			}
+		}
+		x.Subject = *p.Subject
+		if strings.Trim(x.Subject, " ") == "" {
+			x.Subject = ""
 		}
 	}
-	if strings.Trim(x.Subject, " ") == "" {
-		if x.Subject = ""; x.SANs.count() == 0 {
-			return X509Properties{}, field.Errorf(path, "neither a subject nor a subject alternative name")
+	if p.SANs != nil {
+		if err := p.SANs.check(); err != nil {
+			return err
+		}
+		x.SANs = x.SANs.with(p.SANs)
+		if err := x.SANs.checkTotal(); err != nil {
+			return err
 		}
 	}
-	if err := x.SANs.check(); err != nil {
-		return X509Properties{}, err
+	if (p.Subject != nil || p.SANs != nil) && x.Subject == "" && x.SANs.count() == 0 {
+		return errNameless
 	}
-	if p.EKUs == nil {
-		x.EKUs = slices.Clone(defaultEKUs)
+	if p.EKUs != nil {
+		if len(p.EKUs) > maxEKUs {
+			return field.Errorf(path+".ekus", "%d OIDs: must be at most %d", len(p.EKUs), maxEKUs)
+		}
+		for _, eku := range p.EKUs {
+			if _, err := parseOID(eku); err != nil {
+				return field.Errorf(path+".ekus", "%q: must be a dotted OID", eku)
+			}
+		}
+		x.EKUs = slices.Clone(p.EKUs)
 	}
-	if len(x.EKUs) > maxEKUs {
-		return X509Properties{}, field.Errorf(path+".ekus", "%d OIDs: must be at most %d", len(x.EKUs), maxEKUs)
-	}
-	for _, eku := range x.EKUs {
-		if _, err := parseOID(eku); err != nil {
-			return X509Properties{}, field.Errorf(path+".ekus", "%q: must be a dotted OID", eku)
+	if p.KeyUsage != nil {
+		var err error
+		if x.KeyUsage, err = newKeyUsage(p.KeyUsage); err != nil {
+			return err
 		}
 	}
-	var err error
-	if x.KeyUsage, err = newKeyUsage(p.KeyUsage); err != nil {
-		return X509Properties{}, err
+	// The REST page allows 0 months, which is not a validity: it means not set.
+	if months := deref(p.ValidityMonths); months != 0 {
+		if months < 0 || months > maxValidityMonths {
+			return field.Errorf(path+".validity_months", "%d: must be 0 to %d", months, maxValidityMonths)
+		}
+		x.ValidityMonths = months
 	}
-	// The REST page allows 0 months, which is no validity: it means not set.
-	if x.ValidityMonths == 0 {
-		x.ValidityMonths = defaultValidityMonths
+	if p.CA != nil {
+		x.CA = *p.CA
 	}
-	if x.ValidityMonths < 0 || x.ValidityMonths > maxValidityMonths {
-		return X509Properties{}, field.Errorf(path+".validity_months", "%d: must be 0 to %d", x.ValidityMonths, maxValidityMonths)
-	}
-	return x, nil
+	return nil
 }
 
 // newKeyUsage brings key usages into Key Vault's spelling and order. An empty
 // list, unlike none, asks for a certificate without the extension.
 func newKeyUsage(sent []string) ([]string, error) {
-	if sent == nil {
-		return slices.Clone(defaultKeyUsage), nil
-	}
 	usages := []string{}
 	for _, s := range sent {
 		usage, ok := canonical(s, keyUsages...)
@@ -257,9 +314,9 @@ func newIssuerParameters(p IssuerParams) (IssuerParameters, error) {
 }
 
 func defaultLifetimeActions(issuer IssuerParameters) []LifetimeAction {
-	action := ActionEmailContacts
-	if strings.EqualFold(issuer.Name, IssuerSelf) {
-		action = ActionAutoRenew
+	action := ActionAutoRenew
+	if strings.EqualFold(issuer.Name, IssuerUnknown) {
+		action = ActionEmailContacts // a person brings the next one
 	}
 	return []LifetimeAction{{Percentage: defaultPercentage, Action: action}}
 }

@@ -59,7 +59,7 @@ func TestNewPolicyDefaults(t *testing.T) {
 		{"Self", policy.Params{X509: subject, Issuer: &policy.IssuerParams{Name: new("Self")}}, withIssuer("Self", "AutoRenew")},
 		{"self", policy.Params{X509: subject, Issuer: &policy.IssuerParams{Name: new("self")}}, withIssuer("self", "AutoRenew")},
 		{"unknown", policy.Params{X509: subject, Issuer: &policy.IssuerParams{Name: new("unknown")}}, withIssuer("unknown", "EmailContacts")},
-		{"an issuer object", policy.Params{X509: subject, Issuer: &policy.IssuerParams{Name: new("My-CA")}}, withIssuer("My-CA", "EmailContacts")},
+		{"an issuer object", policy.Params{X509: subject, Issuer: &policy.IssuerParams{Name: new("My-CA")}}, withIssuer("My-CA", "AutoRenew")},
 		{"0 months", policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com"), ValidityMonths: new(0)}}, unknown},
 	} {
 		got, err := policy.New(c.in, certtest.Time)

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -18,6 +20,46 @@ type Policy struct {
 	Enabled         bool             `json:"enabled"`
 	Created         time.Time        `json:"created"`
 	Updated         time.Time        `json:"updated"`
+}
+
+// storedSchema is the number of the form in which policies are stored. It says in
+// which direction a subject is to be read:
+//
+//	1  as parseSubject reads it
+//	0  as release 0.1.0 did, from the first RDN to the last; it stored no number
+const storedSchema = 1
+
+// storedPolicy is a policy as it is stored.
+type storedPolicy struct {
+	Schema int `json:"schema"`
+	plainPolicy
+}
+
+// plainPolicy is a Policy without its methods.
+type plainPolicy Policy
+
+// MarshalJSON stores the policy under the number of today's form.
+func (p Policy) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedPolicy{storedSchema, plainPolicy(p)})
+}
+
+// UnmarshalJSON reads a policy of any number that there has been, and turns the
+// subject of an old one, so that it means the same name. Whatever is written again has
+// today's number, and is not turned again. The error is about a policy that a newer
+// program stored.
+func (p *Policy) UnmarshalJSON(b []byte) error {
+	stored := storedPolicy{plainPolicy: plainPolicy(*p)}
+	if err := json.Unmarshal(b, &stored); err != nil {
+		return err
+	}
+	if stored.Schema > storedSchema {
+		return fmt.Errorf("a policy has schema %d, this program knows %d", stored.Schema, storedSchema)
+	}
+	*p = Policy(stored.plainPolicy)
+	if stored.Schema == 0 {
+		p.X509.Subject = turned(p.X509.Subject)
+	}
+	return nil
 }
 
 // Media types of the backing secret.
@@ -53,13 +95,14 @@ type X509Properties struct {
 	CA             bool     `json:"ca,omitempty"`
 }
 
-// SANs are subject alternative names as written. RFC 5280 section 4.2.1.6.
+// SANs are subject alternative names as written. RFC 5280 section 4.2.1.6. A list
+// that is empty but not nil is shown; imported certificates have such.
 type SANs struct {
-	DNSNames    []string `json:"dnsNames,omitempty"`
-	Emails      []string `json:"emails,omitempty"`
-	UPNs        []string `json:"upns,omitempty"`
-	URIs        []string `json:"uris,omitempty"`
-	IPAddresses []string `json:"ipAddresses,omitempty"`
+	DNSNames    []string `json:"dnsNames,omitzero"`
+	Emails      []string `json:"emails,omitzero"`
+	UPNs        []string `json:"upns,omitzero"`
+	URIs        []string `json:"uris,omitzero"`
+	IPAddresses []string `json:"ipAddresses,omitzero"`
 }
 
 // LifetimeAction says what happens when; one of Percentage and DaysBefore is

@@ -18,7 +18,7 @@ func Restored(p Policy, leaf *x509.Certificate) (Policy, error) {
 	if checked.ContentType, err = newContentType(&p.ContentType); err != nil {
 		return Policy{}, err
 	}
-	checked.X509, err = newX509Properties(X509Params{
+	err = checked.X509.set(X509Params{
 		Subject: &p.X509.Subject, SANs: p.X509.SANs, EKUs: notNil(p.X509.EKUs), KeyUsage: notNil(p.X509.KeyUsage),
 		ValidityMonths: &p.X509.ValidityMonths, CA: &p.X509.CA,
 	})

@@ -27,19 +27,20 @@ const (
 // sanKind is one of the lists of alternative names.
 type sanKind struct {
 	field string // on the wire
-	names func(*SANs) []string
+	list  func(*SANs) *[]string
 	check func(string) error
 	// add appends a valid name as a GeneralName.
 	add func(*cryptobyte.Builder, string)
 }
 
-// sanKinds are in the order of the extension.
+// sanKinds are in the order of the extension, which is that of the live service's
+// CSRs.
 var sanKinds = []sanKind{
-	{"dns_names", func(s *SANs) []string { return s.DNSNames }, checkDNSName, addIA5(names.TagDNS)},
-	{"emails", func(s *SANs) []string { return s.Emails }, checkEmail, addIA5(names.TagEmail)},
-	{"upns", func(s *SANs) []string { return s.UPNs }, checkUPN, addUPN},
-	{"uris", func(s *SANs) []string { return s.URIs }, checkURI, addIA5(names.TagURI)},
-	{"ipAddresses", func(s *SANs) []string { return s.IPAddresses }, checkIPAddress, addIPAddress},
+	{"emails", func(s *SANs) *[]string { return &s.Emails }, checkEmail, addIA5(names.TagEmail)},
+	{"dns_names", func(s *SANs) *[]string { return &s.DNSNames }, checkDNSName, addIA5(names.TagDNS)},
+	{"upns", func(s *SANs) *[]string { return &s.UPNs }, checkUPN, addUPN},
+	{"uris", func(s *SANs) *[]string { return &s.URIs }, checkURI, addIA5(names.TagURI)},
+	{"ipAddresses", func(s *SANs) *[]string { return &s.IPAddresses }, checkIPAddress, addIPAddress},
 }
 
 // count is the number of names. s may be nil.
@@ -47,49 +48,62 @@ func (s *SANs) count() int {
 	n := 0
 	if s != nil {
 		for _, k := range sanKinds {
-			n += len(k.names(s))
+			n += len(*k.list(s))
 		}
 	}
 	return n
 }
 
-// clone is a deep copy. s may be nil.
-func (s *SANs) clone() *SANs {
-	if s == nil {
-		return nil
+// Empty reports whether there are no names. s may be nil.
+func (s *SANs) Empty() bool { return s.count() == 0 }
+
+// with is s with those lists of sent that were sent in the place of its own: nil
+// was not sent. A list that was sent empty is none.
+func (s *SANs) with(sent *SANs) *SANs {
+	merged := new(SANs)
+	if s != nil {
+		*merged = *s
 	}
-	return &SANs{
-		DNSNames:    slices.Clone(s.DNSNames),
-		Emails:      slices.Clone(s.Emails),
-		UPNs:        slices.Clone(s.UPNs),
-		URIs:        slices.Clone(s.URIs),
-		IPAddresses: slices.Clone(s.IPAddresses),
+	for _, k := range sanKinds {
+		if list := *k.list(sent); len(list) > 0 {
+			*k.list(merged) = slices.Clone(list)
+		} else if list != nil {
+			*k.list(merged) = nil
+		}
 	}
+	return merged
 }
 
-// check refuses what cannot stand in a certificate. s may be nil.
+const sansPath = "policy.x509_props.sans"
+
+// check refuses names that cannot stand in a certificate.
 func (s *SANs) check() error {
-	const path = "policy.x509_props.sans"
-	if s == nil {
-		return nil
+	for _, k := range sanKinds {
+		for _, name := range *k.list(s) {
+			if len(name) > maxSAN {
+				return field.Errorf(sansPath+"."+k.field, "a name of %d bytes: must be at most %d", len(name), maxSAN)
+			}
+			if err := k.check(name); err != nil {
+				return field.Errorf(sansPath+"."+k.field, "%q: %v", name, err)
+			}
+		}
 	}
+	return nil
+}
+
+// checkTotal bounds all names together.
+func (s *SANs) checkTotal() error {
 	if n := s.count(); n > maxSANs {
-		return field.Errorf(path, "%d names: must be at most %d", n, maxSANs)
+		return field.Errorf(sansPath, "%d names: must be at most %d", n, maxSANs)
 	}
 	total := 0
 	for _, k := range sanKinds {
-		for _, name := range k.names(s) {
-			if len(name) > maxSAN {
-				return field.Errorf(path+"."+k.field, "a name of %d bytes: must be at most %d", len(name), maxSAN)
-			}
-			if err := k.check(name); err != nil {
-				return field.Errorf(path+"."+k.field, "%q: %v", name, err)
-			}
+		for _, name := range *k.list(s) {
 			total += len(name)
 		}
 	}
 	if total > maxSANBytes {
-		return field.Errorf(path, "%d bytes of names: must be at most %d", total, maxSANBytes)
+		return field.Errorf(sansPath, "%d bytes of names: must be at most %d", total, maxSANBytes)
 	}
 	return nil
 }

@@ -23,8 +23,8 @@ type attribute struct {
 type rdnSET []attribute
 
 // parseSubject reads a distinguished name as Key Vault's clients write it and
-// returns the DER of a Name with its RDNs in the written order. An empty string
-// is the empty name.
+// returns the DER of a Name. Its RDNs are encoded from the last that is written to the
+// first, as by .NET and by RFC 4514 section 2.1. An empty string is the empty name.
 //
 // The syntax is that of .NET's X500DistinguishedName and of RFC 4514: pairs
 // key=value, separated by comma or semicolon, or by plus within an RDN; keys
@@ -56,6 +56,7 @@ func parseSubject(s string) ([]byte, error) {
 		within = p.rest[0] == '+'
 		p.rest = p.rest[1:]
 	}
+	slices.Reverse(name)
 	return asn1.Marshal(name)
 }
 
@@ -70,7 +71,7 @@ func (x X509Properties) CommonNames() []string {
 		return nil // the subject of a Policy has been read before
 	}
 	var values []string
-	for _, rdn := range name {
+	for _, rdn := range slices.Backward(name) {
 		for _, a := range rdn {
 			if !a.Type.Equal(oidCommonName) {
 				continue
@@ -217,8 +218,8 @@ func decodeString(ber []byte) (string, bool) {
 	return s, ok && err == nil && len(rest) == 0
 }
 
-// FormatSubject prints the DER of a Name in the syntax of parseSubject, its
-// RDNs in their encoded order.
+// FormatSubject prints the DER of a Name in the syntax of parseSubject, its RDNs from
+// the last that is encoded to the first.
 func FormatSubject(der []byte) (string, error) {
 	var name []rdnSET
 	if rest, err := asn1.Unmarshal(der, &name); err != nil {
@@ -227,8 +228,8 @@ func FormatSubject(der []byte) (string, error) {
 		return "", errors.New("reading a distinguished name: trailing data")
 	}
 	var b strings.Builder
-	for i, rdn := range name {
-		if i > 0 {
+	for i, rdn := range slices.Backward(name) {
+		if i < len(name)-1 {
 			b.WriteString(", ")
 		}
 		for j, a := range rdn {
@@ -253,4 +254,31 @@ func (a attribute) String() string {
 		text = `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
 	}
 	return key + "=" + text
+}
+
+// turned is a subject with its RDNs, as they are written, in the reverse order. It
+// takes any text that FormatSubject prints, also of what parseSubject refuses.
+func turned(s string) string {
+	var rdns []string
+	start, quoted := 0, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted // twice within a value, where it stands for one
+		case !quoted && (c == ',' || c == ';'):
+			rdns = append(rdns, s[start:i])
+			start = i + 1
+		}
+	}
+	if start == 0 {
+		return s
+	}
+	rdns = append(rdns, s[start:])
+	for i, rdn := range rdns {
+		rdns[i] = strings.TrimLeft(rdn, " ")
+	}
+	slices.Reverse(rdns)
+	return strings.Join(rdns, ", ")
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,8 +116,11 @@ func TestParseSubject(t *testing.T) {
 			t.Errorf("parseSubject(%q): %v", c.in, err)
 			continue
 		}
-		if diff := cmp.Diff(c.want, rdns(t, der)); diff != "" {
-			t.Errorf("parseSubject(%q) (-want +got):\n%s", c.in, diff)
+		// want is in the written order, and the last that is written is encoded first.
+		got := rdns(t, der)
+		slices.Reverse(got)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("parseSubject(%q), from the last RDN to the first (-want +got):\n%s", c.in, diff)
 		}
 		want := strings.TrimSpace(c.print)
 		if c.print == "" {

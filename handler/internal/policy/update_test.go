@@ -40,14 +40,45 @@ func TestPolicyUpdate(t *testing.T) {
 			func(*policy.Policy) {},
 		},
 		{
-			"key_props as a whole", policy.Params{Key: &policy.KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
-			func(p *policy.Policy) {
-				p.Key = policy.KeyProperties{Exportable: true, Type: "EC", Curve: "P-256", Size: 256}
-			},
+			"a key type with its curve and size", policy.Params{Key: &policy.KeyParams{Type: new("EC"), Curve: new("P-256"), Size: new(256)}},
+			func(p *policy.Policy) { p.Key.Type, p.Key.Curve, p.Key.Size = "EC", "P-256", 256 },
 		},
+		{"one member of key_props", policy.Params{Key: &policy.KeyParams{Reuse: new(false)}}, func(p *policy.Policy) { p.Key.Reuse = false }},
 		{
 			"secret_props", policy.Params{ContentType: new(policy.ContentPKCS12)},
 			func(p *policy.Policy) { p.ContentType = policy.ContentPKCS12 },
+		},
+		{
+			"a subject", policy.Params{X509: &policy.X509Params{Subject: new("CN=b")}},
+			func(p *policy.Policy) { p.X509.Subject = "CN=b" },
+		},
+		{
+			"a validity", policy.Params{X509: &policy.X509Params{ValidityMonths: new(36)}},
+			func(p *policy.Policy) { p.X509.ValidityMonths = 36 },
+		},
+		{"a validity that is not set", policy.Params{X509: &policy.X509Params{ValidityMonths: new(0)}}, func(*policy.Policy) {}},
+		{
+			"lists of usages are replaced", policy.Params{X509: &policy.X509Params{EKUs: []string{}, KeyUsage: []string{"digitalsignature"}}},
+			func(p *policy.Policy) { p.X509.EKUs, p.X509.KeyUsage = []string{}, []string{"digitalSignature"} },
+		},
+		{
+			"one kind of alternative names", policy.Params{X509: &policy.X509Params{SANs: &policy.SANs{Emails: []string{"b@example.com"}}}},
+			func(p *policy.Policy) {
+				p.X509.SANs = &policy.SANs{DNSNames: []string{"example.com"}, Emails: []string{"b@example.com"}}
+			},
+		},
+		{
+			"alternative names of a kind are replaced, and removed", policy.Params{X509: &policy.X509Params{SANs: &policy.SANs{DNSNames: []string{}, UPNs: []string{"b@example.com"}}}},
+			func(p *policy.Policy) { p.X509.SANs = &policy.SANs{UPNs: []string{"b@example.com"}} },
+		},
+		{"a CA", policy.Params{X509: &policy.X509Params{CA: new(true)}}, func(p *policy.Policy) { p.X509.CA = true }},
+		{
+			"an issuer, actions and type stay", policy.Params{Issuer: &policy.IssuerParams{Name: new("ca")}},
+			func(p *policy.Policy) { p.Issuer.Name = "ca" },
+		},
+		{
+			"transparency", policy.Params{Issuer: &policy.IssuerParams{Transparency: new(true)}},
+			func(p *policy.Policy) { p.Issuer.Transparency = new(true) },
 		},
 		{
 			"x509_props as a whole", policy.Params{X509: &policy.X509Params{Subject: new("CN=b"), ValidityMonths: new(36)}},
@@ -91,10 +122,10 @@ func TestPolicyUpdate(t *testing.T) {
 	t.Run("refuses", func(t *testing.T) {
 		for path, p := range map[string]policy.Params{
 			"policy.key_props.kty":   {Key: &policy.KeyParams{Type: new("oct")}},
-			"policy.x509_props":      {X509: &policy.X509Params{ValidityMonths: new(12)}},
+			"policy.x509_props":      {X509: &policy.X509Params{Subject: new(" "), SANs: &policy.SANs{DNSNames: []string{}}}},
 			"policy.x509_props.ekus": {X509: &policy.X509Params{Subject: new("CN=a"), EKUs: []string{"x"}}},
 			// The action of 500 days stays, but not within 12 months.
-			"policy.lifetime_actions.trigger.days_before_expiry": {X509: &policy.X509Params{Subject: new("CN=a")}},
+			"policy.lifetime_actions.trigger.days_before_expiry": {X509: &policy.X509Params{ValidityMonths: new(12)}},
 		} {
 			_, err := old.Update(p, later)
 			var e *field.Error

@@ -206,7 +206,7 @@ type Issuer struct {
 // OrganizationDetails are org_details of an issuer object.
 type OrganizationDetails struct {
 	ID     string         `json:"id,omitempty"`
-	Admins []AdminDetails `json:"admins,omitempty"`
+	Admins []AdminDetails `json:"admins,omitzero"` // nil: never set
 }
 
 // AdminDetails are one of org_details.admin_details.

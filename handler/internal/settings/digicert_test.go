@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/certwright/certwright/handler/internal/policy"
-	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/settings"
 	"github.com/certwright/certwright/handler/internal/settings/settingstest"
 	"github.com/certwright/certwright/handler/internal/vault"
@@ -56,7 +55,7 @@ func TestDigiCertFromSettings(t *testing.T) {
 	if _, err := v.SetIssuer(t.Context(), issuer, set); err == nil || !strings.Contains(err.Error(), "Id in organization details is not set") {
 		t.Errorf("an issuer without organization: %v", err)
 	}
-	set.Org = &provider.OrganizationDetails{ID: "112233"}
+	set.Org = &vault.OrgParams{ID: new("112233")}
 	if _, err := v.SetIssuer(t.Context(), issuer, set); err != nil {
 		t.Fatal(err)
 	}

@@ -67,6 +67,10 @@ type Settings struct {
 	// CERTWRIGHT_RECOVERABLE_DAYS, 7 to 90, 90 unless set.
 	RecoverableDays int
 
+	// RetryAfter is after how many seconds a client is to ask again for a request
+	// that needs no answer of a CA: CERTWRIGHT_RETRY_AFTER, 1 to 10, 2 unless set.
+	RetryAfter int
+
 	// PurgeProtection keeps a deleted certificate until its purge date; until then
 	// every purge is refused: CERTWRIGHT_PURGE_PROTECTION.
 	PurgeProtection bool
@@ -109,6 +113,7 @@ func Parse(getenv func(string) string) (Settings, error) {
 	s.TokenAudiences = r.list("CERTWRIGHT_TOKEN_AUDIENCES")
 	s.TokenKeysURL = r.text("CERTWRIGHT_TOKEN_KEYS_URL", "")
 	s.RecoverableDays = r.number("CERTWRIGHT_RECOVERABLE_DAYS", 90)
+	s.RetryAfter = r.number("CERTWRIGHT_RETRY_AFTER", 2)
 	s.PurgeProtection = r.flag("CERTWRIGHT_PURGE_PROTECTION")
 	s.ScriptedIssuer = r.flag("CERTWRIGHT_SCRIPTED_ISSUER")
 	var err error

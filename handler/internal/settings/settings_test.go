@@ -60,6 +60,7 @@ func TestConfigSaysAllThatIsWrong(t *testing.T) {
 	_, err := settings.Parse(func(name string) string {
 		return map[string]string{
 			"CERTWRIGHT_RECOVERABLE_DAYS": "many",
+			"CERTWRIGHT_RETRY_AFTER":      "soon",
 			"CERTWRIGHT_SCRIPTED_ISSUER":  "perhaps",
 			"CERTWRIGHT_LOG_LEVEL":        "loud",
 			"CERTWRIGHT_LOG_FORMAT":       "xml",
@@ -72,7 +73,7 @@ func TestConfigSaysAllThatIsWrong(t *testing.T) {
 	for _, want := range []string{
 		"CERTWRIGHT_VAULT_URLS", "CERTWRIGHT_AUTHORITY", "CERTWRIGHT_RESOURCE", "CERTWRIGHT_TOKEN_ISSUERS",
 		"CERTWRIGHT_TOKEN_AUDIENCES", "CERTWRIGHT_TOKEN_KEYS_URL", "CERTWRIGHT_STORAGE_CONNECTION_STRING",
-		"CERTWRIGHT_KEK_ID", "CERTWRIGHT_RECOVERABLE_DAYS", "CERTWRIGHT_SCRIPTED_ISSUER", "CERTWRIGHT_LOG_LEVEL", "CERTWRIGHT_LOG_FORMAT", "CERTWRIGHT_GRANTS",
+		"CERTWRIGHT_KEK_ID", "CERTWRIGHT_RECOVERABLE_DAYS", "CERTWRIGHT_RETRY_AFTER", "CERTWRIGHT_SCRIPTED_ISSUER", "CERTWRIGHT_LOG_LEVEL", "CERTWRIGHT_LOG_FORMAT", "CERTWRIGHT_GRANTS",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s: %v", want, err)

@@ -122,7 +122,7 @@ func TestRetryOperation(t *testing.T) {
 		Policy        policy.Policy
 		Tags          map[string]string
 		Enabled       bool
-		PreserveOrder bool
+		PreserveOrder *bool
 	}
 	of := func(op vault.Operation) kept { return kept{op.Policy, op.Tags, *op.Enabled, op.PreserveOrder} }
 	if diff := cmp.Diff(of(first), of(second)); diff != "" {

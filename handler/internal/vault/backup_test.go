@@ -278,26 +278,27 @@ func TestRestoreRefused(t *testing.T) {
 	ctx := context.Background()
 	h.history("web", 1)
 	blob := h.mustBackup("web")
-	restore := func(what string, want vault.Reason) {
+	id := h.mustCertificate("web").Version
+	restore := func(what string, want vault.Reason, named string) {
 		t.Helper()
 		before := h.store.Contents()
-		if _, err := h.Restore(ctx, blob); reason(t, err) != want || err.(*vault.Error).Name != "web" {
+		if _, err := h.Restore(ctx, blob); reason(t, err) != want || err.(*vault.Error).Name != named {
 			t.Errorf("%s: %v, want reason %d", what, err, want)
 		}
 		if diff := cmp.Diff(before, h.store.Contents()); diff != "" {
 			t.Errorf("%s: the store changed:\n%s", what, diff)
 		}
 	}
-	restore("over itself", vault.RestoreConflict)
+	restore("over itself", vault.RestoreConflict, "web/"+id)
 	if _, err := h.Delete(ctx, name(t, "web")); err != nil {
 		t.Fatal(err)
 	}
-	restore("over a deleted certificate", vault.DeletedButRecoverable)
+	restore("over a deleted certificate", vault.DeletedButRecoverable, "web")
 	if err := h.Purge(ctx, name(t, "web")); err != nil {
 		t.Fatal(err)
 	}
 	h.mustCreate("web", "Unknown")
-	restore("over another that was never completed", vault.RestoreConflict)
+	restore("over another that was never completed", vault.RestoreConflict, "web/"+id)
 }
 
 // TestRestoreMalformed: nothing but a whole blob of this vault is taken, and

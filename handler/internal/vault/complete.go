@@ -113,7 +113,7 @@ func (v *Vault) addVersion(ctx context.Context, n Name, h *head, certs []*x509.C
 		ver.setLeaf(n, certs[0])
 		ver.ChainSum = sumOf(text)
 		tx.Add(ver.row(n))
-		h.Latest = ver
+		h.Latest, h.Shell = ver, shell{}
 		v.tell(tx, h.event(EventNewVersion))
 		return nil
 	})

@@ -45,12 +45,13 @@ func (v *Vault) contacts(ctx context.Context) (contactsRecord, store.ETag, error
 	return r, etag, err
 }
 
-// SetContacts replaces the vault's contacts, at least one, and returns them.
+// SetContacts replaces the vault's contacts and returns them. None at all are
+// something other than contacts that were deleted: they are found.
 //
 // REST page: Set Certificate Contacts.
 func (v *Vault) SetContacts(ctx context.Context, contacts []Contact) ([]Contact, error) {
-	if len(contacts) == 0 || len(contacts) > maxContacts {
-		return nil, field.Errorf("contacts", "%d entries: must be 1 to %d", len(contacts), maxContacts)
+	if len(contacts) > maxContacts {
+		return nil, field.Errorf("contacts", "%d entries: must be at most %d", len(contacts), maxContacts)
 	}
 	for _, c := range contacts {
 		if c.Email == "" {

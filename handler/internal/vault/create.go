@@ -72,7 +72,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 			Policy:          pol,
 			Enabled:         p.Attributes.Enabled,
 			Tags:            p.Tags,
-			PreserveOrder:   p.PreserveOrder != nil && *p.PreserveOrder,
+			PreserveOrder:   p.PreserveOrder,
 			Created:         now,
 			ClientRequestID: p.ClientRequestID,
 		}
@@ -121,7 +121,7 @@ func (v *Vault) begin(ctx context.Context, n Name, h *head, tx *store.Tx, op Ope
 	op.Provider, op.IssuerID = pin.provider, pin.id
 	op.Status = StatusInProgress
 	op.Due = op.Created.Add(grace)
-	h.Operation = &op
+	h.Operation, h.Shell = &op, shell{}
 	return h.checkRoom()
 }
 

@@ -15,7 +15,7 @@
 //	renewal.go life.go               5. and so does the next one, by itself
 //	import.go                        a chain and its key from elsewhere
 //	read.go update.go delete.go      what there is; soft delete, recover, purge
-//	secret.go key.go                 the backing secret; signatures by the backing key
+//	secret.go key.go keycipher.go    the backing secret; what the backing key signs and decrypts
 //	backup.go restore.go             a certificate with its history, sealed
 //	issuers.go contacts.go           issuer objects; people to tell
 //	attempt.go                       one try of work that has a row of its own:

@@ -92,7 +92,7 @@ func TestOperationFailedEvent(t *testing.T) {
 	got := told.take()
 	want := []vault.Event{{
 		Type: vault.EventOperationFailed, Certificate: "web", Version: cert.Version, NotBefore: *cert.Attributes.NotBefore,
-		Expires: *cert.Attributes.Expires, Issuer: "corp", Contacts: true, RequestID: op.RequestID, Code: "Denied", Message: "example.com is on a list",
+		Expires: *cert.Attributes.Expires, Issuer: "corp", AutoRenew: true, RequestID: op.RequestID, Code: "Denied", Message: "example.com is on a list",
 	}}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(vault.Event{}, "ID", "Time")); diff != "" {
 		t.Errorf("a failed operation (-want +got):\n%s", diff)

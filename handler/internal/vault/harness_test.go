@@ -228,7 +228,7 @@ func (h *harness) mustScript(issuer, script string) {
 	ca := "Test"
 	_, err := h.SetIssuer(context.Background(), issuerName(h.t, issuer), vault.IssuerSet{
 		Provider: &ca,
-		Org:      &provider.OrganizationDetails{ID: script},
+		Org:      &vault.OrgParams{ID: new(script)},
 	})
 	if err != nil {
 		h.t.Fatal(err)

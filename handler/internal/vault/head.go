@@ -27,6 +27,7 @@ type head struct {
 	Renewal     renewal       `json:"renewal,omitzero"`    // of Latest
 	Told        told          `json:"told,omitzero"`       // of what is to be told about Latest
 	Done        *done         `json:"done,omitempty"`      // the request that changed the certificate last
+	Shell       shell         `json:"shell,omitzero"`      // without version and operation
 	Writes      []string      `json:"writes"`              // ids of the last writes, newest last
 	dueList
 
@@ -34,6 +35,21 @@ type head struct {
 	gone bool       // the row is to be deleted
 
 	dropped *Operation // that this change deletes, for Done
+}
+
+// shell is what a certificate that was never completed shows of itself. It is the
+// operation's while there is one, which will give it to the version.
+type shell struct {
+	Tags          map[string]string `json:"tags,omitzero"`
+	PreserveOrder *bool             `json:"preserveOrder,omitempty"`
+	Updated       time.Time         `json:"updated,omitzero"` // when it was changed; zero: never
+}
+
+func (h *head) shell() shell {
+	if op := h.Operation; op != nil {
+		return shell{op.Tags, op.PreserveOrder, op.Updated}
+	}
+	return h.Shell
 }
 
 // Deletion is the soft-deleted state of a certificate.
@@ -52,7 +68,7 @@ type version struct {
 	Enabled       bool                 `json:"enabled"`
 	NotBefore     time.Time            `json:"notBefore"`
 	Expires       time.Time            `json:"expires"`
-	Tags          map[string]string    `json:"tags,omitempty"`
+	Tags          map[string]string    `json:"tags,omitzero"`
 	Leaf          []byte               `json:"leaf"`               // DER
 	Thumbprint    []byte               `json:"thumbprint"`         // SHA-1 of Leaf
 	Chain         string               `json:"chain"`              // blob of PEM certificates, leaf first
@@ -60,7 +76,7 @@ type version struct {
 	KeyID         string               `json:"keyId"`              // of the sealed private key
 	Key           policy.KeyProperties `json:"key"`
 	ContentType   string               `json:"contentType"`
-	PreserveOrder bool                 `json:"preserveOrder,omitempty"`
+	PreserveOrder *bool                `json:"preserveOrder,omitempty"` // as it was sent
 
 	// Issuer, Provider and IssuerID are those of the operation whose issuer
 	// issued it; all are empty when a person brought it.

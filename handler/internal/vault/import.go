@@ -36,7 +36,7 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 	}
 	ctx, cancel := decided(ctx)
 	defer cancel()
-	preserve := p.PreserveOrder != nil && *p.PreserveOrder
+	preserve := keepsOrder(p.PreserveOrder)
 	chain, err := pair.Chain(preserve, now)
 	if err != nil {
 		return Certificate{}, err
@@ -87,7 +87,7 @@ func (v *Vault) Import(ctx context.Context, n Name, p ImportParams) (Certificate
 			KeyID:         keyID,
 			Key:           policy.Key,
 			ContentType:   policy.ContentType,
-			PreserveOrder: preserve,
+			PreserveOrder: p.PreserveOrder,
 		}, nil
 	})
 	if errors.Is(err, errRepeated) {

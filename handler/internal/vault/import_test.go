@@ -136,7 +136,7 @@ func TestImport(t *testing.T) {
 	if string(got.Leaf) != string(e.chain[0].Raw) || !got.Attributes.NotBefore.Equal(e.chain[0].NotBefore) || !got.Attributes.Expires.Equal(e.chain[0].NotAfter) {
 		t.Errorf("imported a leaf valid from %v to %v", got.Attributes.NotBefore, got.Attributes.Expires)
 	}
-	if p := got.Policy; p == nil || p.X509.Subject != "C=CH, CN=example.com" || p.Issuer.Name != policy.IssuerUnknown || p.Key.Curve != "P-256" {
+	if p := got.Policy; p == nil || p.X509.Subject != "CN=example.com, C=CH" || p.Issuer.Name != policy.IssuerUnknown || p.Key.Curve != "P-256" {
 		t.Errorf("policy %+v", p)
 	}
 	if versions, _, err := h.Versions(ctx, name(t, "web"), vault.Page{Max: 25}); err != nil || len(versions) != 1 || versions[0].Version != got.Version {
@@ -247,7 +247,7 @@ func TestImportPreservesOrder(t *testing.T) {
 	value := e.pem(t, other, e.chain[1], e.chain[0])
 	for _, preserve := range []bool{false, true} {
 		c := h.mustImport("web", vault.ImportParams{Value: value, PreserveOrder: &preserve})
-		if c.PreserveOrder != preserve {
+		if c.PreserveOrder == nil || *c.PreserveOrder != preserve {
 			t.Errorf("preserveCertOrder is %v, want %v", c.PreserveOrder, preserve)
 		}
 		block, rest := pem.Decode(h.store.Contents().Blobs["web/"+c.Version+".pem"])

@@ -26,10 +26,13 @@ type issuerRecord struct {
 	Password   []byte                       `json:"password,omitempty"`      // sealed
 	Bound      bool                         `json:"passwordBound,omitempty"` // to ID and Provider; 0.1.0 sealed to the name alone
 	Org        provider.OrganizationDetails `json:"org"`
-	Enabled    bool                         `json:"enabled"`
-	Pause      *Pause                       `json:"pause,omitempty"`
-	Created    time.Time                    `json:"created"`
-	Updated    time.Time                    `json:"updated"`
+	// A PUT had credentials, or org_details, with nothing inside.
+	EmptyCredentials bool      `json:"emptyCredentials,omitempty"`
+	EmptyOrg         bool      `json:"emptyOrg,omitempty"`
+	Enabled          bool      `json:"enabled"`
+	Pause            *Pause    `json:"pause,omitempty"`
+	Created          time.Time `json:"created"`
+	Updated          time.Time `json:"updated"`
 }
 
 // Pause keeps ticks from an issuer's work.
@@ -51,15 +54,23 @@ const (
 // IssuerState is an issuer object, and whether ticks work on what it is asked.
 type IssuerState struct {
 	provider.Issuer
-	Pause *Pause // nil: work goes on
+	HasCredentials, HasOrg bool   // they were ever set, even to nothing
+	Pause                  *Pause // nil: work goes on
 }
 
 // IssuerSet is an issuer object as sent: what is nil was not sent.
 type IssuerSet struct {
 	Provider            *string
+	HasCredentials      bool // sent, even if there was nothing inside
 	AccountID, Password *string
-	Org                 *provider.OrganizationDetails
+	Org                 *OrgParams
 	Enabled             *bool
+}
+
+// OrgParams are org_details as sent.
+type OrgParams struct {
+	ID     *string
+	Admins []provider.AdminDetails // nil: not sent
 }
 
 // SetIssuer creates or replaces an issuer object. Its password is sealed and
@@ -78,11 +89,14 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerSta
 				r.ID = old.ID
 			}
 		}
+		r.EmptyCredentials = set.HasCredentials && set.AccountID == nil && set.Password == nil
+		r.EmptyOrg = set.Org != nil && (set.Org.ID == nil || *set.Org.ID == "") && set.Org.Admins == nil
 		return r, v.applyIssuer(ctx, r, set)
 	})
 }
 
-// UpdateIssuer changes the parts of an issuer object that are sent.
+// UpdateIssuer changes the members of an issuer object that are sent; the list of
+// administrators is replaced whole.
 //
 // Another provider does not get the password that the one before had: it is dropped,
 // unless a new one is sent.
@@ -119,8 +133,13 @@ func (v *Vault) applyIssuer(ctx context.Context, r *issuerRecord, set IssuerSet)
 	if set.AccountID != nil {
 		r.AccountID = set.AccountID
 	}
-	if set.Org != nil {
-		r.Org = *set.Org
+	if o := set.Org; o != nil {
+		if o.ID != nil {
+			r.Org.ID = *o.ID
+		}
+		if o.Admins != nil {
+			r.Org.Admins = o.Admins
+		}
 	}
 	if set.Enabled != nil {
 		r.Enabled = *set.Enabled
@@ -249,7 +268,14 @@ func (r *issuerRecord) object() provider.Issuer {
 	return o
 }
 
-func (r *issuerRecord) state() IssuerState { return IssuerState{r.object(), r.Pause} }
+func (r *issuerRecord) state() IssuerState {
+	return IssuerState{
+		Issuer:         r.object(),
+		HasCredentials: r.EmptyCredentials || r.AccountID != nil || r.PasswordID != "",
+		HasOrg:         r.EmptyOrg || r.Org.ID != "" || r.Org.Admins != nil,
+		Pause:          r.Pause,
+	}
+}
 
 func (v *Vault) issuerRecord(ctx context.Context, n Name) (*issuerRecord, error) {
 	r := new(issuerRecord)

@@ -27,7 +27,7 @@ func TestScriptReleasesWhatIsHeld(t *testing.T) {
 		if op := h.mustOperation("web"); op.Status != vault.StatusInProgress {
 			t.Fatalf("held operation is %s", op.Status)
 		}
-		if _, err := h.UpdateIssuer(context.Background(), issuerName(t, "CA"), vault.IssuerSet{Org: &provider.OrganizationDetails{ID: script}}); err != nil {
+		if _, err := h.UpdateIssuer(context.Background(), issuerName(t, "CA"), vault.IssuerSet{Org: &vault.OrgParams{ID: new(script)}}); err != nil {
 			t.Fatal(err)
 		}
 		h.clock.Advance(time.Minute)
@@ -69,7 +69,7 @@ func TestIssuerObjects(t *testing.T) {
 			t.Errorf("row %s holds the password unsealed", r.Key)
 		}
 	}
-	updated, err := h.UpdateIssuer(ctx, n, vault.IssuerSet{Org: &provider.OrganizationDetails{ID: "issue"}})
+	updated, err := h.UpdateIssuer(ctx, n, vault.IssuerSet{Org: &vault.OrgParams{ID: new("issue")}})
 	if err != nil || updated.AccountID != account || updated.Org.ID != "issue" || updated.Password != "" {
 		t.Errorf("UpdateIssuer = %+v, %v", updated, err)
 	}

@@ -46,9 +46,14 @@ func (v *Vault) key(ctx context.Context, n Name, id, operation string) (Key, *ve
 	if !ver.Enabled {
 		return Key{}, nil, &Error{Reason: KeyDisabled, Name: n.text, Detail: operation}
 	}
+	k, err := v.keyOf(h, ver)
+	return k, ver, err
+}
+
+func (v *Vault) keyOf(h *head, ver *version) (Key, error) {
 	leaf, err := bounded.Certificate(ver.Leaf)
 	if err != nil {
-		return Key{}, nil, fmt.Errorf("reading a certificate of %q: %w", n.text, err)
+		return Key{}, fmt.Errorf("reading a certificate of %q: %w", h.Name, err)
 	}
 	return Key{
 		Certificate: v.ofVersion(h, ver),
@@ -56,11 +61,29 @@ func (v *Vault) key(ctx context.Context, n Name, id, operation string) (Key, *ve
 		Curve:       ver.Key.Curve,
 		Public:      leaf.PublicKey,
 		Operations:  keyOperations(leaf),
-	}, ver, nil
+	}, nil
+}
+
+// DeletedKey returns the backing key of a soft-deleted certificate's latest version.
+//
+// REST page: Get Deleted Key.
+func (v *Vault) DeletedKey(ctx context.Context, n Name) (Key, error) {
+	h, err := v.head(ctx, n)
+	if err == nil {
+		err = h.checkDeleted(n)
+	}
+	if err == nil && h.Latest == nil {
+		err = &Error{Reason: DeletedNotFound, Name: n.text}
+	}
+	if err != nil {
+		return Key{}, err
+	}
+	return v.keyOf(h, h.Latest)
 }
 
 // keyOperations are what a certificate's key usage allows its key. A certificate
-// without the extension allows everything; an EC key does nothing but sign.
+// without the extension allows everything; an EC key does nothing but sign. They are
+// in the live service's order.
 //
 // Key Vault page: About certificates, Mapping X.509 usage to key operations.
 func keyOperations(leaf *x509.Certificate) []string {
@@ -75,32 +98,38 @@ func keyOperations(leaf *x509.Certificate) []string {
 			operations = append(operations, names...)
 		}
 	}
-	allow(signing, "sign", "verify")
-	if _, isRSA := leaf.PublicKey.(*rsa.PublicKey); isRSA {
-		allow(x509.KeyUsageKeyEncipherment, "wrapKey", "unwrapKey")
+	_, isRSA := leaf.PublicKey.(*rsa.PublicKey)
+	if isRSA {
 		allow(x509.KeyUsageDataEncipherment|x509.KeyUsageEncipherOnly, "encrypt")
 		allow(x509.KeyUsageDataEncipherment|x509.KeyUsageDecipherOnly, "decrypt")
+	}
+	allow(signing, "sign", "verify")
+	if isRSA {
+		allow(x509.KeyUsageKeyEncipherment, "wrapKey", "unwrapKey")
 	}
 	return operations
 }
 
-// signatureAlgorithm is one of JWA's. RFC 7518 section 3.1.
+// signatureAlgorithm is one of JWA's (RFC 7518 section 3.1), or RSNULL, which signs
+// what it gets in PKCS #1's padding, without the name of a digest (RFC 8017 section
+// 9.2, step 2 left out).
 type signatureAlgorithm struct {
-	hash  crypto.Hash
-	curve string // ECDSA on this curve; empty: RSA
-	pss   bool   // RSASSA-PSS; otherwise RSASSA-PKCS1-v1_5
+	hash  crypto.Hash // zero: RSNULL
+	curve string      // ECDSA on this curve; empty: RSA
+	pss   bool        // RSASSA-PSS; otherwise RSASSA-PKCS1-v1_5
 }
 
 var signatureAlgorithms = map[string]signatureAlgorithm{
-	"RS256": {hash: crypto.SHA256},
-	"RS384": {hash: crypto.SHA384},
-	"RS512": {hash: crypto.SHA512},
-	"PS256": {hash: crypto.SHA256, pss: true},
-	"PS384": {hash: crypto.SHA384, pss: true},
-	"PS512": {hash: crypto.SHA512, pss: true},
-	"ES256": {hash: crypto.SHA256, curve: "P-256"},
-	"ES384": {hash: crypto.SHA384, curve: "P-384"},
-	"ES512": {hash: crypto.SHA512, curve: "P-521"},
+	"RS256":  {hash: crypto.SHA256},
+	"RS384":  {hash: crypto.SHA384},
+	"RS512":  {hash: crypto.SHA512},
+	"RSNULL": {},
+	"PS256":  {hash: crypto.SHA256, pss: true},
+	"PS384":  {hash: crypto.SHA384, pss: true},
+	"PS512":  {hash: crypto.SHA512, pss: true},
+	"ES256":  {hash: crypto.SHA256, curve: "P-256"},
+	"ES384":  {hash: crypto.SHA384, curve: "P-384"},
+	"ES512":  {hash: crypto.SHA512, curve: "P-521"},
 }
 
 // Sign signs a digest with the key of a version, of the latest when id is empty,
@@ -114,11 +143,8 @@ func (v *Vault) Sign(ctx context.Context, n Name, id, algorithm string, digest [
 	if err != nil {
 		return Key{}, nil, err
 	}
-	switch now := v.now(); { // what was signed in time can still be verified
-	case now.Before(ver.NotBefore):
-		return Key{}, nil, &Error{Reason: KeyNotYetValid, Name: n.text, Detail: "sign"}
-	case now.After(ver.Expires):
-		return Key{}, nil, &Error{Reason: KeyExpired, Name: n.text, Detail: "sign"}
+	if err := v.checkKeyTime(n, ver, "sign"); err != nil {
+		return Key{}, nil, err
 	}
 	signer, err := v.privateKey(ctx, n, ver.KeyID)
 	if err != nil {
@@ -170,24 +196,50 @@ func (v *Vault) keyFor(ctx context.Context, n Name, id, operation, algorithm str
 	refuse := func(err error) (Key, *version, signatureAlgorithm, error) {
 		return Key{}, nil, signatureAlgorithm{}, err
 	}
-	k, ver, err := v.key(ctx, n, id, operation)
+	k, ver, err := v.permittedKey(ctx, n, id, operation)
 	if err != nil {
 		return refuse(err)
 	}
 	alg, known := signatureAlgorithms[algorithm]
 	switch {
-	case !slices.Contains(k.Operations, operation):
-		return refuse(&Error{Reason: KeyOperationForbidden, Name: n.text, Detail: operation})
 	case !known:
 		return refuse(field.Errorf("alg", "%q: must be one of %s", algorithm, strings.Join(slices.Sorted(maps.Keys(signatureAlgorithms)), ", ")))
 	case alg.curve != k.Curve:
 		return refuse(field.Errorf("alg", "%q: must be an algorithm for a key of type %s", algorithm, strings.TrimSpace(k.Type+" "+k.Curve)))
+	case alg.hash == 0:
+		if pub, isRSA := k.Public.(*rsa.PublicKey); isRSA && (len(digest) == 0 || len(digest) > pub.Size()-11) {
+			return refuse(&field.Error{
+				Detail: fmt.Sprintf("Invalid length of 'value': %d bytes. %s with this key takes 1 to %d bytes, encoded with base64url.", len(digest), algorithm, pub.Size()-11),
+			})
+		}
 	case len(digest) != alg.hash.Size():
 		return refuse(&field.Error{
 			Detail: fmt.Sprintf("Invalid length of 'value': %d bytes. %s requires %d bytes, encoded with base64url.", len(digest), algorithm, alg.hash.Size()),
 		})
 	}
 	return k, ver, alg, nil
+}
+
+// permittedKey finds the key of a version for an operation that its key_ops list.
+func (v *Vault) permittedKey(ctx context.Context, n Name, id, operation string) (Key, *version, error) {
+	k, ver, err := v.key(ctx, n, id, operation)
+	if err == nil && !slices.Contains(k.Operations, operation) {
+		err = &Error{Reason: KeyOperationForbidden, Name: n.text, Detail: operation}
+	}
+	return k, ver, err
+}
+
+// checkKeyTime refuses to make outside of the certificate's validity what others
+// would take for made in time.
+func (v *Vault) checkKeyTime(n Name, ver *version, operation string) error {
+	switch now := v.now(); {
+	case now.Before(ver.NotBefore):
+		return &Error{Reason: KeyNotYetValid, Name: n.text, Detail: operation}
+	case now.After(ver.Expires):
+		return &Error{Reason: KeyExpired, Name: n.text, Detail: operation}
+	default:
+		return nil
+	}
 }
 
 // fixedSignature brings an Ecdsa-Sig-Value (RFC 3279 section 2.2.3) into JWA's

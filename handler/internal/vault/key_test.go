@@ -34,7 +34,7 @@ func TestKeyOperations(t *testing.T) {
 		usage x509.KeyUsage
 		want  []string
 	}{
-		{rsaKey, 0, []string{"sign", "verify", "wrapKey", "unwrapKey", "encrypt", "decrypt"}},
+		{rsaKey, 0, []string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}},
 		{rsaKey, x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, []string{"sign", "verify", "wrapKey", "unwrapKey"}},
 		{rsaKey, x509.KeyUsageContentCommitment, sign},
 		{rsaKey, x509.KeyUsageCertSign, sign},
@@ -202,8 +202,9 @@ func TestSignRefused(t *testing.T) {
 		{"rsa", "ES256", digest, vault.BadParameter, vault.BadParameter, `"ES256": must be an algorithm for a key of type RSA`},
 		{"ec", "RS256", digest, vault.BadParameter, vault.BadParameter, `"RS256": must be an algorithm for a key of type EC P-256`},
 		{"ec", "ES384", digest, vault.BadParameter, vault.BadParameter, `"ES384": must be an algorithm for a key of type EC P-256`},
-		{"rsa", "RSNULL", digest, vault.BadParameter, vault.BadParameter, `"RSNULL": must be one of ES256, ES384, ES512, PS256, PS384, PS512, RS256, RS384, RS512`},
-		{"rsa", "", digest, vault.BadParameter, vault.BadParameter, `"": must be one of ES256, ES384, ES512, PS256, PS384, PS512, RS256, RS384, RS512`},
+		{"ec", "RSNULL", digest, vault.BadParameter, vault.BadParameter, `"RSNULL": must be an algorithm for a key of type EC P-256`},
+		{"rsa", "RS1", digest, vault.BadParameter, vault.BadParameter, `"RS1": must be one of ES256, ES384, ES512, PS256, PS384, PS512, RS256, RS384, RS512, RSNULL`},
+		{"rsa", "", digest, vault.BadParameter, vault.BadParameter, `"": must be one of ES256, ES384, ES512, PS256, PS384, PS512, RS256, RS384, RS512, RSNULL`},
 		{"rsa", "RS256", digest[1:], vault.BadParameter, vault.BadParameter, "Invalid length of 'value': 31 bytes. RS256 requires 32 bytes, encoded with base64url."},
 		{"ec", "ES256", nil, vault.BadParameter, vault.BadParameter, "Invalid length of 'value': 0 bytes. ES256 requires 32 bytes, encoded with base64url."},
 	} {

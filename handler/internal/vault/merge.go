@@ -47,7 +47,7 @@ func (v *Vault) Merge(ctx context.Context, n Name, p MergeParams) (Certificate, 
 	if err != nil {
 		return Certificate{}, err
 	}
-	chain, err := chain.Arrange(certs, csr.PublicKey, mine.PreserveOrder)
+	chain, err := chain.Arrange(certs, csr.PublicKey, keepsOrder(mine.PreserveOrder))
 	if err != nil {
 		return Certificate{}, err
 	}

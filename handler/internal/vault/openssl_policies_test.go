@@ -155,6 +155,7 @@ func drawSubject(t *rapid.T) (written string, rdns []string) {
 		}
 		rdns = append(rdns, sortedRDN(strings.Split(strings.Join(rdn, " + "), " + ")))
 	}
+	slices.Reverse(rdns) // the last that is written is encoded first
 	return b.String(), rdns
 }
 

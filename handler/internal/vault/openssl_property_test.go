@@ -286,7 +286,7 @@ func (a asked) extensions() map[string]string {
 		label string
 		names []string
 	}{
-		{"DNS:", x.SANs.DNSNames}, {"email:", x.SANs.Emails}, {"othername: UPN:", x.SANs.UPNs}, {"URI:", x.SANs.URIs},
+		{"email:", x.SANs.Emails}, {"DNS:", x.SANs.DNSNames}, {"othername: UPN:", x.SANs.UPNs}, {"URI:", x.SANs.URIs},
 	} {
 		for _, name := range kind.names {
 			names = append(names, kind.label+name)

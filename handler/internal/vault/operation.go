@@ -26,8 +26,8 @@ type Operation struct {
 	KeyID         string            `json:"keyId"`
 	KeyShared     bool              `json:"keyShared,omitempty"` // a version has the same key
 	Enabled       *bool             `json:"enabled,omitempty"`   // attributes of the new version
-	Tags          map[string]string `json:"tags,omitempty"`
-	PreserveOrder bool              `json:"preserveOrder,omitempty"`
+	Tags          map[string]string `json:"tags,omitzero"`
+	PreserveOrder *bool             `json:"preserveOrder,omitempty"` // as it was sent
 	Created       time.Time         `json:"created"`
 	Updated       time.Time         `json:"updated,omitzero"` // when attributes or tags were changed; zero: never
 
@@ -162,10 +162,11 @@ func (op *Operation) lastWords() string {
 // Manual reports whether a person completes the operation by a merge.
 func (op *Operation) Manual() bool { return op.Provider == "" }
 
-// StatusDetails is what Key Vault tells a person about the state.
+// StatusDetails is what Key Vault tells a person about an operation in progress,
+// and goes on telling about one that has failed.
 func (op *Operation) StatusDetails() string {
 	switch {
-	case op.Status != StatusInProgress:
+	case op.Status == StatusCompleted || op.Status == StatusCancelled:
 		return ""
 	case op.Manual():
 		return "Pending certificate created. Please Perform Merge to complete the request."

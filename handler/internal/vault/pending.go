@@ -2,6 +2,8 @@ package vault
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
@@ -12,7 +14,9 @@ import (
 //
 // When the next step needs nobody but this vault and the operation is old
 // enough, the poll takes it: clients of Self see their certificate without
-// waiting for a tick.
+// waiting for a tick. Where a tick, or another poll, is at that step already, this
+// one waits a moment for it: it asked when it was told to, and would have to wait a
+// whole round more.
 //
 // REST page: Get Certificate Operation.
 func (v *Vault) Operation(ctx context.Context, n Name, requestID string) (Operation, error) {
@@ -20,19 +24,50 @@ func (v *Vault) Operation(ctx context.Context, n Name, requestID string) (Operat
 	if err != nil {
 		return Operation{}, err
 	}
-	if v.mayPollAdvance(h.Operation) {
+	if op := h.Operation; v.AnswersAtOnce(*op) && op.needsAdvance() && !v.now().Before(op.Due) {
 		// A client that hangs up must not leave a claim behind.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lease)
 		defer cancel()
-		next, _, err := v.advance(ctx, n, h, nil)
+		next, err := v.pollAdvance(ctx, n, h)
 		switch {
 		case err != nil:
 			v.cfg.Log.WarnContext(ctx, "poll could not advance", "certificate", n.text, "error", err)
-		case next.Operation.matches(h.Operation.RequestID):
+		case next.Operation.matches(op.RequestID):
 			h = next
 		}
 	}
 	return h.operation(), nil
+}
+
+// A poll that meets a claim looks again so often, so long apart.
+const (
+	claimLooks = 4
+	claimPause = 250 * time.Millisecond
+)
+
+// pollAdvance takes the next step of h's operation, or waits a second at the most
+// for whoever is taking it.
+func (v *Vault) pollAdvance(ctx context.Context, n Name, h *head) (*head, error) {
+	requestID := h.Operation.RequestID
+	if !v.now().Before(h.Operation.ClaimedUntil) {
+		next, _, err := v.advance(ctx, n, h, nil)
+		if !errors.Is(err, errLost) {
+			return next, err
+		}
+	}
+	for range claimLooks {
+		if err := v.cfg.Sleep(ctx, claimPause); err != nil {
+			return nil, err
+		}
+		var err error
+		if h, err = v.head(ctx, n); err != nil {
+			return nil, err
+		}
+		if op := h.Operation; h.Deletion != nil || !op.matches(requestID) || !v.now().Before(op.ClaimedUntil) {
+			break
+		}
+	}
+	return h, nil
 }
 
 func (v *Vault) operationHead(ctx context.Context, n Name, requestID string) (*head, error) {
@@ -50,13 +85,10 @@ func (h *head) checkOperation(n Name, requestID string) error {
 	return nil
 }
 
-// mayPollAdvance allows a poll only what costs no caller's network time: a step
-// of an instant provider, and a cancellation that needs no CA.
-func (v *Vault) mayPollAdvance(op *Operation) bool {
-	now := v.now()
-	if !op.needsAdvance() || now.Before(op.Due) || now.Before(op.ClaimedUntil) {
-		return false
-	}
+// AnswersAtOnce reports whether the next step of an operation costs no network time
+// of whoever takes it: it is one of an instant provider, or a cancellation that needs
+// no CA.
+func (v *Vault) AnswersAtOnce(op Operation) bool {
 	issuer := v.cfg.Providers[op.Provider]
 	if i, ok := issuer.(provider.Instant); ok && i.Instant() {
 		return true
@@ -102,8 +134,8 @@ func (v *Vault) Cancel(ctx context.Context, n Name, requestID string, requested 
 }
 
 // DeleteOperation forgets an operation, whatever its state, and returns it. What
-// the CA still holds is released by the ticks. A certificate that has versions
-// keeps them.
+// the CA still holds is released by the ticks. A certificate keeps its versions, and
+// one without its tags.
 //
 // REST page: Delete Certificate Operation.
 func (v *Vault) DeleteOperation(ctx context.Context, n Name, requestID string) (Operation, error) {
@@ -125,6 +157,9 @@ func (v *Vault) DeleteOperation(ctx context.Context, n Name, requestID string) (
 			v.renewalFailed(h, "The request was deleted.")
 		}
 		h.dropKey(tx, n)
+		if h.Latest == nil {
+			h.Shell = h.shell()
+		}
 		h.Operation = nil
 		return nil
 	})

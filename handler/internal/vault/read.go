@@ -18,10 +18,10 @@ type Certificate struct {
 	Previous      string // version that was the latest before this one; empty for the first
 	Attributes    Attributes
 	Tags          map[string]string
-	Leaf          []byte // DER; nil when never completed
-	Thumbprint    []byte // SHA-1 of Leaf
-	ContentType   string // of the backing secret; empty when never completed
-	PreserveOrder bool
+	Leaf          []byte         // DER; nil when never completed
+	Thumbprint    []byte         // SHA-1 of Leaf
+	ContentType   string         // of the backing secret; empty when never completed
+	PreserveOrder *bool          // as it was sent; nil: it was not
 	Policy        *policy.Policy // of the latest version only
 	Pending       bool           // the certificate has a pending object
 	Deletion      *Deletion      // when soft-deleted
@@ -63,12 +63,10 @@ func (v *Vault) CertificateVersion(ctx context.Context, n Name, id string) (Cert
 	if err != nil {
 		return Certificate{}, err
 	}
-	if ver == nil {
-		c := v.shell(h)
-		c.Attributes.NotBefore, c.Attributes.Expires, c.Pending = nil, nil, false
-		return c, nil
+	c := v.shell(h)
+	if ver != nil {
+		c = v.ofVersion(h, ver)
 	}
-	c := v.ofVersion(h, ver)
 	c.Pending = false
 	return c, nil
 }
@@ -113,7 +111,8 @@ func (v *Vault) Certificates(ctx context.Context, p Page, includePending bool) (
 	return list, next, nil
 }
 
-// Versions lists the versions of a certificate by id.
+// Versions lists the versions of a certificate by id. Of a name that does not exist
+// there are none.
 //
 // REST page: Get Certificate Versions.
 func (v *Vault) Versions(ctx context.Context, n Name, p Page) ([]Certificate, string, error) {
@@ -123,6 +122,9 @@ func (v *Vault) Versions(ctx context.Context, n Name, p Page) ([]Certificate, st
 	wg.Go(func() { h, headErr = v.liveHead(ctx, n) })
 	rows, next, err := v.page(ctx, versionKey(n, ""), p, nil)
 	wg.Wait()
+	if reasonOf(headErr) == CertificateNotFound {
+		return nil, "", nil
+	}
 	if headErr != nil || err != nil {
 		return nil, "", errors.Join(headErr, err)
 	}
@@ -207,11 +209,10 @@ func (v *Vault) shell(h *head) Certificate {
 		Pending:    h.Operation != nil,
 		Deletion:   h.Deletion,
 	}
-	if op := h.Operation; op != nil {
-		c.Tags, c.PreserveOrder = op.Tags, op.PreserveOrder
-		if op.Updated.After(h.Created) {
-			c.Attributes.Updated = op.Updated
-		}
+	own := h.shell()
+	c.Tags, c.PreserveOrder = own.Tags, own.PreserveOrder
+	if own.Updated.After(h.Created) {
+		c.Attributes.Updated = own.Updated
 	}
 	return c
 }

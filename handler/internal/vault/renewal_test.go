@@ -146,7 +146,7 @@ func TestRenewal(t *testing.T) {
 				t.Fatalf("%d requests, of which the last follows %.8x", len(ca.reqs), ca.reqs[len(ca.reqs)-1].Predecessor)
 			}
 			second := h.mustCertificate("web")
-			if second.Version == first.Version || second.Previous != first.Version || !maps.Equal(second.Tags, tags) || !second.PreserveOrder {
+			if second.Version == first.Version || second.Previous != first.Version || !maps.Equal(second.Tags, tags) || second.PreserveOrder == nil || !*second.PreserveOrder {
 				t.Errorf("the renewed version is %+v", second)
 			}
 			if slices.Equal(ca.reqs[0].CSR, ca.reqs[1].CSR) {

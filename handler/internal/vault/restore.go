@@ -62,7 +62,7 @@ func (v *Vault) Restore(ctx context.Context, blob []byte) (Certificate, error) {
 	if v.repeats(ctx, h) && h.checkLive(hist.name) == nil && h.Latest != nil {
 		return v.latest(h), nil
 	}
-	if err := h.checkAbsent(hist.name); err != nil {
+	if err := h.checkAbsent(hist); err != nil {
 		return Certificate{}, err
 	}
 	id := v.newID()
@@ -148,6 +148,10 @@ func (b *backup) history(own bool, now time.Time) (*history, error) {
 	if len(b.Versions) > maxBackupVersions {
 		return nil, fmt.Errorf("%d versions", len(b.Versions))
 	}
+	// The live service forgets in a backup that {} was sent.
+	if b.Policy.X509.SANs.Empty() {
+		b.Policy.X509.SANs = nil
+	}
 	hist := &history{name: name, created: b.Created, keys: make(map[string]crypto.Signer)}
 	for id, der := range b.Keys {
 		if _, ok := ParseVersion(id); !ok {
@@ -230,14 +234,14 @@ func checkTimes(now time.Time, times ...time.Time) error {
 }
 
 // checkAbsent refuses to restore over what is there in any form.
-func (h *head) checkAbsent(n Name) error {
+func (h *head) checkAbsent(hist *history) error {
 	switch {
 	case !h.stored():
 		return nil
 	case h.Purging || h.Deletion != nil:
-		return h.checkFree(n)
+		return h.checkFree(hist.name)
 	default:
-		return &Error{Reason: RestoreConflict, Name: n.text}
+		return &Error{Reason: RestoreConflict, Name: hist.name.text + "/" + hist.latest.ID}
 	}
 }
 
@@ -264,7 +268,7 @@ func (v *Vault) writeHistory(ctx context.Context, h *head, id string, hist *hist
 				if err := h.restoredBy(n, id); err != nil {
 					return err
 				}
-			} else if err := h.checkAbsent(n); err != nil {
+			} else if err := h.checkAbsent(hist); err != nil {
 				return err
 			} else {
 				h.Name, h.Created, h.Policy, h.Latest = n.text, hist.created, hist.policy, hist.latest

@@ -202,8 +202,8 @@ func TestMergeTooLarge(t *testing.T) {
 func TestTooLargeForARow(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
-	admins := func(n int) *provider.OrganizationDetails {
-		org := new(provider.OrganizationDetails)
+	admins := func(n int) *vault.OrgParams {
+		org := new(vault.OrgParams)
 		text := strings.Repeat("<", 1000)
 		for range n {
 			org.Admins = append(org.Admins, provider.AdminDetails{FirstName: text, LastName: text, Email: text, Phone: text})

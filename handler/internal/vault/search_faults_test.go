@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/certwright/certwright/handler/internal/policy"
-	"github.com/certwright/certwright/handler/internal/provider"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/store/memory"
 	"github.com/certwright/certwright/handler/internal/store/storetest"
@@ -63,7 +62,7 @@ var configuration = []call{
 		return second(c.SetIssuer(c.ctx, mustIssuerName("another"), vault.IssuerSet{Provider: &provider, Password: &password}))
 	}),
 	unrelated("update an issuer", func(c *client) error {
-		return second(c.UpdateIssuer(c.ctx, mustIssuerName(issuing), vault.IssuerSet{Org: &provider.OrganizationDetails{ID: "certwright"}}))
+		return second(c.UpdateIssuer(c.ctx, mustIssuerName(issuing), vault.IssuerSet{Org: &vault.OrgParams{ID: new("certwright")}}))
 	}),
 	unrelated("delete an issuer", func(c *client) error {
 		return second(c.DeleteIssuer(c.ctx, mustIssuerName(refusing)))

@@ -54,7 +54,7 @@ func (v *Vault) Secret(ctx context.Context, n Name, id string, as *string) (Secr
 	if as != nil {
 		s.ContentType = contentType
 	}
-	if s.Value, err = (chain.Secret{ContentType: s.ContentType, Chain: certs, Key: key, KeepOrder: ver.PreserveOrder}).Encode(); err != nil {
+	if s.Value, err = (chain.Secret{ContentType: s.ContentType, Chain: certs, Key: key, KeepOrder: keepsOrder(ver.PreserveOrder)}).Encode(); err != nil {
 		return Secret{}, fmt.Errorf("encoding the secret of %q: %w", n.text, err)
 	}
 	return s, nil

@@ -45,3 +45,6 @@ func sumOf(chain []byte) []byte {
 	sum := sha256.Sum256(chain)
 	return sum[:]
 }
+
+// keepsOrder reports whether preserveCertOrder was sent as true.
+func keepsOrder(sent *bool) bool { return sent != nil && *sent }

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -18,7 +17,7 @@ type UpdateParams struct {
 
 // UpdateVersion changes attributes and tags of one version; of the latest when
 // id is empty. Of a certificate that was never completed it changes what its
-// first version will have.
+// first version will have. The policy is shown where id is empty.
 //
 // REST page: Update Certificate.
 func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdateParams) (Certificate, error) {
@@ -32,8 +31,14 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 			return err
 		}
 		if v.repeats(ctx, h) {
-			updated, err = v.updatedBefore(ctx, n, h, id)
-			return cmp.Or(err, errRepeated)
+			var ver *version // nil: the shell was updated
+			if h.Latest != nil {
+				if ver, err = v.versionToUpdate(ctx, n, h, id); err != nil {
+					return err
+				}
+			}
+			updated = v.shown(h, ver, id)
+			return errRepeated
 		}
 		if p.Policy != nil {
 			if h.Policy, err = h.Policy.Update(*p.Policy, v.now()); err != nil {
@@ -42,10 +47,8 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 			h.forgive()
 		}
 		if h.Latest == nil && (id == "" || id == h.Provisional) {
-			if err := v.updateShell(n, h, p); err != nil {
-				return err
-			}
-			updated = v.latest(h)
+			v.updateShell(h, p)
+			updated = v.shown(h, nil, id)
 			return h.checkRoom()
 		}
 		ver, err := v.versionToUpdate(ctx, n, h, id)
@@ -60,22 +63,23 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 		}
 		ver.Updated = later(v.now(), ver.Updated)
 		tx.Put(ver.row(n)) // the head is its lock
-		updated = v.withPolicy(v.ofVersion(h, ver), h)
+		updated = v.shown(h, ver, id)
 		return h.checkRoom()
 	})
 	return updated, notRepeated(err)
 }
 
-// updatedBefore is the answer to an update that was made before.
-func (v *Vault) updatedBefore(ctx context.Context, n Name, h *head, id string) (Certificate, error) {
-	if h.Latest == nil && (id == "" || id == h.Provisional) {
-		return v.latest(h), nil
+// shown is a certificate after an update of ver, of its shell when ver is nil: with
+// the policy unless a version was named.
+func (v *Vault) shown(h *head, ver *version, id string) Certificate {
+	c := v.latest(h)
+	if ver != nil {
+		c = v.withPolicy(v.ofVersion(h, ver), h)
 	}
-	ver, err := v.versionToUpdate(ctx, n, h, id)
-	if err != nil {
-		return Certificate{}, err
+	if id != "" {
+		c.Policy = nil
 	}
-	return v.withPolicy(v.ofVersion(h, ver), h), nil
+	return c
 }
 
 // versionToUpdate finds a version; the latest is the head's own.
@@ -97,12 +101,16 @@ func (v *Vault) versionToUpdate(ctx context.Context, n Name, h *head, id string)
 	return ver, err
 }
 
-// updateShell changes what the operation's version will have. Without an
-// operation there will be none.
-func (v *Vault) updateShell(n Name, h *head, p UpdateParams) error {
+// updateShell changes what the operation's version will have, and, without an
+// operation, what the certificate shows.
+func (v *Vault) updateShell(h *head, p UpdateParams) {
+	updated := later(v.now(), v.shell(h).Attributes.Updated)
 	op := h.Operation
 	if op == nil {
-		return &Error{Reason: CertificateNotFound, Name: n.text}
+		if h.Shell.Updated = updated; p.Tags != nil {
+			h.Shell.Tags = p.Tags
+		}
+		return
 	}
 	if p.Attributes.Enabled != nil {
 		op.Enabled = p.Attributes.Enabled
@@ -110,11 +118,10 @@ func (v *Vault) updateShell(n Name, h *head, p UpdateParams) error {
 	if p.Tags != nil {
 		op.Tags = p.Tags
 	}
-	op.Updated = later(v.now(), v.shell(h).Attributes.Updated)
-	return nil
+	op.Updated = updated
 }
 
-// UpdatePolicy replaces those groups of a certificate's policy that are sent, and
+// UpdatePolicy changes those members of a certificate's policy that are sent, and
 // returns the certificate with it. It concerns the next version: an operation in
 // progress keeps the policy that it began with.
 //

@@ -52,7 +52,7 @@ func contract(t *testing.T, idempotent bool, change func(*certCentral)) {
 
 // issuerSet is an issuer object as sent, but for its provider.
 func issuerSet() vault.IssuerSet {
-	return vault.IssuerSet{AccountID: new("98765"), Password: new(apiKey), Org: &provider.OrganizationDetails{ID: fmt.Sprint(orgID)}}
+	return vault.IssuerSet{AccountID: new("98765"), Password: new(apiKey), Org: &vault.OrgParams{ID: new(fmt.Sprint(orgID))}}
 }
 
 // made is what the contract asks about an account.

@@ -40,7 +40,7 @@ func (p *Provider) send(ctx context.Context, req provider.Request, s *state) pro
 	case err != nil:
 		s.Intent = nil // nothing was sent, and nobody else sends this one
 		if refused(err) {
-			return provider.Failed(provider.CodeIssuerError, "DigiCert refuses access: "+err.Error())
+			return provider.Failed(provider.CodeRejected, "DigiCert refuses access: "+err.Error())
 		}
 		return p.again(req, err)
 	case len(found) > 0:

@@ -29,7 +29,7 @@ func TestRefused(t *testing.T) {
 			"DigiCert refuses the order: The organization is not in the account (invalid_organization)"},
 		"product": {func(ca *certCentral, _ *operation) { delete(ca.products, "ssl_basic") }, provider.CodeRejected,
 			"DigiCert refuses the order: The specified product was not found (not_found|product)"},
-		"API key": {func(ca *certCentral, _ *operation) { ca.apiKey = "KEY-OTHER" }, provider.CodeIssuerError,
+		"API key": {func(ca *certCentral, _ *operation) { ca.apiKey = "KEY-OTHER" }, provider.CodeRejected,
 			"DigiCert refuses access: listing orders: The API key [redacted] is invalid (invalid_api_key)"},
 		"permission": {func(ca *certCentral, _ *operation) {
 			ca.faults = []fault.Func{nil, reply(403, `{"errors":[{"code":"access_denied|missing_permission","message":"Permission denied"}]}`)}

@@ -136,7 +136,7 @@ func TestOpenSSL(t *testing.T) {
 	}
 	for _, part := range []string{
 		"Issuer: O = Contoso, CN = Issuing CA\n",
-		"Subject: CN = www.contoso.com, O = \"Contoso, Ltd.\"\n",
+		"Subject: O = \"Contoso, Ltd.\", CN = www.contoso.com\n",
 		"Not Before: Mar  1 11:50:00 2026 GMT\n",
 		"Not After : Mar  1 12:00:00 2027 GMT\n",
 		"X509v3 Key Usage: critical\nDigital Signature, Key Encipherment\n",
@@ -144,7 +144,7 @@ func TestOpenSSL(t *testing.T) {
 		"X509v3 Basic Constraints: critical\nCA:FALSE\n",
 		"CA Issuers - URI:http://ca.contoso.com/ca.cer\n",
 		"URI:http://ca.contoso.com/ca.crl\n",
-		"DNS:www.contoso.com, DNS:*.contoso.com, email:ada@contoso.com, othername: UPN::ada@contoso.com, URI:spiffe://contoso.com/a, IP Address:192.0.2.1\n",
+		"email:ada@contoso.com, DNS:www.contoso.com, DNS:*.contoso.com, othername: UPN::ada@contoso.com, URI:spiffe://contoso.com/a, IP Address:192.0.2.1\n",
 		"X509v3 Authority Key Identifier:\n",
 		"X509v3 Subject Key Identifier:\n",
 	} {

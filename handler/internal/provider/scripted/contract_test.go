@@ -22,7 +22,7 @@ func TestContract(t *testing.T) {
 					New: func(p *providertest.Process) (provider.Provider, error) {
 						return scripted.New(scripted.Config{Now: p.Now}), nil
 					},
-					Issuer: vault.IssuerSet{Org: &provider.OrganizationDetails{ID: script}},
+					Issuer: vault.IssuerSet{Org: &vault.OrgParams{ID: new(script)}},
 					Policy: policy.Params{X509: &policy.X509Params{Subject: new("CN=example.com")}},
 				}
 			})

@@ -113,8 +113,8 @@ func TestStepOpenSSL(t *testing.T) {
 	in := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw})
 	text := openssl(t, in, "x509", "-noout", "-text", "-nameopt", "sep_comma_plus_space,utf8,esc_2253,sname")
 	for _, part := range []string{
-		"Issuer: CN=www.contoso.com, O=Contoso\\, Ltd., C=CH\n",
-		"Subject: CN=www.contoso.com, O=Contoso\\, Ltd., C=CH\n",
+		"Issuer: C=CH, O=Contoso\\, Ltd., CN=www.contoso.com\n",
+		"Subject: C=CH, O=Contoso\\, Ltd., CN=www.contoso.com\n",
 		"Not Before: Jan 31 11:51:00 2026 GMT\n",
 		"Not After : Feb 28 12:01:00 2026 GMT\n",
 		"Public-Key: (2048 bit)\n",
