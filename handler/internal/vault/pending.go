@@ -32,7 +32,7 @@ func (v *Vault) Operation(ctx context.Context, n Name, requestID string) (Operat
 		switch {
 		case err != nil:
 			v.cfg.Log.WarnContext(ctx, "poll could not advance", "certificate", n.text, "error", err)
-		case next.Operation.matches(op.RequestID):
+		case next.checkOperation(n, op.RequestID) == nil: // else it went after it was read
 			h = next
 		}
 	}
@@ -63,7 +63,7 @@ func (v *Vault) pollAdvance(ctx context.Context, n Name, h *head) (*head, error)
 		if h, err = v.head(ctx, n); err != nil {
 			return nil, err
 		}
-		if op := h.Operation; h.Deletion != nil || !op.matches(requestID) || !v.now().Before(op.ClaimedUntil) {
+		if h.checkOperation(n, requestID) != nil || !v.now().Before(h.Operation.ClaimedUntil) {
 			break
 		}
 	}
