@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -69,7 +70,7 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerSta
 	if set.Provider == nil || *set.Provider == "" {
 		return IssuerState{}, field.Errorf("provider", "must be present")
 	}
-	return v.mendIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
+	state, err := v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		r := &issuerRecord{Name: n.text, Enabled: true, Created: v.now(), ID: v.newID()}
 		if old != nil {
 			r.Name, r.Created, r.Updated, r.Pause = old.Name, old.Created, old.Updated, old.Pause
@@ -79,13 +80,18 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerSta
 		}
 		return r, v.applyIssuer(ctx, n, r, set)
 	})
+	if err == nil {
+		v.forgiveIssuer(ctx, n.text)
+	}
+	return state, err
 }
 
 // UpdateIssuer changes the parts of an issuer object that are sent.
 //
 // REST page: Update Certificate Issuer.
 func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerState, error) {
-	return v.mendIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
+	changed := false
+	state, err := v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		if old == nil {
 			return nil, &Error{Reason: IssuerNotFound, Name: n.text}
 		}
@@ -93,15 +99,13 @@ func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (Issuer
 		if set.Provider != nil && !strings.EqualFold(old.Provider, *set.Provider) {
 			r.ID = v.newID()
 		}
-		return &r, v.applyIssuer(ctx, n, &r, set)
+		err := v.applyIssuer(ctx, n, &r, set)
+		after := r
+		after.Updated, after.Pause = old.Updated, old.Pause
+		changed = changed || !reflect.DeepEqual(*old, after)
+		return &r, err
 	})
-}
-
-// mendIssuer changes an issuer object, which may be what its renewals that failed
-// were waiting for.
-func (v *Vault) mendIssuer(ctx context.Context, n Name, decide func(*issuerRecord) (*issuerRecord, error)) (IssuerState, error) {
-	state, err := v.changeIssuer(ctx, n, decide)
-	if err == nil {
+	if err == nil && changed {
 		v.forgiveIssuer(ctx, n.text)
 	}
 	return state, err

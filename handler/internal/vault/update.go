@@ -31,10 +31,11 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 			return err
 		}
 		if p.Policy != nil {
-			if h.Policy, err = h.Policy.Update(*p.Policy, v.now()); err != nil {
+			pol, err := h.Policy.Update(*p.Policy, v.now())
+			if err != nil {
 				return err
 			}
-			h.forgive()
+			h.setPolicy(pol)
 		}
 		if h.Latest == nil && (id == "" || id == h.Provisional) {
 			if err := v.updateShell(n, h, p); err != nil {
@@ -103,10 +104,11 @@ func (v *Vault) UpdatePolicy(ctx context.Context, n Name, p policy.Params) (Cert
 		if err != nil {
 			return err
 		}
-		if h.Policy, err = h.Policy.Update(p, v.now()); err != nil {
+		pol, err := h.Policy.Update(p, v.now())
+		if err != nil {
 			return err
 		}
-		h.forgive()
+		h.setPolicy(pol)
 		updated = v.latest(h)
 		return h.checkRoom()
 	})
