@@ -39,7 +39,7 @@ tool        = $(TOOLS)/$(subst @,-,$(notdir $(1)))
 WORKFLOWS  := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml)
 
 .PHONY: help build package run stop status token tick reset ca ops webhook webhook-check receiver check test test-short quickstart quickstart-js quickstart-go examples \
-	conformance bench fmt lint clean localcloud
+	conformance bench mutants fmt lint clean localcloud
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ examples: quickstart quickstart-js quickstart-go ## all three
 
 bench: ## measure the handler
 	$(GO) test -run '^$$' -bench . -benchmem ./handler/...
+
+mutants: ## change the vault in small ways and see that tests notice; see docs/mutants.md
+	$(GO) run ./scripts/mutants
 
 fmt: ## format the Go sources
 	gofmt -w handler scripts

@@ -79,8 +79,7 @@ func (v *Vault) Create(ctx context.Context, n Name, p CreateParams) (Operation, 
 		if !h.stored() {
 			h.Name, h.Created, h.Provisional = n.text, now, v.newID()
 		}
-		h.Policy = pol
-		h.forgive()
+		h.setPolicy(pol)
 		return v.begin(ctx, n, h, tx, op, &made)
 	})
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -81,7 +82,7 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerSta
 	if set.Provider == nil || *set.Provider == "" {
 		return IssuerState{}, field.Errorf("provider", "must be present")
 	}
-	return v.mendIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
+	state, err := v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		r := &issuerRecord{Name: n.text, Enabled: true, Created: v.now(), ID: v.newID()}
 		if old != nil {
 			r.Name, r.Created, r.Updated, r.Pause = old.Name, old.Created, old.Updated, old.Pause
@@ -93,6 +94,10 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerSta
 		r.EmptyOrg = set.Org != nil && (set.Org.ID == nil || *set.Org.ID == "") && set.Org.Admins == nil
 		return r, v.applyIssuer(ctx, r, set)
 	})
+	if err == nil {
+		v.forgiveIssuer(ctx, n.text)
+	}
+	return state, err
 }
 
 // UpdateIssuer changes the members of an issuer object that are sent; the list of
@@ -103,7 +108,8 @@ func (v *Vault) SetIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerSta
 //
 // REST page: Update Certificate Issuer.
 func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (IssuerState, error) {
-	return v.mendIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
+	changed := false
+	state, err := v.changeIssuer(ctx, n, func(old *issuerRecord) (*issuerRecord, error) {
 		if old == nil {
 			return nil, &Error{Reason: IssuerNotFound, Name: n.text}
 		}
@@ -112,15 +118,13 @@ func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (Issuer
 			r.ID = v.newID()
 			r.dropPassword() // whoever may name another provider need not know it
 		}
-		return &r, v.applyIssuer(ctx, &r, set)
+		err := v.applyIssuer(ctx, &r, set)
+		after := r
+		after.Updated, after.Pause = old.Updated, old.Pause
+		changed = changed || !reflect.DeepEqual(*old, after)
+		return &r, err
 	})
-}
-
-// mendIssuer changes an issuer object, which may be what its renewals that failed
-// were waiting for.
-func (v *Vault) mendIssuer(ctx context.Context, n Name, decide func(*issuerRecord) (*issuerRecord, error)) (IssuerState, error) {
-	state, err := v.changeIssuer(ctx, n, decide)
-	if err == nil {
+	if err == nil && changed {
 		v.forgiveIssuer(ctx, n.text)
 	}
 	return state, err

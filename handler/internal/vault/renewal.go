@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"strings"
 	"time"
 
@@ -199,6 +200,17 @@ func (v *Vault) renewalFailed(h *head, reason string) {
 // forgive has the next renewal of h begin at its time: what made the last ones fail
 // may be mended.
 func (h *head) forgive() { h.Renewal.Failures, h.Renewal.After = 0, time.Time{} }
+
+// setPolicy gives h another policy, which may be what its renewals that failed were
+// waiting for.
+func (h *head) setPolicy(p policy.Policy) {
+	old, new := h.Policy, p
+	old.Created, old.Updated = new.Created, new.Updated
+	if !reflect.DeepEqual(old, new) {
+		h.forgive()
+	}
+	h.Policy = p
+}
 
 // forgiveIssuer does so for all certificates whose policy names an issuer, which was
 // changed. That it fails delays them, by what they would have waited anyway.

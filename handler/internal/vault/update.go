@@ -41,10 +41,11 @@ func (v *Vault) UpdateVersion(ctx context.Context, n Name, id string, p UpdatePa
 			return errRepeated
 		}
 		if p.Policy != nil {
-			if h.Policy, err = h.Policy.Update(*p.Policy, v.now()); err != nil {
+			pol, err := h.Policy.Update(*p.Policy, v.now())
+			if err != nil {
 				return err
 			}
-			h.forgive()
+			h.setPolicy(pol)
 		}
 		if h.Latest == nil && (id == "" || id == h.Provisional) {
 			v.updateShell(h, p)
@@ -137,10 +138,11 @@ func (v *Vault) UpdatePolicy(ctx context.Context, n Name, p policy.Params) (Cert
 			updated = v.latest(h)
 			return errRepeated
 		}
-		if h.Policy, err = h.Policy.Update(p, v.now()); err != nil {
+		pol, err := h.Policy.Update(p, v.now())
+		if err != nil {
 			return err
 		}
-		h.forgive()
+		h.setPolicy(pol)
 		updated = v.latest(h)
 		return h.checkRoom()
 	})

@@ -31,6 +31,8 @@ type trade struct {
 	advises      bool            // it has ARI
 	recall       time.Duration   // when it begins to want all that it issued before renewed at once; zero: never
 	outages      []span
+	refusals     []span // of renewals, in so many words
+	reuse        bool   // certificates keep their keys
 }
 
 // yearCA is the CA, and its provider.
@@ -44,6 +46,7 @@ type yearCA struct {
 	steps    int
 	asked    int             // for advice
 	refused  int             // orders, because of perHour
+	rejected int             // renewals, because of refusals
 	ordered  map[string]bool // requests
 	hourly   map[int]int     // orders, by hour of the year
 	renewals map[int]int     // of those, the ones that renew
@@ -89,6 +92,10 @@ func (ca *yearCA) answer(req provider.Request, since time.Duration, step int) (p
 		ca.refused++
 		wait := time.Duration(hour+1)*time.Hour - since
 		return provider.Retry(ca.clock.Now().Add(wait), errors.New("429 Too Many Requests")), false
+	}
+	if req.Predecessor != nil && slices.ContainsFunc(ca.refusals, func(s span) bool { return s.has(since) }) {
+		ca.rejected++
+		return provider.Failed(provider.CodeRejected, "the account is out of money"), false
 	}
 	if ca.ordered[req.ID] {
 		ca.t.Errorf("two orders for the request %s", req.ID)
