@@ -81,16 +81,6 @@ func TestPolicyUpdate(t *testing.T) {
 			func(p *policy.Policy) { p.Issuer.Transparency = new(true) },
 		},
 		{
-			"x509_props as a whole", policy.Params{X509: &policy.X509Params{Subject: new("CN=b"), ValidityMonths: new(36)}},
-			func(p *policy.Policy) {
-				p.X509 = policy.X509Properties{Subject: "CN=b", EKUs: policy.DefaultEKUs, KeyUsage: policy.DefaultKeyUsage, ValidityMonths: 36}
-			},
-		},
-		{
-			"issuer as a whole, actions stay", policy.Params{Issuer: &policy.IssuerParams{Name: new("ca")}},
-			func(p *policy.Policy) { p.Issuer = policy.IssuerParameters{Name: "ca"} },
-		},
-		{
 			"lifetime_actions", policy.Params{LifetimeActions: []policy.LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}},
 			func(p *policy.Policy) {
 				p.LifetimeActions = []policy.LifetimeAction{{Percentage: 50, Action: "EmailContacts"}}

@@ -120,7 +120,7 @@ func (v *Vault) UpdateIssuer(ctx context.Context, n Name, set IssuerSet) (Issuer
 		}
 		err := v.applyIssuer(ctx, &r, set)
 		after := r
-		after.Updated, after.Pause = old.Updated, old.Pause
+		after.Schema, after.Updated, after.Pause = old.Schema, old.Updated, old.Pause
 		changed = changed || !reflect.DeepEqual(*old, after)
 		return &r, err
 	})
