@@ -141,7 +141,7 @@ func appendElement(out []byte, tag byte, content []byte) []byte {
 	}
 	out = append(out, 0x80|byte(size))
 	for i := size - 1; i >= 0; i-- {
-		out = append(out, byte(n>>(8*i)))
+		out = append(out, byte(n>>(8*i)&0xff))
 	}
 	return append(out, content...)
 }

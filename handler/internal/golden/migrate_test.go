@@ -37,6 +37,8 @@ func TestMigrates(t *testing.T) {
 			inTodaysForm(t, after)
 			compare(t, before, after, "d:", "s:migrate", "s:sweep",
 				" schema", " dues", "c: writes", "c: told", "c: renewal", "c: latest.schema", "c: latest.chainSum", "v: chainSum",
+				"c: policy.schema", "c: operation.policy.schema", "r: operation.policy.schema", "x: head.policy.schema", "x: head.operation.policy.schema",
+				"c:web policy.x509.subject", "c:web operation.policy.x509.subject", // turned
 				"k: sealed", "a: sealed", "i: password", "i: passwordId", "i: passwordBound") // sealed anew
 			m, err := w.Migration(t.Context())
 			if err != nil || m.Ended.IsZero() || m.Total == 0 || m.Pass < 2 {

@@ -3,6 +3,7 @@ package kvhttp
 import (
 	"context"
 
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -35,7 +36,7 @@ func getDeletedKey(ctx context.Context, c *call) (reply, error) {
 }
 
 // encrypt is the route of an operation of the public key.
-func encrypt(operation vault.KeyOperation) func(context.Context, *call) (reply, error) {
+func encrypt(operation policy.KeyOperation) func(context.Context, *call) (reply, error) {
 	return func(ctx context.Context, c *call) (reply, error) {
 		return c.useKey(func(version, algorithm string, value []byte) (vault.Key, []byte, error) {
 			return c.vault.Encrypt(ctx, c.name, version, operation, algorithm, value)
@@ -44,7 +45,7 @@ func encrypt(operation vault.KeyOperation) func(context.Context, *call) (reply, 
 }
 
 // decrypt is the route of an operation of the private key.
-func decrypt(operation vault.KeyOperation) func(context.Context, *call) (reply, error) {
+func decrypt(operation policy.KeyOperation) func(context.Context, *call) (reply, error) {
 	return func(ctx context.Context, c *call) (reply, error) {
 		return c.useKey(func(version, algorithm string, value []byte) (vault.Key, []byte, error) {
 			return c.vault.Decrypt(ctx, c.name, version, operation, algorithm, value)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/certwright/certwright/handler/internal/auth"
+	"github.com/certwright/certwright/handler/internal/policy"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
 
@@ -118,20 +119,20 @@ var routes = []route{
 	{"BackupKey", "POST", "keys/{name}/backup", auth.KeysGet, 0, never, backingKey.refuse("backup")},
 	{"Sign", "POST", "keys/{name}/sign", auth.KeysSign, maxBody, never, sign},
 	{"Verify", "POST", "keys/{name}/verify", auth.KeysVerify, maxBody, never, verify},
-	{"Encrypt", "POST", "keys/{name}/encrypt", auth.KeysEncrypt, maxBody, never, encrypt(vault.KeyEncrypt)},
-	{"Decrypt", "POST", "keys/{name}/decrypt", auth.KeysDecrypt, maxBody, never, decrypt(vault.KeyDecrypt)},
-	{"WrapKey", "POST", "keys/{name}/wrapkey", auth.KeysWrapKey, maxBody, never, encrypt(vault.KeyWrapKey)},
-	{"UnwrapKey", "POST", "keys/{name}/unwrapkey", auth.KeysUnwrapKey, maxBody, never, decrypt(vault.KeyUnwrapKey)},
+	{"Encrypt", "POST", "keys/{name}/encrypt", auth.KeysEncrypt, maxBody, never, encrypt(policy.KeyEncrypt)},
+	{"Decrypt", "POST", "keys/{name}/decrypt", auth.KeysDecrypt, maxBody, never, decrypt(policy.KeyDecrypt)},
+	{"WrapKey", "POST", "keys/{name}/wrapkey", auth.KeysWrapKey, maxBody, never, encrypt(policy.KeyWrapKey)},
+	{"UnwrapKey", "POST", "keys/{name}/unwrapkey", auth.KeysUnwrapKey, maxBody, never, decrypt(policy.KeyUnwrapKey)},
 	{"GetKey", "GET", "keys/{name}", auth.KeysGet, 0, never, getKey},
 	{"ImportKey", "PUT", "keys/{name}", auth.KeysGet, 0, never, backingKey.refuseNew("import")},
 	{"UpdateKey", "PATCH", "keys/{name}", auth.KeysGet, 0, never, backingKey.refuse("update")},
 	{"DeleteKey", "DELETE", "keys/{name}", auth.KeysGet, 0, never, backingKey.refuse("delete")},
 	{"SignWithVersion", "POST", "keys/{name}/{version}/sign", auth.KeysSign, maxBody, never, sign},
 	{"VerifyWithVersion", "POST", "keys/{name}/{version}/verify", auth.KeysVerify, maxBody, never, verify},
-	{"EncryptWithVersion", "POST", "keys/{name}/{version}/encrypt", auth.KeysEncrypt, maxBody, never, encrypt(vault.KeyEncrypt)},
-	{"DecryptWithVersion", "POST", "keys/{name}/{version}/decrypt", auth.KeysDecrypt, maxBody, never, decrypt(vault.KeyDecrypt)},
-	{"WrapKeyWithVersion", "POST", "keys/{name}/{version}/wrapkey", auth.KeysWrapKey, maxBody, never, encrypt(vault.KeyWrapKey)},
-	{"UnwrapKeyWithVersion", "POST", "keys/{name}/{version}/unwrapkey", auth.KeysUnwrapKey, maxBody, never, decrypt(vault.KeyUnwrapKey)},
+	{"EncryptWithVersion", "POST", "keys/{name}/{version}/encrypt", auth.KeysEncrypt, maxBody, never, encrypt(policy.KeyEncrypt)},
+	{"DecryptWithVersion", "POST", "keys/{name}/{version}/decrypt", auth.KeysDecrypt, maxBody, never, decrypt(policy.KeyDecrypt)},
+	{"WrapKeyWithVersion", "POST", "keys/{name}/{version}/wrapkey", auth.KeysWrapKey, maxBody, never, encrypt(policy.KeyWrapKey)},
+	{"UnwrapKeyWithVersion", "POST", "keys/{name}/{version}/unwrapkey", auth.KeysUnwrapKey, maxBody, never, decrypt(policy.KeyUnwrapKey)},
 	{"GetKeyVersion", "GET", "keys/{name}/{version}", auth.KeysGet, 0, never, getKey},
 	{"UpdateKeyVersion", "PATCH", "keys/{name}/{version}", auth.KeysGet, 0, never, backingKey.refuse("update")},
 

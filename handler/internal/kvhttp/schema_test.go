@@ -158,7 +158,7 @@ var keywords = map[string]object{
 	"BoardEntry.answer":                         {"description": "What the CA said last, or what went wrong."},
 	"IssuerPause.since":                         {"format": "unixtime"},
 	"IssuerPause.until":                         {"format": "unixtime"},
-	"IssuerPause.by":                            {"enum": []string{vault.PausedByOperator, vault.PausedByBreaker}},
+	"IssuerPause.by":                            {"enum": []string{"operator", "breaker"}},
 	"IssuerPauseParameters.until":               {"format": "unixtime"},
 	"IssuerPauseParameters.reason":              {"maxLength": 1024},
 	"CertificateRevocation.requested":           {"format": "unixtime"},

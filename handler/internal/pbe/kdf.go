@@ -68,7 +68,7 @@ func pkcs12Key(h hashing, password, salt []byte, iterations int, purpose byte, s
 			carry := 1
 			for i := h.block - 1; i >= 0; i-- {
 				carry += int(input[start+i]) + int(b[i])
-				input[start+i] = byte(carry)
+				input[start+i] = byte(carry & 0xff)
 				carry >>= 8
 			}
 		}

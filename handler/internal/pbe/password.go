@@ -2,6 +2,7 @@ package pbe
 
 import (
 	"bytes"
+	"encoding/binary"
 	"unicode/utf16"
 )
 
@@ -38,7 +39,7 @@ func Passwords(text string) []Password {
 func terminated(units []uint16) []byte {
 	var bmp []byte
 	for _, unit := range append(units, 0) {
-		bmp = append(bmp, byte(unit>>8), byte(unit))
+		bmp = binary.BigEndian.AppendUint16(bmp, unit)
 	}
 	return bmp
 }

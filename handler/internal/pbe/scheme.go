@@ -7,6 +7,7 @@ import (
 	"crypto/des"
 	"crypto/rc4"
 	"encoding/asn1"
+	"errors"
 	"math/big"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -73,7 +74,7 @@ func (s *Scheme) Try(ctx context.Context, w *Work, passwords []Password, ciphert
 		case err == nil && right(plain):
 			passwords[0], passwords[i] = passwords[i], passwords[0]
 			return plain, nil
-		case err != nil && err != ErrWrongPassword:
+		case err != nil && !errors.Is(err, ErrWrongPassword):
 			return nil, err
 		}
 	}

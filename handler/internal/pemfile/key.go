@@ -125,7 +125,7 @@ func (b *Block) openTraditional(password string) ([]byte, error) {
 	if !slices.Contains([]string{"DES-CBC", "DES-EDE3-CBC", "AES-128-CBC", "AES-192-CBC", "AES-256-CBC"}, mode) {
 		return nil, &pbe.UnsupportedError{What: "encryption of the key", Name: strconv.Quote(mode)}
 	}
-	der, err := x509.DecryptPEMBlock(&b.Block, []byte(password))
+	der, err := x509.DecryptPEMBlock(&b.Block, []byte(password)) //nolint:staticcheck // a key file is read as it is; nothing is written so
 	switch {
 	case errors.Is(err, x509.IncorrectPasswordError), err == nil && !isElement(der):
 		return nil, pbe.ErrWrongPassword

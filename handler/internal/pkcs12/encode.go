@@ -2,6 +2,7 @@ package pkcs12
 
 import (
 	"encoding/asn1"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -152,7 +153,7 @@ func localKey(b *cryptobyte.Builder) {
 func bmp(text string) []byte {
 	var out []byte
 	for _, unit := range utf16.Encode([]rune(text)) {
-		out = append(out, byte(unit>>8), byte(unit))
+		out = binary.BigEndian.AppendUint16(out, unit)
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -38,9 +39,14 @@ type storedPolicy struct {
 // plainPolicy is a Policy without its methods.
 type plainPolicy Policy
 
-// MarshalJSON stores the policy under the number of today's form.
+// MarshalJSON stores the policy under the number of today's form. As in the row around
+// it (store.NewRow), <, > and & take a byte each.
 func (p Policy) MarshalJSON() ([]byte, error) {
-	return json.Marshal(storedPolicy{storedSchema, plainPolicy(p)})
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(storedPolicy{storedSchema, plainPolicy(p)})
+	return b.Bytes(), err
 }
 
 // UnmarshalJSON reads a policy of any number that there has been, and turns the

@@ -83,44 +83,6 @@ func TestRetryTakesItsOwnKey(t *testing.T) {
 	}
 }
 
-// TestResentOnlyWithTheSameContent: an id that a client sends with every request does
-// not make them one.
-func TestResentOnlyWithTheSameContent(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, nil)
-	h.mustScript("ca", "hold")
-	params := func(subject string, tags map[string]string) vault.CreateParams {
-		p := policyFor("ca")
-		p.X509.Subject = &subject
-		return vault.CreateParams{Policy: p, Tags: tags, ClientRequestID: "pipeline-7"}
-	}
-	tags := map[string]string{"a": "b", "c": "d"}
-	first, err := h.Create(t.Context(), name(t, "web"), params("CN=example.com", tags))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again, err := h.Create(t.Context(), name(t, "web"), params("CN=example.com", tags)); err != nil || again.RequestID != first.RequestID {
-		t.Errorf("sent again: %s, %v", again.RequestID, err)
-	}
-	for what, p := range map[string]vault.CreateParams{
-		"another subject": params("CN=other.example.com", tags),
-		"another tag":     params("CN=example.com", map[string]string{"a": "b"}),
-		"no policy":       {Tags: tags, ClientRequestID: "pipeline-7"},
-		"disabled": func() vault.CreateParams {
-			p := params("CN=example.com", tags)
-			p.Attributes.Enabled = new(false)
-			return p
-		}(),
-	} {
-		if _, err := h.Create(t.Context(), name(t, "web"), p); reason(t, err) != vault.OperationInProgress {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	if _, err := h.RetryOperation(t.Context(), name(t, "web"), "", "pipeline-7"); reason(t, err) != vault.OperationInProgress {
-		t.Errorf("a retry: %v", err)
-	}
-}
-
 // TestRetryOfARenewalIsOne: an operator's retry of a renewal is a renewal, so that the
 // vault goes on renewing when it fails.
 func TestRetryOfARenewalIsOne(t *testing.T) {

@@ -103,7 +103,7 @@ func (t *tick) look(ctx context.Context, g *gate, d due) {
 		g.closed = g.pause.holds(now)
 		switch {
 		case g.pause == nil || g.closed:
-		case g.pause.By == PausedByOperator:
+		case g.pause.By == pausedByOperator:
 			g.pause = nil // it is over
 		default:
 			g.limit = 1
@@ -161,8 +161,8 @@ func (v *Vault) pauseForFailures(ctx context.Context, n Name, reason string) {
 		if r == nil || r.Pause.holds(now) {
 			return nil, errLost
 		}
-		pause = &Pause{Since: now, By: PausedByBreaker, Reason: words(reason), Opens: 1}
-		if r.Pause != nil && r.Pause.By == PausedByBreaker {
+		pause = &Pause{Since: now, By: pausedByBreaker, Reason: words(reason), Opens: 1}
+		if r.Pause != nil && r.Pause.By == pausedByBreaker {
 			pause.Since, pause.Opens = r.Pause.Since, r.Pause.Opens+1
 		}
 		pause.Until = now.Add(min(firstPause<<min(pause.Opens-1, 10), maxPause))
@@ -181,7 +181,7 @@ func (v *Vault) pauseForFailures(ctx context.Context, n Name, reason string) {
 // resumeAfterFailures ends the pause of an issuer that answers again.
 func (v *Vault) resumeAfterFailures(ctx context.Context, n Name) {
 	_, err := v.changeIssuer(ctx, n, func(r *issuerRecord) (*issuerRecord, error) {
-		if r == nil || r.Pause == nil || r.Pause.By != PausedByBreaker {
+		if r == nil || r.Pause == nil || r.Pause.By != pausedByBreaker {
 			return nil, errLost
 		}
 		r.Pause = nil

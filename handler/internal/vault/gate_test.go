@@ -88,7 +88,7 @@ func TestFailingIssuerIsPaused(t *testing.T) {
 		t.Errorf("%d steps at a CA that is down, want 3 and those beside them", bad.taken)
 	}
 	pause := h.mustPause("bad")
-	if pause == nil || pause.By != vault.PausedByBreaker || pause.Opens != 1 || pause.Reason != "connection refused" || pause.Until.Sub(pause.Since) != time.Minute {
+	if pause == nil || pause.By != "breaker" || pause.Opens != 1 || pause.Reason != "connection refused" || pause.Until.Sub(pause.Since) != time.Minute {
 		t.Fatalf("the pause is %+v", pause)
 	}
 	taken := bad.taken
@@ -214,7 +214,7 @@ func TestOperatorsPauseHolds(t *testing.T) {
 	}
 	ca.down = true
 	h.until(until)
-	if pause := h.mustPause("ca"); ca.taken < 2 || pause.By != vault.PausedByOperator {
+	if pause := h.mustPause("ca"); ca.taken < 2 || pause.By != "operator" {
 		t.Errorf("after the pause %d steps, which does not explain %+v", ca.taken, pause)
 	}
 	ca.down = false

@@ -40,16 +40,15 @@ type issuerRecord struct {
 type Pause struct {
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until,omitzero"` // zero: until it is resumed
-	By     string    `json:"by"`             // PausedByOperator, or PausedByBreaker
+	By     string    `json:"by"`             // "operator": a person; "breaker": ticks that saw its CA fail again and again
 	Reason string    `json:"reason"`
 	Opens  int       `json:"opens,omitempty"` // how often in a row the breaker has opened
 }
 
-// Authors of a pause: a person, or ticks that have seen the issuer's CA fail again
-// and again.
+// Authors of a pause.
 const (
-	PausedByOperator = "operator"
-	PausedByBreaker  = "breaker"
+	pausedByOperator = "operator"
+	pausedByBreaker  = "breaker"
 )
 
 // IssuerState is an issuer object, and whether ticks work on what it is asked.
@@ -164,7 +163,7 @@ func (v *Vault) applyIssuer(ctx context.Context, r *issuerRecord, set IssuerSet)
 		return field.Errorf("provider", "%q: must be a provider of this vault, which has %s", r.Provider, v.providerNames())
 	}
 	r.Schema, r.Updated = store.Schema, later(v.now(), r.Updated)
-	if r.Pause != nil && r.Pause.By == PausedByBreaker {
+	if r.Pause != nil && r.Pause.By == pausedByBreaker {
 		r.Pause = nil // what was wrong may be mended now
 	}
 	if c, ok := ca.(provider.IssuerChecker); ok {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/certwright/certwright/handler/internal/field"
+	"github.com/certwright/certwright/handler/internal/policy"
 )
 
 // cipherAlgorithm is one of JWA's for an RSA key. RFC 7518 section 4.1.
@@ -33,24 +34,12 @@ func (a cipherAlgorithm) maxPlain(pub *rsa.PublicKey) int {
 	return pub.Size() - 2*a.hash.Size() - 2
 }
 
-// KeyOperation is an operation of a key, as a JWK's key_ops call it.
-type KeyOperation string
-
-// Operations that encrypt or decrypt. WrapKey and UnwrapKey do the same as Encrypt
-// and Decrypt, under other permissions.
-const (
-	KeyEncrypt   KeyOperation = "encrypt"
-	KeyDecrypt   KeyOperation = "decrypt"
-	KeyWrapKey   KeyOperation = "wrapKey"
-	KeyUnwrapKey KeyOperation = "unwrapKey"
-)
-
 // Encrypt encrypts with the public key of a version, of the latest when id is
 // empty. operation is KeyEncrypt or KeyWrapKey, algorithm JWA's name. The Key says
 // which version has encrypted.
 //
 // REST pages: Encrypt, Wrap Key.
-func (v *Vault) Encrypt(ctx context.Context, n Name, id string, operation KeyOperation, algorithm string, plain []byte) (Key, []byte, error) {
+func (v *Vault) Encrypt(ctx context.Context, n Name, id string, operation policy.KeyOperation, algorithm string, plain []byte) (Key, []byte, error) {
 	k, ver, alg, pub, err := v.cipherKey(ctx, n, id, operation, algorithm)
 	if err != nil {
 		return Key{}, nil, err
@@ -84,7 +73,7 @@ func (v *Vault) Encrypt(ctx context.Context, n Name, id string, operation KeyOpe
 // or none (Bleichenbacher 1998). RSA-OAEP has nothing of the kind.
 //
 // REST pages: Decrypt, Unwrap Key.
-func (v *Vault) Decrypt(ctx context.Context, n Name, id string, operation KeyOperation, algorithm string, cipher []byte) (Key, []byte, error) {
+func (v *Vault) Decrypt(ctx context.Context, n Name, id string, operation policy.KeyOperation, algorithm string, cipher []byte) (Key, []byte, error) {
 	k, ver, alg, pub, err := v.cipherKey(ctx, n, id, operation, algorithm)
 	if err != nil {
 		return Key{}, nil, err
@@ -119,7 +108,7 @@ func (v *Vault) Decrypt(ctx context.Context, n Name, id string, operation KeyOpe
 var errUndecipherable = &field.Error{Detail: "The value cannot be decrypted with this key and algorithm."}
 
 // cipherKey finds the key of a version and refuses what it cannot, or must not, do.
-func (v *Vault) cipherKey(ctx context.Context, n Name, id string, operation KeyOperation, algorithm string) (Key, *version, cipherAlgorithm, *rsa.PublicKey, error) {
+func (v *Vault) cipherKey(ctx context.Context, n Name, id string, operation policy.KeyOperation, algorithm string) (Key, *version, cipherAlgorithm, *rsa.PublicKey, error) {
 	k, ver, err := v.permittedKey(ctx, n, id, string(operation))
 	if err != nil {
 		return Key{}, nil, cipherAlgorithm{}, nil, err

@@ -65,7 +65,7 @@ func TestCiphers(t *testing.T) {
 			})
 			for _, size := range []int{1, 32, most} {
 				plain := bytes.Repeat([]byte{7}, size)
-				for _, operation := range [][2]vault.KeyOperation{{vault.KeyEncrypt, vault.KeyDecrypt}, {vault.KeyWrapKey, vault.KeyUnwrapKey}} {
+				for _, operation := range [][2]policy.KeyOperation{{policy.KeyEncrypt, policy.KeyDecrypt}, {policy.KeyWrapKey, policy.KeyUnwrapKey}} {
 					k, cipher, err := h.Encrypt(ctx, n, "", operation[0], algorithm, plain)
 					if err != nil {
 						t.Fatal(err)
@@ -80,7 +80,7 @@ func TestCiphers(t *testing.T) {
 				}
 			}
 			for _, size := range []int{0, most + 1} {
-				if _, _, err := h.Encrypt(ctx, n, "", vault.KeyEncrypt, algorithm, make([]byte, size)); reason(t, err) != vault.BadParameter {
+				if _, _, err := h.Encrypt(ctx, n, "", policy.KeyEncrypt, algorithm, make([]byte, size)); reason(t, err) != vault.BadParameter {
 					t.Errorf("encrypting %d bytes: %v", size, err)
 				}
 			}
@@ -104,7 +104,7 @@ func TestDecryptSaysNothing(t *testing.T) {
 	}
 	const want = "The value cannot be decrypted with this key and algorithm."
 	for algorithm := range opensslPadding {
-		_, good, err := h.Encrypt(ctx, n, "", vault.KeyEncrypt, algorithm, []byte("secret"))
+		_, good, err := h.Encrypt(ctx, n, "", policy.KeyEncrypt, algorithm, []byte("secret"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestDecryptSaysNothing(t *testing.T) {
 			"a padding that never ends": raw(0, 2),
 			"a padding that is short":   raw(0, 2, 1, 1, 1, 0),
 		} {
-			for _, operation := range []vault.KeyOperation{vault.KeyDecrypt, vault.KeyUnwrapKey} {
+			for _, operation := range []policy.KeyOperation{policy.KeyDecrypt, policy.KeyUnwrapKey} {
 				_, plain, err := h.Decrypt(ctx, n, "", operation, algorithm, cipher)
 				if reason(t, err) != vault.BadParameter || detail(err) != want || plain != nil {
 					t.Errorf("%s with %s of %s: %q, %v", operation, algorithm, what, plain, err)
@@ -176,12 +176,12 @@ func TestCiphersRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for operation, want := range map[vault.KeyOperation]vault.Reason{vault.KeyEncrypt: c.encrypt, vault.KeyWrapKey: c.wrap} {
+		for operation, want := range map[policy.KeyOperation]vault.Reason{policy.KeyEncrypt: c.encrypt, policy.KeyWrapKey: c.wrap} {
 			if _, _, err := h.Encrypt(ctx, n, "", operation, c.algorithm, []byte("secret")); reason(t, err) != want {
 				t.Errorf("%s with %s of %s: %v", operation, c.algorithm, c.name, err)
 			}
 		}
-		for operation, want := range map[vault.KeyOperation]vault.Reason{vault.KeyDecrypt: c.decrypt, vault.KeyUnwrapKey: c.unwrap} {
+		for operation, want := range map[policy.KeyOperation]vault.Reason{policy.KeyDecrypt: c.decrypt, policy.KeyUnwrapKey: c.unwrap} {
 			if _, _, err := h.Decrypt(ctx, n, "", operation, c.algorithm, cipher); reason(t, err) != want {
 				t.Errorf("%s with %s of %s: %v", operation, c.algorithm, c.name, err)
 			}

@@ -27,10 +27,10 @@ func (v *Vault) PauseIssuer(ctx context.Context, n Name, until time.Time, reason
 			return nil, &Error{Reason: IssuerNotFound, Name: n.text}
 		}
 		since := now
-		if r.Pause != nil && r.Pause.By == PausedByOperator {
+		if r.Pause != nil && r.Pause.By == pausedByOperator {
 			since = r.Pause.Since
 		}
-		r.Pause = &Pause{Since: since, Until: until, By: PausedByOperator, Reason: reason}
+		r.Pause = &Pause{Since: since, Until: until, By: pausedByOperator, Reason: reason}
 		return r, nil
 	})
 }

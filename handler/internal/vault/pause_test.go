@@ -47,14 +47,14 @@ func TestPause(t *testing.T) {
 	if _, err := h.PauseIssuer(ctx, n, time.Time{}, "maintenance"); err != nil {
 		t.Fatal(err)
 	}
-	want(&vault.Pause{Since: since, By: vault.PausedByOperator, Reason: "maintenance"})
+	want(&vault.Pause{Since: since, By: "operator", Reason: "maintenance"})
 	// Another word on the same pause.
 	h.clock.Advance(time.Minute)
 	until := since.Add(time.Hour)
 	if _, err := h.PauseIssuer(ctx, n, until, "longer"); err != nil {
 		t.Fatal(err)
 	}
-	paused := &vault.Pause{Since: since, Until: until, By: vault.PausedByOperator, Reason: "longer"}
+	paused := &vault.Pause{Since: since, Until: until, By: "operator", Reason: "longer"}
 	want(paused)
 	// What a person has paused stays so when the issuer object changes.
 	h.mustScript("ca", "hold")
@@ -91,7 +91,7 @@ func TestBreakerIsClosedByAChange(t *testing.T) {
 		if _, err := trusted(t, h.store).Commit(t.Context(), store.Tx{Actions: []store.Action{{Verb: store.Put, Row: row}}}); err != nil {
 			t.Fatal(err)
 		}
-		if o, err := h.Issuer(t.Context(), issuerName(t, "ca")); err != nil || o.Pause == nil || o.Pause.By != vault.PausedByBreaker {
+		if o, err := h.Issuer(t.Context(), issuerName(t, "ca")); err != nil || o.Pause == nil || o.Pause.By != "breaker" {
 			t.Fatalf("%s: the issuer is %+v, %v", what, o, err)
 		}
 		if err := change(h); err != nil {

@@ -20,7 +20,7 @@ func RetryAfter(h http.Header) time.Duration {
 	case errors.Is(err, strconv.ErrRange) || err == nil && seconds > uint64(maxRetryAfter/time.Second):
 		return maxRetryAfter
 	case err == nil:
-		return time.Duration(seconds) * time.Second
+		return time.Duration(seconds) * time.Second //nolint:gosec // at most a day: see the case above
 	}
 	at, err := http.ParseTime(value)
 	if err != nil {
