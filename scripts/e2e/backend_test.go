@@ -33,6 +33,7 @@ type backend struct {
 	identity string // URL
 	tenant   string
 	kek      string // path
+	caller   string // object id of who has the token
 	token    string
 }
 
@@ -74,7 +75,8 @@ var sharedBackend = once(func(ctx context.Context) (*backend, error) {
 	}
 	return &backend{
 		app: deployed, storage: storage, identity: address, tenant: directory.TenantID(),
-		kek: state.Local("kek"), token: token,
+		caller: directory.ObjectID(),
+		kek:    state.Local("kek"), token: token,
 	}, nil
 })
 
@@ -97,6 +99,7 @@ func (b *backend) settings(vaultID, schedule string) []string {
 		"CERTWRIGHT_TOKEN_AUDIENCES="+vaultResource,
 		"CERTWRIGHT_ADVANCE_SCHEDULE="+schedule,
 		"CERTWRIGHT_SCRIPTED_ISSUER=true",
+		"CERTWRIGHT_RETRY_AFTER=1", // as in the local cloud
 	)
 }
 
@@ -106,6 +109,7 @@ type hostConfig struct {
 	schedule string             // of the timer; never, unless set
 	mode     functionshost.Mode // that of host.json, unless set
 	address  string             // a free port, unless set
+	environ  []string           // further settings
 }
 
 // host is a Functions host of this process, with the handler that it runs.
@@ -130,7 +134,7 @@ func (b *backend) start(t testing.TB, cfg hostConfig) *host {
 	h.Host, err = functionshost.Start(context.WithoutCancel(t.Context()), functionshost.Config{
 		Root:          b.app,
 		Address:       cfg.address,
-		Environ:       b.settings(cfg.vaultID, cfg.schedule),
+		Environ:       append(b.settings(cfg.vaultID, cfg.schedule), cfg.environ...),
 		Mode:          cfg.mode,
 		HandlerOutput: h.handler,
 		Log:           slog.New(slog.NewTextHandler(h.log, nil)),

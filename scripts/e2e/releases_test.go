@@ -50,6 +50,10 @@ var firstApp = once(func(ctx context.Context) (string, error) {
 // rounds is how often each program does something at one of the two releases.
 const rounds = 40
 
+// grantsOfFirst are permissions in release 0.1.0.
+const grantsOfFirst = "certificates/get+certificates/list+certificates/update+certificates/create+certificates/import+" +
+	"certificates/delete+certificates/recover+certificates/purge+certificates/manageissuers+secrets/get+keys/get"
+
 // TestTwoReleases: a host with release 0.1.0 and one with this release serve one vault
 // at the same time, and both tick. Programs create, poll, read and update
 // certificates at either, and both handlers are killed again and again. Release 0.1.0
@@ -71,8 +75,11 @@ func TestTwoReleases(t *testing.T) {
 	before := *b
 	before.app = first
 	cfg := hostConfig{vaultID: newVaultID(), schedule: "* * * * * *"}
-	m := &mixture{backend: b, hosts: [2]*host{before.start(t, cfg), b.start(t, cfg)}}
+	granted := cfg
+	granted.environ = []string{"CERTWRIGHT_GRANTS=" + b.caller + "=" + grantsOfFirst} // it knows app roles by names with spaces only
+	m := &mixture{backend: b, hosts: [2]*host{before.start(t, granted), nil}}
 	m.hosts[0].api.must(t, http.MethodPut, "/certificates/issuers/ca"+apiVersion, `{"provider":"Test"}`)
+	m.hosts[1] = b.start(t, cfg) // where nothing is stored yet, what 0.1.0 writes would never count
 
 	stop := make(chan struct{})
 	var killing, programs sync.WaitGroup

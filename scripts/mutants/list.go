@@ -11,12 +11,12 @@ var mutants = []mutant{
 	},
 	{
 		name: "reuse_key across another size", file: "create.go",
-		old: "l.Key.Size == p.Key.Size && l.Key.Curve", new: "l.Key.Curve",
+		old: "ver.Key.Size == p.Size && ver.Key.Curve", new: "ver.Key.Curve",
 		tests: "^TestReuseNeedsTheSameKind$",
 	},
 	{
 		name: "reuse_key across another curve", file: "create.go",
-		old: "l.Key.Size == p.Key.Size && l.Key.Curve == p.Key.Curve", new: "(l.Key.Size == p.Key.Size || p.Key.Curve != \"\")",
+		old: "ver.Key.Size == p.Size && ver.Key.Curve == p.Curve", new: "(ver.Key.Size == p.Size || p.Curve != \"\")",
 		tests: "^TestReuseNeedsTheSameKind$",
 	},
 	{
@@ -100,9 +100,9 @@ var mutants = []mutant{
 		tests: "^TestLateStepsJoinWhatIsReleased$",
 	},
 	{
-		name: "a resend is known by its id alone", file: "create.go",
-		old: "(op.Asked == nil || bytes.Equal(op.Asked, asked))", new: "bytes.Equal(asked, asked)",
-		tests: "^TestResentOnlyWithTheSameContent$",
+		name: "a request that comes again is known without its content", file: "repeat.go",
+		old: "r.ID, string(r.Content)}", new: "r.ID}",
+		tests: "^TestRequestThatIsAnotherOne$",
 	},
 	{
 		name: "a retry takes the key that was made for another", file: "actions.go",

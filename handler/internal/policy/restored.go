@@ -29,6 +29,7 @@ func Restored(p Policy, leaf *x509.Certificate) (Policy, error) {
 		}
 		checked.X509 = p.X509
 	}
+	checked.X509.SANs = p.X509.SANs // with the empty lists of an import
 	issuer := IssuerParams{Name: &p.Issuer.Name, CertificateType: &p.Issuer.CertificateType, Transparency: p.Issuer.Transparency}
 	if checked.Issuer, err = newIssuerParameters(issuer); err != nil {
 		return Policy{}, err

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,8 +20,11 @@ func TestPasswordOf010(t *testing.T) {
 	t.Parallel()
 	ca := new(stepping)
 	h := newHarness(t, map[string]provider.Provider{"ca": ca})
+	var mu sync.Mutex // the steps of a tick are concurrent
 	var got []string
 	ca.step = func(_ context.Context, req provider.Request, _ json.RawMessage) (json.RawMessage, provider.Outcome) {
+		mu.Lock()
+		defer mu.Unlock()
 		got = append(got, req.Issuer.Password)
 		return nil, provider.Pending(time.Time{}, "waiting")
 	}

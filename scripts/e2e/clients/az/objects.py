@@ -187,7 +187,7 @@ def backups(prefix):
             expect("versions", len(certificate("list-versions", "--name", name)), 2)
 
         with operation("restore over a certificate is refused"):
-            refused("already exists or concurrent access", restore, kept)
+            refused("There was a conflict restoring the certificate", restore, kept)
             certificate("delete", "--name", name)
             refused("(Conflict)", restore, kept)
 

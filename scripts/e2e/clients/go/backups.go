@@ -76,7 +76,7 @@ func (k *kept) restoreAgain() error {
 	_, err := k.vault.DeleteCertificate(k.ctx, k.name, nil)
 	_, deleted := k.from(k.backup)
 	return errors.Join(err,
-		refused(live, http.StatusConflict, "Conflict", "already exists or concurrent access"),
+		refused(live, http.StatusConflict, "Conflict", "There was a conflict restoring the certificate"),
 		refused(deleted, http.StatusConflict, "Conflict"),
 	)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -57,9 +58,17 @@ func expect(checks ...error) error {
 // is checks that something is what it must be; a pointer stands for what it points to.
 func is(what string, got, want any) error {
 	if got, want := plain(got), plain(want); !reflect.DeepEqual(got, want) {
-		return fmt.Errorf("%s: got %v, want %v", what, got, want)
+		return fmt.Errorf("%s: got %s, want %s", what, text(got), text(want))
 	}
 	return nil
+}
+
+// text shows a value with all that its pointers point to.
+func text(value any) string {
+	if b, err := json.Marshal(value); err == nil {
+		return string(b)
+	}
+	return fmt.Sprint(value)
 }
 
 // plain follows a pointer, to nil when it is one.

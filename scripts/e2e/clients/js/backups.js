@@ -23,7 +23,7 @@ export async function backups(prefix) {
   });
 
   await operation("restore over a certificate is refused", async () => {
-    const saying = "already exists or concurrent access";
+    const saying = "There was a conflict restoring the certificate";
     await refused(409, "Conflict", client.restoreCertificateBackup(backup), saying);
     await remove(name);
     await refused(409, "Conflict", client.restoreCertificateBackup(backup));

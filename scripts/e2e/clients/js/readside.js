@@ -40,7 +40,8 @@ export async function readside(prefix) {
     const { id, certificateKeyId, managed, contentType } = secret.properties;
     assert.deepEqual([id, certificateKeyId], [`${vaultUrl}/secrets/${rsa}/${version}`, `${vaultUrl}/keys/${rsa}/${version}`]);
     assert.deepEqual([managed, contentType], [true, "application/x-pkcs12"]);
-    assert.deepEqual(await served(Buffer.from(secret.value, "base64")), [base64(material("rsa.der")), ...chain]);
+    // Node finds no root in a file that begins with it, as Key Vault's do: a server does not send it anyway.
+    assert.deepEqual(await served(Buffer.from(secret.value, "base64")), [base64(material("rsa.der")), chain[0]]);
     assert.equal((await secrets.getSecret(rsa, { version })).properties.id, id);
   });
 

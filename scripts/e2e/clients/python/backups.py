@@ -28,7 +28,7 @@ async def backups(vault, prefix):
         expect("tags", {"colour": "blue"} in [v.tags for v in versions], True)
 
     with operation("restore over a certificate is refused"):
-        await refused(409, "Conflict", restore(backup), saying="already exists or concurrent access")
+        await refused(409, "Conflict", restore(backup), saying="There was a conflict restoring the certificate")
         await vault.delete(name)
         await refused(409, "Conflict", restore(backup))
 
