@@ -64,7 +64,7 @@ var exportedLimits = map[string]int{
 	"ber":                 1,
 	"signed":              4,
 	"rootkey":             6,
-	"root":                4,
+	"root":                5,
 	"app":                 2,
 	"auth":                36,
 	"azstore":             5,

@@ -24,8 +24,8 @@ func runRewrap(ctx context.Context, args []string, t terminal) error {
 	flags := flag.NewFlagSet("rewrap", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // what is wrong is said once, as the command's error
 	flags.Usage = func() {}
-	rotate := flags.Bool("rotate", false, "begin a new root first; what was written under the one before still counts")
-	forget := flags.String("forget", "", "remove the earlier root with this `id`: what is signed or sealed under it, backups too, counts no more")
+	rotate := flags.Bool("rotate", false, "begin a new root first; what was written under the one before still counts, and ticks bring it under the new one")
+	forget := flags.String("forget", "", "remove the earlier root with this `id`, an hour after it was replaced or later: what is signed or sealed under it, backups too, counts no more")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(t.out, rewrapUsage)

@@ -109,6 +109,8 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]provi
 		Seal:            b.Seal,
 		RequestKey:      b.RequestKey,
 		Migrated:        b.Root.EndAdoption,
+		Root:            currentRoot(b.Root),
+		RootsOf:         root.RootsOf,
 		Open:            b.Open,
 		Providers:       issuers,
 		NameConstraints: s.NameConstraints(),
@@ -118,6 +120,17 @@ func openVault(s settings.Settings, b settings.Backend, issuers map[string]provi
 		Log:             b.Log,
 	})
 	return v, err
+}
+
+// currentRoot tells the id of the current root.
+func currentRoot(k *root.Keeper) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		keys, err := k.Keys(ctx)
+		if err != nil {
+			return "", err
+		}
+		return keys.Current(), nil
+	}
 }
 
 // ServeHTTP answers clients, CAs, and questions whether the process is up.

@@ -117,6 +117,14 @@ func readFixtureIn(t *testing.T, dir string) *fixture {
 // open makes a world that goes on with the fixture.
 func (f *fixture) open(t *testing.T) *world {
 	t.Helper()
+	w := newWorld(t, f.store(t), f.Now, 2, f.authority(t))
+	maps.Copy(w.crls.blobs, f.CRLs)
+	return w
+}
+
+// authority is the certificate of the private CA, nil where there is none.
+func (f *fixture) authority(t *testing.T) *x509.Certificate {
+	t.Helper()
 	var root *x509.Certificate
 	if f.Root != "" {
 		block, _ := pem.Decode([]byte(f.Root))
@@ -125,6 +133,12 @@ func (f *fixture) open(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
+	return root
+}
+
+// store is a store that has what the fixture has.
+func (f *fixture) store(t *testing.T) *memoryStore {
+	t.Helper()
 	s := new(memoryStore)
 	for _, r := range f.rows {
 		row := store.Row{Key: r.Key, Label: r.Label, Doc: r.Doc}
@@ -137,9 +151,7 @@ func (f *fixture) open(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	w := newWorld(t, s, f.Now, 2, root)
-	maps.Copy(w.crls.blobs, f.CRLs)
-	return w
+	return s
 }
 
 // names of certificates whose head has one of these labels, all when there are

@@ -66,7 +66,7 @@ func markHeads(c memory.Contents) {
 // migrate has ticks go on until everything is in today's form.
 func (w *world) migrate() {
 	w.t.Helper()
-	for range 60 {
+	for range 90 {
 		w.must("upkeep", w.Maintain(w.t.Context()))
 		m, err := w.Migration(w.t.Context())
 		w.must("reading how far the migration is", err)
@@ -75,7 +75,7 @@ func (w *world) migrate() {
 		}
 		w.clock.advance(time.Minute)
 	}
-	w.t.Fatal("an hour later the migration has not ended")
+	w.t.Fatal("an hour and a half later the migration has not ended")
 }
 
 // inTodaysForm checks that every document is of today's schema, that the due rows on

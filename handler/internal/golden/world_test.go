@@ -67,9 +67,25 @@ type world struct {
 // root is the certificate of the private CA, made now when nil.
 func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x509.Certificate) *world {
 	t.Helper()
-	w := &world{t: t, store: s, clock: &clock{now: now}, crls: &crls{blobs: make(map[string][]byte)}}
-	w.sealer = newRecorder(t)
-	signing, err := signed.New(signed.Config{Store: s, Partition: "golden", Keys: adopting(t), Now: w.clock.Now})
+	return newWorldUnder(t, installation{keys: adopting(t), kek: goldenKEK(t)}, s, &clock{now: now}, random, root)
+}
+
+// installation is whose keys a world has. All but the keys and the key-encryption key
+// may be missing.
+type installation struct {
+	keys, refresh func(context.Context) (*rootkey.Keys, error)
+	kek           seal.KEK
+	migrated      func(context.Context) error
+	root          func(context.Context) (string, error)
+	rootsOf       func(store.Row) []string
+}
+
+// newWorldUnder is newWorld for an installation, and a clock that others have too.
+func newWorldUnder(t *testing.T, in installation, s *memoryStore, c *clock, random byte, root *x509.Certificate) *world {
+	t.Helper()
+	w := &world{t: t, store: s, clock: c, crls: &crls{blobs: make(map[string][]byte)}}
+	w.sealer = newRecorder(t, in, c)
+	signing, err := signed.New(signed.Config{Store: s, Partition: "golden", Keys: in.keys, Refresh: in.refresh, Now: w.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +147,9 @@ func newWorld(t *testing.T, s *memoryStore, now time.Time, random byte, root *x5
 			"distant": destination{w, func(e vault.Event) bool { return e.Certificate == "pem" || e.Certificate == "renewing" },
 				errors.New("nobody answers")},
 		},
+		Migrated:    in.migrated,
+		Root:        in.root,
+		RootsOf:     in.rootsOf,
 		Concurrency: 1, IssuerLimit: 1, // so that a tick works in one order
 		Now: w.clock.Now, Sleep: w.clock.Sleep,
 		Rand: &identifiers{source: rand.NewChaCha8([32]byte{random})},
@@ -308,7 +327,17 @@ func adopting(t *testing.T) func(context.Context) (*rootkey.Keys, error) {
 	return rootkeytest.Fixed(t, "golden", func(cfg *rootkey.Config) { cfg.UnsignedUntil = time.Now().AddDate(100, 0, 0) })
 }
 
-func newRecorder(t *testing.T) *recorder {
+func newRecorder(t *testing.T, in installation, c *clock) *recorder {
+	t.Helper()
+	sealer, err := seal.New(seal.Config{VaultID: "golden", KEK: in.kek, Keys: in.keys, Now: c.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &recorder{sealer: sealer, sealed: make(map[string]bool), opened: make(map[string]bool)}
+}
+
+// goldenKEK is the key-encryption key under which 0.1.0 sealed.
+func goldenKEK(t *testing.T) seal.KEK {
 	t.Helper()
 	// The fixture holds the key as text: a file in version control is not 0600,
 	// and its value protects nothing.
@@ -325,11 +354,7 @@ func newRecorder(t *testing.T) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := seal.New(seal.Config{VaultID: "golden", KEK: kek, Keys: adopting(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &recorder{sealer: sealer, sealed: make(map[string]bool), opened: make(map[string]bool)}
+	return kek
 }
 
 var identifier = regexp.MustCompile(`[0-9a-f]{32}`)

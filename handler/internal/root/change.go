@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/certwright/certwright/handler/internal/rootkey"
 	"github.com/certwright/certwright/handler/internal/seal"
@@ -90,8 +91,8 @@ func (k *Keeper) Rotate(ctx context.Context) (id string, err error) {
 	return next.ID, k.keepCopy(ctx, next)
 }
 
-// Forget removes an earlier root, unless a row is signed or sealed under it. Backups
-// that were made under it open no more.
+// Forget removes an earlier root, unless a row is signed or sealed under it, or may yet
+// be. Backups that were made under it open no more.
 func (k *Keeper) Forget(ctx context.Context, id string) error {
 	if !rootkey.IsID(id) {
 		return fmt.Errorf("the id of a root is 32 hexadecimal digits, which %q is not", id)
@@ -100,14 +101,15 @@ func (k *Keeper) Forget(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	used, err := k.count(ctx, store.Range{From: " ", To: "~"}, func(row store.Row) bool {
-		return signed.RootOf(row) == id || slices.ContainsFunc(sealedIn(row), func(v []byte) bool { return seal.RootOf(v) == id })
-	})
+	if err := k.allKnowCurrent(ctx); err != nil {
+		return err
+	}
+	used, err := k.count(ctx, store.Range{From: " ", To: "~"}, func(row store.Row) bool { return slices.Contains(RootsOf(row), id) })
 	if err != nil {
 		return err
 	}
 	if used > 0 {
-		return fmt.Errorf("%d rows are signed or sealed under root %s: they would count no more", used, id)
+		return fmt.Errorf("%d rows are signed or sealed under root %s: they would count no more; ticks bring them under the current root", used, id)
 	}
 	var tx store.Tx
 	tx.Delete(row.Key, row.ETag)
@@ -115,6 +117,33 @@ func (k *Keeper) Forget(ctx context.Context, id string) error {
 		return err
 	}
 	return k.cfg.Store.DeleteBlob(ctx, blobName(id))
+}
+
+// allKnowCurrent refuses as long as a process may not have looked for the current root
+// yet: it would go on to write under the one before.
+func (k *Keeper) allKnowCurrent(ctx context.Context) error {
+	_, d, _, err := k.current(ctx)
+	if err != nil {
+		return err
+	}
+	if until := d.Created.Add(knownAfter); k.cfg.Now().Before(until) {
+		return fmt.Errorf("the current root is younger than %v, and a running process may not know it yet: come again after %s", knownAfter, until.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// RootsOf are the ids of the roots under which a row says that it is signed, or that
+// what it holds is sealed. Nothing vouches for them.
+func RootsOf(row store.Row) (ids []string) {
+	if id := signed.RootOf(row); id != "" {
+		ids = append(ids, id)
+	}
+	for _, v := range sealedIn(row) {
+		if id := seal.RootOf(v); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // current reads the current root, as it is stored now.

@@ -34,7 +34,14 @@
 //
 // A new version of the key-encryption key wraps and signs the one secret again
 // ([Keeper.Rewrap]). A new secret ([Keeper.Rotate]) takes the row s:root; the one
-// before moves to s:root:<id> and counts until it is forgotten ([Keeper.Forget]).
-// A writer of storage can put back the row of a root that was replaced, as long as the version of the key-encryption key that signed it is enabled: after a
-// leak, rotate, rewrap under a new version, and disable the old one.
+// before moves to s:root:<id> and counts until it is forgotten ([Keeper.Forget]). Ticks
+// bring every row that is signed or sealed under it ([RootsOf]) under the new one
+// (package vault); backups, which are no rows, stay under it. A running process learns
+// of a new root from a row that names it, or when it asks whether the key-encryption
+// key may still be used. So a root is forgotten an hour after the rotation at the
+// earliest.
+//
+// A writer of storage can put back the row of a root that was replaced, as long as the
+// version of the key-encryption key that signed it is enabled: after a leak, rotate,
+// rewrap under a new version, and disable the old one.
 package root

@@ -28,6 +28,7 @@ const (
 	lookEvery    = 30 * time.Minute // whether the KEK may still be used, and for other roots
 	lookAtLatest = 55 * time.Minute // then nobody is answered before
 	lookAgain    = time.Minute      // after silence
+	knownAfter   = time.Hour        // lookAtLatest, and as long as a look may take: how old a root is that all know
 	refreshEvery = time.Minute      // rows name roots, and anybody may write rows
 )
 

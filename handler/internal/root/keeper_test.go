@@ -486,6 +486,11 @@ func TestRotate(t *testing.T) {
 	if sealed, err := hex.DecodeString(before.Current()); err == nil {
 		copy(value[1:], sealed)
 	}
+	c.forward(59 * time.Minute)
+	if err := process(t, rows, kek, c, nil).Forget(t.Context(), before.Current()); err == nil || !strings.Contains(err.Error(), "may not know it yet") {
+		t.Errorf("forgetting a root that a process may still write under: %v", err)
+	}
+	c.forward(time.Minute)
 	for _, used := range []store.Row{
 		{Key: "c:web", Doc: []byte(`{}`), Mac: "1:" + before.Current() + ":AA"},
 		{Key: "k:web:1", Doc: []byte(`{"sealed":"` + base64.StdEncoding.EncodeToString(value) + `"}`)},

@@ -77,7 +77,7 @@
 //	s:heartbeat                    the last tick
 //	s:root                         the secret of which all keys are derived, wrapped and signed (package root)
 //	s:sweep                        where the search for lost due rows is
-//	s:migrate                      how far what older programs wrote has been brought to today's form
+//	s:migrate                      how far what older programs wrote has been brought to today's form, and under which root
 //
 // and one blob per version, <name>/<version>.pem, the chain, leaf first; a restore
 // writes <name>/<version>-<attempt>.pem. A blob means nothing without its
@@ -109,7 +109,8 @@
 //     not authentic, stops nothing but what is about it: lists and ticks pass over
 //     it, it is logged once, and operators see it.
 //  9. What older programs wrote is read as it is. Ticks bring it to today's form,
-//     one pass after the other, until nothing is left.
+//     and what is under an earlier root under today's, one pass after the other,
+//     until nothing is left.
 //
 // # Where a crash leaves things
 //

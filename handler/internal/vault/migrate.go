@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"encoding/pem"
@@ -22,6 +23,9 @@ import (
 // Older programs may run beside this one for a while and write in their form. So
 // there is one pass after the other, until one has found nothing that began long
 // enough after the last time that something was found.
+//
+// Rows under an earlier root are brought under today's in the same passes. Where a
+// root is new, and the form of everything is today's, there are passes for that alone.
 type migration struct {
 	Schema int       `json:"schema"`
 	To     int       `json:"to"`    // the schema
@@ -33,28 +37,34 @@ type migration struct {
 	Last   time.Time `json:"last,omitzero"`   // when one was met last, in any pass
 	Total  int       `json:"total,omitempty"` // met in all passes
 	Ended  time.Time `json:"ended,omitzero"`
+
+	// Root is the root at the beginning, under which everything is at the end. Only
+	// says that the form of everything was today's at the beginning.
+	Root string `json:"root,omitempty"`
+	Only bool   `json:"only,omitempty"`
 }
 
 // migrated are the rows that a pass goes through. Due rows come with their owners,
 // and what is written at every tick needs none.
-var migrated = places{"c:", "v:", "k:", "i:", "a:", "r:", "w:", "e:", "x:", "t:", "s:"}
+var migrated = places{"c:", "v:", "k:", "i:", "a:", "r:", "w:", "e:", "x:", "t:", "q:", "s:"}
 
 // Times and sizes of a migration.
 const (
 	migrationPage  = 200              // rows
 	migrationQuiet = 10 * time.Minute // without anything of an older form, before a pass that decides that there is none
 	migrationLimit = 24 * time.Hour   // after which it ends in any case
+	rootKnown      = time.Hour        // after which every process that reaches storage writes under a new root
 )
 
 // Migration is how far what older programs stored has been brought to this one's
-// form. Until it has ended, nobody can know that a list that follows labels, such as
-// the board, shows everything.
+// form, or under a new root. Until the form is this one's, nobody can know that a list
+// that follows labels, such as the board, shows everything.
 type Migration struct {
 	Schema int       // to which
 	Began  time.Time // zero: no tick has begun it yet
 	Pass   int       // through everything, from 1
 	Kind   string    // of the rows that it has come to: the prefix of their keys; empty between passes
-	Found  int       // rows of an older form that this pass has met
+	Found  int       // rows of an older form, or under an earlier root, that this pass has met
 	Total  int       // ... and all passes
 	Next   time.Time // when the next pass begins; zero: one is at work
 	Ended  time.Time // zero: it goes on
@@ -69,13 +79,13 @@ func (v *Vault) Migration(ctx context.Context) (Migration, error) {
 	return m.state(v.now()), nil
 }
 
-// Migrating reports whether the migration goes on.
+// Migrating reports whether there may be anything of an older form.
 func (v *Vault) Migrating(ctx context.Context) (bool, error) {
 	if v.upkeep.isMigrated() {
 		return false, nil
 	}
 	m, _, err := v.migration(ctx)
-	if err != nil || m.Ended.IsZero() {
+	if err != nil || m.Ended.IsZero() && !m.Only {
 		return true, err
 	}
 	v.upkeep.setMigrated()
@@ -117,14 +127,41 @@ func (v *Vault) FinishMigration(ctx context.Context) (Migration, error) {
 // migration reads how far it is; one that nobody has begun is new.
 func (v *Vault) migration(ctx context.Context) (*migration, store.ETag, error) {
 	m := new(migration)
-	etag, err := v.get(ctx, migrationKey, m)
+	r, err := v.row(ctx, migrationKey)
+	if err == nil {
+		err = decode(r, m)
+	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, "", err
 	}
-	if m.To < store.Schema {
-		m = &migration{To: store.Schema}
+	root, err := v.root(ctx) // after the row, by which this process may learn of another
+	switch {
+	case err != nil:
+		return nil, "", err
+	case m.To < store.Schema:
+		m = &migration{To: store.Schema, Root: root}
+	case m.Ended.IsZero() || m.Root == root:
+	case m.Root != "" || v.underEarlier(r, root): // where it does not say, the row itself does
+		m = &migration{To: store.Schema, Root: root, Only: true}
 	}
-	return m, etag, nil
+	return m, r.ETag, nil
+}
+
+// root is the id of the current root; empty where nobody tells.
+func (v *Vault) root(ctx context.Context) (string, error) {
+	if v.cfg.Root == nil {
+		return "", nil
+	}
+	id, err := v.cfg.Root(ctx)
+	if err != nil {
+		return "", unavailable(err)
+	}
+	return id, nil
+}
+
+// underEarlier reports whether a row is under another root than the current one.
+func (v *Vault) underEarlier(r store.Row, current string) bool {
+	return v.cfg.RootsOf != nil && slices.ContainsFunc(v.cfg.RootsOf(r), func(id string) bool { return id != current })
 }
 
 func (v *Vault) saveMigration(ctx context.Context, m *migration, etag store.ETag) (store.ETag, error) {
@@ -150,7 +187,11 @@ func (v *Vault) saveMigration(ctx context.Context, m *migration, etag store.ETag
 // migrate goes on with the migration until a time. Any number of processes may: what
 // one has done another finds done.
 func (v *Vault) migrate(ctx context.Context, end time.Time) error {
-	if v.upkeep.isMigrated() {
+	root, err := v.root(ctx)
+	if err != nil {
+		return err
+	}
+	if v.upkeep.isMigratedUnder(root) {
 		return nil
 	}
 	m, etag, err := v.migration(ctx)
@@ -179,9 +220,9 @@ func (v *Vault) migrate(ctx context.Context, end time.Time) error {
 		}
 	}
 	if !m.Ended.IsZero() {
-		v.upkeep.setMigrated()
+		v.upkeep.setMigratedUnder(cmp.Or(m.Root, root))
 		if m.Total > 0 {
-			v.cfg.Log.InfoContext(ctx, "everything stored is in the form of this release", "schema", m.To, "rows", m.Total, "passes", m.Pass)
+			v.cfg.Log.InfoContext(ctx, "everything stored is in the form of this release and under its root", "schema", m.To, "root", m.Root, "rows", m.Total, "passes", m.Pass)
 		}
 	}
 	return nil
@@ -190,13 +231,21 @@ func (v *Vault) migrate(ctx context.Context, end time.Time) error {
 // endPass decides what follows a pass.
 func (v *Vault) endPass(ctx context.Context, m *migration) error {
 	now := v.now()
-	quiet := m.Last.IsZero() || !m.From.Before(m.Last.Add(migrationQuiet))
-	if m.Found == 0 && quiet || now.Sub(m.Began) > migrationLimit {
+	if m.Found == 0 && !m.From.Before(m.quiet()) || now.Sub(m.Began) > migrationLimit {
 		return v.endMigration(ctx, m)
 	}
 	m.Pass, m.Found, m.At = m.Pass+1, 0, migrated[0]
-	m.From = latestOf(now, m.Last.Add(migrationQuiet))
+	m.From = latestOf(now, m.quiet())
 	return nil
+}
+
+// quiet is when a pass begins, at the earliest, that decides that nothing is left.
+func (m *migration) quiet() time.Time {
+	at := m.Last.Add(migrationQuiet)
+	if m.Only {
+		at = latestOf(at, m.Began.Add(rootKnown))
+	}
+	return at
 }
 
 // endMigration ends m, which is not saved yet.
@@ -217,13 +266,17 @@ func (v *Vault) migratePage(ctx context.Context, m *migration) error {
 	if err != nil {
 		return unavailable(err)
 	}
+	root, err := v.root(ctx) // after the rows, by which this process may learn of another
+	if err != nil {
+		return err
+	}
 	work, workCtx := errgroup.WithContext(ctx)
 	work.SetLimit(v.cfg.Concurrency)
 	renewed := make([]store.Row, len(rows)) // those that nothing else hangs on
 	found := make([]bool, len(rows))
 	for i, row := range rows {
 		work.Go(func() (err error) {
-			renewed[i], found[i], err = v.migrateRow(workCtx, row)
+			renewed[i], found[i], err = v.migrateRow(workCtx, row, root)
 			return v.unlessUnreadable(workCtx, err)
 		})
 	}
@@ -245,10 +298,63 @@ func (v *Vault) migratePage(ctx context.Context, m *migration) error {
 	return nil
 }
 
-// migrateRow brings a row to this program's form: it writes what must change with
-// other rows, and returns the new form of what need not. found reports whether
-// there was, or is still, something to do.
-func (v *Vault) migrateRow(ctx context.Context, r store.Row) (renewed store.Row, found bool, err error) {
+// migrateRow brings a row to this program's form and under the current root: it writes
+// what must change with other rows, and returns the new form of what need not. found
+// reports whether there was, or is still, something to do.
+func (v *Vault) migrateRow(ctx context.Context, r store.Row, root string) (renewed store.Row, found bool, err error) {
+	renewed, found, err = v.modernize(ctx, r)
+	if err != nil || found || r.Key == migrationKey || !v.underEarlier(r, root) { // every page writes migrationKey
+		return renewed, found, err
+	}
+	return v.reroot(ctx, r)
+}
+
+// reroot returns a row as it is to be under the current root. What it says stays the
+// same: a store that signs does so when it writes. A head that a worker has claimed
+// waits for the next pass, as in a migration.
+func (v *Vault) reroot(ctx context.Context, r store.Row) (renewed store.Row, found bool, err error) {
+	if err := checkWrite(r); err != nil {
+		return store.Row{}, false, err
+	}
+	renewed = store.Row{Key: r.Key, Label: r.Label, Doc: r.Doc, Summary: r.Summary}
+	switch r.Key[:2] {
+	case "c:":
+		h := new(head)
+		if err := decode(r, h); err != nil || h.claimed(v.now()) {
+			return store.Row{}, err == nil, err
+		}
+	case "i:", "k:", "a:":
+		if renewed, err = v.resealed(ctx, r); err != nil {
+			return store.Row{}, false, v.unlessSealed(ctx, r, err)
+		}
+	}
+	renewed.ETag = r.ETag
+	return renewed, true, nil
+}
+
+// resealed makes a row anew whose document holds a sealed value.
+func (v *Vault) resealed(ctx context.Context, r store.Row) (store.Row, error) {
+	switch r.Key[:2] {
+	case "i:":
+		return v.resealIssuer(ctx, r)
+	case "k:":
+		return v.resealKey(ctx, r)
+	default:
+		return keyring.Ring{Store: v.cfg.Store, Seal: v.cfg.Seal, Open: v.cfg.Open}.Reseal(ctx, r)
+	}
+}
+
+// unlessSealed makes the failure to open the value in a row one of this row alone,
+// unless it may pass: anybody who writes storage can name a root that there is not.
+func (v *Vault) unlessSealed(ctx context.Context, r store.Row, err error) error {
+	if ctx.Err() != nil || reasonOf(err) == Unavailable {
+		return err
+	}
+	return &unreadableError{r, err}
+}
+
+// modernize is migrateRow as far as the form is concerned.
+func (v *Vault) modernize(ctx context.Context, r store.Row) (renewed store.Row, found bool, err error) {
 	schema, err := store.SchemaOf(r)
 	if err != nil {
 		return store.Row{}, false, &unreadableError{r, err}
@@ -267,12 +373,8 @@ func (v *Vault) migrateRow(ctx context.Context, r store.Row) (renewed store.Row,
 		return store.Row{}, true, rewrite[revocationRow](ctx, v, r.Key)
 	case prefix == "e:":
 		return store.Row{}, true, rewrite[delivery](ctx, v, r.Key)
-	case prefix == "i:":
-		renewed, err = v.resealIssuer(ctx, r)
-	case prefix == "k:":
-		renewed, err = v.resealKey(ctx, r)
-	case prefix == "a:":
-		renewed, err = keyring.Ring{Store: v.cfg.Store, Seal: v.cfg.Seal, Open: v.cfg.Open}.Reseal(ctx, r)
+	case prefix == "i:" || prefix == "k:" || prefix == "a:":
+		renewed, err = v.resealed(ctx, r)
 	case prefix == "x:":
 		m := new(marker)
 		if err = decode(r, m); err == nil {

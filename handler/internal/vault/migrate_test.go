@@ -1,14 +1,21 @@
 package vault_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/certwright/certwright/handler/internal/root"
+	"github.com/certwright/certwright/handler/internal/rootkey"
+	"github.com/certwright/certwright/handler/internal/rootkey/rootkeytest"
+	"github.com/certwright/certwright/handler/internal/seal"
+	signing "github.com/certwright/certwright/handler/internal/signed"
 	"github.com/certwright/certwright/handler/internal/store"
 	"github.com/certwright/certwright/handler/internal/vault"
 )
@@ -147,5 +154,170 @@ func TestMigrationSumsNoForeignChain(t *testing.T) {
 		if schema, err := store.SchemaOf(r); err != nil || schema != store.Schema || strings.Contains(string(r.Doc), "chainSum") {
 			t.Errorf("%s is %s (%v)", key, r.Doc, err)
 		}
+	}
+}
+
+// underRoots are the parts of a vault that knows two roots, of which *id is the current.
+func underRoots(t *testing.T, rows store.Store, id *string) func(*vault.Config) {
+	t.Helper()
+	secrets := []rootkey.Secret{
+		{ID: rootkeytest.Root, Value: bytes.Repeat([]byte{7}, rootkey.Size)},
+		{ID: newRoot, Value: bytes.Repeat([]byte{8}, rootkey.Size)},
+	}
+	under := func(current, other rootkey.Secret) func(context.Context) (*rootkey.Keys, error) {
+		return rootkeytest.Fixed(t, "test", func(cfg *rootkey.Config) {
+			cfg.Current, cfg.Others = current, []rootkey.Secret{other}
+		})
+	}
+	before, after := under(secrets[0], secrets[1]), under(secrets[1], secrets[0])
+	keys := func(ctx context.Context) (*rootkey.Keys, error) {
+		if *id == newRoot {
+			return after(ctx)
+		}
+		return before(ctx)
+	}
+	sealer, err := seal.New(seal.Config{VaultID: "test", KEK: new(seal.FileKEK), Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := signing.New(signing.Config{Store: rows, Partition: "test", Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(c *vault.Config) {
+		c.Store, c.Seal, c.Open = signer, sealer.Seal, sealer.Open
+		c.Root = func(context.Context) (string, error) { return *id, nil }
+		c.RootsOf = root.RootsOf
+	}
+}
+
+var newRoot = strings.Repeat("0c", rootkey.Size/2)
+
+// earlier lists the rows that are under another root than the new one.
+func (h *harness) earlier() (keys []string) {
+	for _, r := range h.store.Contents().Rows {
+		if slices.ContainsFunc(root.RootsOf(r), func(id string) bool { return id != newRoot }) {
+			keys = append(keys, r.Key)
+		}
+	}
+	return keys
+}
+
+// TestOneRootCostsNothing: where the root stays, a vault that knows of roots makes the
+// same calls as one that does not, in its first upkeep, when all is done, and when its
+// process is another.
+func TestOneRootCostsNothing(t *testing.T) {
+	t.Parallel()
+	var want []int
+	for _, rooted := range []bool{false, true} {
+		h := newHarness(t, nil)
+		h.mustSelf("web")
+		var change []func(*vault.Config)
+		if rooted {
+			change = append(change, underRoots(t, h.store, new(rootkeytest.Root)))
+		}
+		var got []int
+		for range 2 {
+			v := open(t, h.store, h.clock, nil, change...)
+			for range 3 {
+				h.store.ResetCalls()
+				if err := v.Maintain(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, h.store.Calls().Total())
+				h.clock.Advance(5 * time.Minute)
+			}
+		}
+		if want == nil {
+			want = got
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("with a root upkeep takes %v calls, without %v", got, want)
+		}
+	}
+}
+
+// TestProcessLearnsOfNewRoot: a process that has brought everything under a root begins
+// again as often as the root is another.
+func TestProcessLearnsOfNewRoot(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	current := rootkeytest.Root
+	h.Vault = open(t, h.store, h.clock, nil, underRoots(t, h.store, &current))
+	h.mustSelf("web")
+	for _, current = range []string{rootkeytest.Root, newRoot, rootkeytest.Root, newRoot} {
+		for range 3 {
+			if err := h.Maintain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			h.clock.Advance(time.Hour)
+		}
+		if m, err := h.Migration(t.Context()); err != nil || m.Ended.IsZero() {
+			t.Errorf("under root %s it is %+v (%v)", current, m, err)
+		}
+		if left := h.earlier(); current == newRoot && len(left) != 0 {
+			t.Errorf("under the earlier root are %v", left)
+		}
+		h.store.ResetCalls()
+		if err := h.Maintain(t.Context()); err != nil || h.store.Calls().Total() > 3 {
+			t.Errorf("upkeep once it is done takes %v (%v)", h.store.Calls(), err)
+		}
+	}
+}
+
+// TestNewRootLeavesClaims: a head whose operation a worker has claimed comes under a new
+// root once the claim has ended, and all else at once.
+func TestNewRootLeavesClaims(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	h.mustScript("ca", "hold")
+	h.mustCreate("web", "ca")
+	h.mustSelf("other")
+	if err := h.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := h.mustRow("c:web")
+	r.Doc = regexp.MustCompile(`"claimedUntil":"[^"]*"`).ReplaceAll(r.Doc, fmt.Appendf(nil, `"claimedUntil":%q`, h.clock.Now().Add(90*time.Second).Format(time.RFC3339)))
+	h.mustStore(store.Action{Verb: store.Put, Row: r})
+	v := open(t, h.store, h.clock, nil, underRoots(t, h.store, new(newRoot)))
+	if err := v.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := h.earlier(); !slices.Equal(left, []string{"c:web"}) {
+		t.Errorf("as long as web is claimed, under the earlier root are %v", left)
+	}
+	h.clock.Advance(61 * time.Minute)
+	if err := v.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := h.earlier(); len(left) != 0 {
+		t.Errorf("after the claim, under the earlier root are %v", left)
+	}
+}
+
+// TestUnknownRootStopsNothing: a sealed value of a root that there is not, which whoever
+// writes storage can make, stops nothing but itself.
+func TestUnknownRootStopsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil)
+	h.mustSelf("web")
+	if err := h.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.store.OnCommit(nil)
+	sealed := append([]byte{2}, bytes.Repeat([]byte{0xdd}, 100)...)
+	h.mustStore(store.Action{Verb: store.Put, Row: store.NewRow("k:mallory:1", "", map[string]any{"schema": store.Schema, "sealed": sealed})})
+	v := open(t, h.store, h.clock, nil, underRoots(t, h.store, new(newRoot)))
+	for range 5 {
+		if err := v.Maintain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h.clock.Advance(30 * time.Minute)
+	}
+	if left := h.earlier(); !slices.Equal(left, []string{"k:mallory:1"}) {
+		t.Errorf("under another root are %v", left)
+	}
+	if m, err := v.Migration(t.Context()); err != nil || m.Ended.IsZero() {
+		t.Errorf("it is %+v (%v)", m, err)
 	}
 }

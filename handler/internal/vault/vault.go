@@ -81,6 +81,13 @@ type Config struct {
 	// form need be accepted. Nil: nobody has to know.
 	Migrated func(ctx context.Context) error
 
+	// Root returns the id of the root under which Store signs and Seal seals, RootsOf
+	// the ids of those under which a row says that it is signed or sealed: a root may
+	// be replaced, and what is under the one before is then brought under it. Both are
+	// nil where there is one for good.
+	Root    func(ctx context.Context) (string, error)
+	RootsOf func(store.Row) []string
+
 	// NewKey makes a key pair; policy.GenerateKey when nil.
 	NewKey func(policy.KeyProperties) (crypto.Signer, error)
 
