@@ -1,6 +1,8 @@
 package kvhttp
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -30,7 +32,13 @@ type lossy struct {
 }
 
 func (l *lossy) Do(r *http.Request) (*http.Response, error) {
-	answer, err := l.next.Do(r)
+	body, err := io.ReadAll(cmp.Or[io.Reader](r.Body, http.NoBody))
+	if err != nil {
+		return nil, err
+	}
+	sent := r.Clone(r.Context()) // its body may be read after the answer has come, when the client rewinds its own
+	sent.Body = io.NopCloser(bytes.NewReader(body))
+	answer, err := l.next.Do(sent)
 	if err != nil || r.Method == http.MethodGet || answer.StatusCode >= 300 || !l.losing.CompareAndSwap(true, false) {
 		return answer, err
 	}
