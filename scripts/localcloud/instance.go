@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -98,12 +97,7 @@ func ready(c checkout.Checkout) (instance, error) {
 }
 
 func status(_ context.Context, args []string, std streams) error {
-	flags := flag.NewFlagSet("status", flag.ContinueOnError)
-	where := placeFlag(flags)
-	if err := parse(flags, args, std); err != nil {
-		return err
-	}
-	p, err := where()
+	p, err := parsePlace("status", args, std)
 	if err != nil {
 		return err
 	}
@@ -117,12 +111,7 @@ func status(_ context.Context, args []string, std streams) error {
 }
 
 func token(ctx context.Context, args []string, std streams) error {
-	flags := flag.NewFlagSet("token", flag.ContinueOnError)
-	where := placeFlag(flags)
-	if err := parse(flags, args, std); err != nil {
-		return err
-	}
-	p, err := where()
+	p, err := parsePlace("token", args, std)
 	if err != nil {
 		return err
 	}
@@ -143,12 +132,7 @@ func token(ctx context.Context, args []string, std streams) error {
 }
 
 func down(ctx context.Context, args []string, std streams) error {
-	flags := flag.NewFlagSet("down", flag.ContinueOnError)
-	where := placeFlag(flags)
-	if err := parse(flags, args, std); err != nil {
-		return err
-	}
-	p, err := where()
+	p, err := parsePlace("down", args, std)
 	if err != nil {
 		return err
 	}

@@ -123,3 +123,13 @@ func placeFlag(flags *flag.FlagSet) func() (place, error) {
 		return place{tree, checkout.Checkout{Root: *dir}}, nil
 	}
 }
+
+// parsePlace parses the flags of a command that has none but the place's.
+func parsePlace(command string, args []string, std streams) (place, error) {
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	where := placeFlag(flags)
+	if err := parse(flags, args, std); err != nil {
+		return place{}, err
+	}
+	return where()
+}

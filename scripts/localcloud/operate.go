@@ -22,12 +22,7 @@ const timerFunction = "AdvanceIssuance"
 
 // tick brings a tick at once, as the host's admin endpoint does for anybody.
 func tick(ctx context.Context, args []string, std streams) error {
-	flags := flag.NewFlagSet("tick", flag.ContinueOnError)
-	where := placeFlag(flags)
-	if err := parse(flags, args, std); err != nil {
-		return err
-	}
-	p, err := where()
+	p, err := parsePlace("tick", args, std)
 	if err != nil {
 		return err
 	}
@@ -93,12 +88,7 @@ var kept = []string{"data", "timers", filesName, kekName, "ca", "identity"}
 
 // reset begins anew.
 func reset(_ context.Context, args []string, std streams) error {
-	flags := flag.NewFlagSet("reset", flag.ContinueOnError)
-	where := placeFlag(flags)
-	if err := parse(flags, args, std); err != nil {
-		return err
-	}
-	p, err := where()
+	p, err := parsePlace("reset", args, std)
 	if err != nil {
 		return err
 	}
